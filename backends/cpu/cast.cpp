@@ -1,0 +1,36 @@
+// Dense copies of strided tensors, with or without a change of dtype.
+#include <tapir/backends/cpu/parallel.h>
+#include <tapir/backends/cpu/strided.h>
+#include <tapir/ops/kernels.h>
+#include <tapir/tensor/convert.h>
+
+namespace tapir::cpu {
+
+void cast(const Call& call) {
+  const Tensor &x = call.in[0], &y = call.out[0];
+  const auto from = x.data<std::byte>();
+  auto to = y.mutable_data<std::byte>();
+  const auto in_size = std::int64_t(size_of(x.dtype())), out_size = std::int64_t(size_of(y.dtype()));
+  if (x.is_contiguous()) {
+    parallel_for(x.size(), 1 << 15, [&](std::int64_t b, std::int64_t e) {
+      tapir::detail::convert(from + b * in_size, x.dtype(), 1, to + b * out_size, y.dtype(), e - b);
+    });
+    return;
+  }
+  Strided walk(y.shape(), x);
+  constexpr std::int64_t block = 1024;
+  parallel_for((y.size() + block - 1) / block, 16, [&](std::int64_t first, std::int64_t last) {
+    alignas(64) std::byte buffer[block * 8];
+    for (std::int64_t t = first; t < last; ++t) {
+      std::int64_t b = t * block, n = std::min(block, y.size() - b);
+      if (x.dtype() == y.dtype()) {
+        walk.gather(from, b, n, to + b * out_size);
+      } else {
+        walk.gather(from, b, n, buffer);
+        tapir::detail::convert(buffer, x.dtype(), 1, to + b * out_size, y.dtype(), n);
+      }
+    }
+  });
+}
+
+}  // namespace tapir::cpu

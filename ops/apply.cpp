@@ -1,0 +1,106 @@
+// The only door to running an op: check, allocate, run or trace, record.
+#include <tapir/ops/op.h>
+#include <tapir/ops/shaping.h>
+
+namespace tapir {
+
+Recorder*& recorder() {
+  static thread_local constinit Recorder* top = nullptr;
+  return top;
+}
+
+namespace {
+
+Device device_of(const OpDef& op, Inputs in) {
+  Device device;
+  const Tensor* first = nullptr;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const Tensor& t = in[i];
+    if (!t.defined())
+      throw UsageError(std::string(op.name) + ": operand " + std::to_string(i) +
+                       " is an undefined tensor. A gradient of something unconnected is undefined.");
+    if (t.is_weak()) continue;
+    if (!first) first = &t, device = t.device();
+    else if (!(t.device() == device))
+      throw DeviceError(std::string(op.name) + ": operands are on " + device.str() + " and " + t.device().str() +
+                        ". Move one: x.to(Device::" + (device.backend == Backend::cpu ? "cpu()" : "cuda()") + ").");
+  }
+  return device;
+}
+
+Kernel kernel_of(const OpDef& op, Device device) {
+  Kernel k = op.kernel[int(device.backend)];
+  if (!k)
+    throw DeviceError(std::string(op.name) + ": no " + (device.backend == Backend::cpu ? "CPU" : "CUDA") +
+                      " kernel in this build.");
+  return k;
+}
+
+void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
+  Kernel kernel = kernel_of(op, device);
+  bool halves = false, strided = false;
+  if (op.half_via_f32)
+    for (std::size_t i = 0; i < in.size(); ++i) halves |= is_half(in[i].dtype());
+  if (op.needs_contiguous)
+    for (std::size_t i = 0; i < in.size(); ++i) strided |= !in[i].is_contiguous();
+  if (!halves && !strided) return kernel({op, in, out, attrs});
+
+  Recorder* hidden = std::exchange(recorder(), nullptr);  // what follows is not part of the program
+  struct Restore {
+    Recorder* r;
+    ~Restore() { recorder() = r; }
+  } restore{hidden};
+  Tensors inputs, outputs;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    Tensor t = in[i];
+    if (halves && is_half(t.dtype())) t = astype(t, DType::f32);
+    if (op.needs_contiguous) t = contiguous(t);
+    inputs.push_back(t);
+  }
+  for (auto& o : out) outputs.push_back(halves && is_half(o.dtype()) ? Tensor::empty(o.shape(), DType::f32, device) : o);
+  auto refs = refs_of(inputs);
+  kernel({op, Inputs(refs), outputs, attrs});
+  for (std::size_t i = 0; i < out.size(); ++i)
+    if (outputs[i].id() != out[i].id()) cast_into(outputs[i], out[i]);
+}
+
+}  // namespace
+
+Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
+  CallSite site(where);
+  Device device = device_of(op, in);
+  Specs specs;
+  op.infer(in, attrs, specs);
+  Tensors out;
+  Recorder* top = recorder();
+  bool traced = false;
+  for (Recorder* r = top; r && !traced; r = r->previous) traced = r->intercept(op, in, attrs, specs, out);
+  if (!traced) {
+    if (op.view) {
+      out.push_back(op.view(in[0], specs[0], attrs));
+    } else {
+      bool any = false;
+      for (auto& s : specs) {
+        out.push_back(Tensor::empty(s.shape, s.dtype, device));
+        any |= out[out.size() - 1].size() != 0;
+      }
+      if (any) run_kernel(op, in, out, attrs, device);
+    }
+  }
+  if (op.gradient)
+    for (Recorder* r = top; r; r = r->previous) r->record(op, in, out, attrs);
+  return out;
+}
+
+Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
+  CallSite site(where);
+  if (recorder() || op.view || op.needs_contiguous || op.half_via_f32) return apply_all(op, in, attrs, where)[0];
+  Device device = device_of(op, in);
+  Specs specs;
+  op.infer(in, attrs, specs);
+  Tensor out = Tensor::empty(specs[0].shape, specs[0].dtype, device);
+  if (out.size()) kernel_of(op, device)({op, in, {&out, 1}, attrs});
+  return out;
+}
+
+}  // namespace tapir

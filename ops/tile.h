@@ -1,0 +1,191 @@
+// Elementwise ops: a functor text, its row, and the tiles that backends stamp from it.
+//
+// A functor is a struct in vmath::fn that derives from Unary, Binary or Ternary and has
+//   static constexpr const char* name;                       and, where they differ from the base: types, saves, ...
+//   template <class V> V value(V x) const                    V: SIMD pack, one number (Lane), or Tensor
+//   template <class V> V grad(V dy, ...) const               after dy, what `saves` says: nothing, x, y, or x and y
+//   template <class V> V grad_a(V dy, ...), grad_b(V dy, ...) for two operands: nothing, (a, b), y, or (a, b, y)
+// Fields of the functor are its attributes; it then has `visit` as in ops/attrs.h.
+// The derivative of a functor is a row too, and its text on Tensors gives gradients of any order.
+#pragma once
+#include <tapir/ops/op.h>
+
+#include <array>
+#include <utility>
+
+namespace tapir {
+
+template <class... Fs>
+struct TypeList {};
+
+/// Which dtypes an elementwise op takes.
+enum class Types : std::uint8_t { floating, numeric, integer, integer_or_bool, boolean, any };
+
+/// One contiguous run of `n` elements; `functor` points to the functor, fields and all.
+using TileFn = void (*)(const void* const* in, void* out, std::int64_t n, const void* functor);
+
+/// The tiles of one op for one instruction set, by compute dtype; halves compute in f32. Null: not defined.
+struct TileFns {
+  TileFn by_dtype[dtype_count] = {};
+};
+
+inline constexpr int max_tile_inputs = 5;
+
+struct TileOp {
+  int arity;
+  Types types;
+  bool bool_result;         // comparisons, isnan
+  bool first_is_bool;       // where
+  int cost;                 // rough cycles per 8 floats, for deciding on threads
+  const TileFns* isa[3];    // x86-64-v2, v3, v4
+};
+
+namespace cpu {
+void elementwise(const Call& call);
+namespace v2 { template <class F> extern const TileFns tiles; }
+namespace v3 { template <class F> extern const TileFns tiles; }
+namespace v4 { template <class F> extern const TileFns tiles; }
+}  // namespace cpu
+
+/// infer for every elementwise op: dtype promotion, broadcasting.
+void infer_elementwise(const OpDef& op, Inputs in, Specs& out);
+/// The dtype an elementwise op computes in: the promotion of its inputs, C++ numbers last.
+DType compute_dtype(const OpDef& op, Inputs in);
+/// Sums `g` over what broadcasting added to `shape`, and casts it to `dtype`.
+Tensor sum_to(const Tensor& g, const Shape& shape, DType dtype);
+/// The gradient of `f` at the node's inputs in direction `dy`, by a tape of its own: how gradient rows are
+/// differentiated again.
+Tensors pullback(Tensor (*f)(Inputs in, const void* functor), const Node& node, const Tensor& dy);
+
+/// The gradient of where(c, a, b): dy on the side that was taken.
+Tensors where_gradient(const Node& node, const Tensor& dy);
+
+namespace vmath::fn {
+
+struct Elementwise {
+  static constexpr Types types = Types::floating;
+  static constexpr Saves saves = Saves::inputs;
+  static constexpr bool bool_result = false, first_is_bool = false, differentiable = true;
+  static constexpr int cost = 4;
+};
+struct Unary : Elementwise { static constexpr int arity = 1; };
+struct Binary : Elementwise { static constexpr int arity = 2; };
+struct Ternary : Elementwise { static constexpr int arity = 3; };
+
+constexpr int saved_count(Saves s, int arity) {
+  return s == Saves::none ? 0 : s == Saves::inputs ? arity : s == Saves::output ? 1 : arity + 1;
+}
+
+// The derivatives of F as functors: operand 0 is dy, the others what F saves.
+template <class F>
+struct GradOf : Elementwise {
+  F f;
+  static constexpr Types types = F::types;
+  static constexpr int arity = 1 + saved_count(F::saves, F::arity), cost = F::cost + 2;
+};
+template <class F>
+struct Grad : GradOf<F> {
+  static constexpr const char* suffix = "_grad";
+  template <class V, class... S>
+  V value(V dy, S... saved) const { return this->f.grad(dy, saved...); }
+};
+template <class F>
+struct GradA : GradOf<F> {
+  static constexpr const char* suffix = "_grad_a";
+  template <class V, class... S>
+  V value(V dy, S... saved) const { return this->f.grad_a(dy, saved...); }
+};
+template <class F>
+struct GradB : GradOf<F> {
+  static constexpr const char* suffix = "_grad_b";
+  template <class V, class... S>
+  V value(V dy, S... saved) const { return this->f.grad_b(dy, saved...); }
+};
+
+template <class F>
+concept IsGradient = requires { F::suffix; };
+
+}  // namespace vmath::fn
+
+/// "exp", "exp_grad", ...
+template <class F>
+constexpr auto functor_name_chars() {
+  std::array<char, 64> out{};
+  std::size_t n = 0;
+  auto put = [&](const char* s) { while (*s) out[n++] = *s++; };
+  if constexpr (vmath::fn::IsGradient<F>) {
+    put(decltype(F::f)::name);
+    put(F::suffix);
+  } else {
+    put(F::name);
+  }
+  return out;
+}
+template <class F>
+inline constexpr auto functor_name = functor_name_chars<F>();
+
+/// The text of F on Tensors.
+template <class F>
+Tensor value_on_tensors(Inputs in, const void* functor) {
+  static constexpr F plain{};
+  const F& f = functor ? *static_cast<const F*>(functor) : plain;
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return f.value(Tensor(in[I])...);
+  }(std::make_index_sequence<F::arity>{});
+}
+
+template <class F>
+Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
+  using namespace vmath::fn;
+  if constexpr (IsGradient<F>) {
+    return pullback(value_on_tensors<F>, n, dy[0]);
+  } else if constexpr (F::first_is_bool) {
+    return where_gradient(n, dy[0]);
+  } else {
+    Inputs::Ref refs[max_tile_inputs] = {dy[0], dy[0], dy[0], dy[0], dy[0]};
+    std::size_t count = 1;
+    if (F::saves == Saves::inputs || F::saves == Saves::both)
+      for (auto& x : n.inputs) refs[count++] = x;
+    if (F::saves == Saves::output || F::saves == Saves::both) refs[count++] = n.out();
+    auto run = [&](const OpDef& row, int i) {
+      if (!n.wants(i)) return Tensor();
+      return sum_to(apply(row, Inputs({refs, count}), n.attrs, Where::current()), n.in(i).shape(), n.in(i).dtype());
+    };
+    if constexpr (F::arity == 1) return {run(op<Grad<F>>, 0)};
+    else return {run(op<GradA<F>>, 0), run(op<GradB<F>>, 1)};
+  }
+}
+
+template <class F>
+inline constexpr TileOp tile_op = {F::arity, F::types, F::bool_result, F::first_is_bool, F::cost,
+                                   {&cpu::v2::tiles<F>, &cpu::v3::tiles<F>, &cpu::v4::tiles<F>}};
+
+template <class F>
+constexpr OpDef elementwise_row() {
+  OpDef d;
+  d.name = functor_name<F>.data();
+  d.infer = [](Inputs in, Attrs, Specs& out) { infer_elementwise(op<F>, in, out); };
+  d.kernel[int(Backend::cpu)] = cpu::elementwise;
+  if constexpr (F::differentiable) d.gradient = elementwise_gradient<F>;
+  d.saves = F::saves;
+  d.tile = &tile_op<F>;
+  if constexpr (requires(F f, AttrVisitor& v) { f.visit(v); }) d.attrs = &attrs_type<F>;
+  return d;
+}
+
+template <class F>
+inline constexpr OpDef op = elementwise_row<F>();
+
+/// The rows of a list of functors: the functor and, where it is differentiable, its derivatives.
+template <class... Fs>
+void list_rows(TypeList<Fs...>, std::vector<const OpDef*>& out) {
+  using namespace vmath::fn;
+  auto one = [&]<class F>(const F*) {
+    out.push_back(&op<F>);
+    if constexpr (F::differentiable && F::arity == 1) out.push_back(&op<Grad<F>>);
+    if constexpr (F::differentiable && F::arity == 2) out.push_back(&op<GradA<F>>), out.push_back(&op<GradB<F>>);
+  };
+  (one(static_cast<const Fs*>(nullptr)), ...);
+}
+
+}  // namespace tapir

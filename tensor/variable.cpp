@@ -1,0 +1,81 @@
+#include <tapir/tensor/variable.h>
+
+#include <mutex>
+
+namespace tapir {
+
+struct Variable::Cell {
+  mutable std::mutex mutex;  // guards value and version; readers take a reference and go
+  Tensor value;
+  std::uint64_t version = 0;
+  std::string name;
+  bool trainable = true;
+};
+
+namespace detail {
+VariableObserver*& variable_observer() {
+  thread_local VariableObserver* top = nullptr;
+  return top;
+}
+}  // namespace detail
+
+Variable::Variable(const Tensor& initial, std::string name, VariableOptions options, Where where) {
+  CallSite site(where);
+  if (!initial.defined()) throw UsageError("Variable: the initial value of '" + name + "' is undefined.");
+  if (!initial.has_data())
+    throw UsageError("Variable: '" + name + "' is made from a traced value. Make variables outside function().");
+  cell_ = std::make_shared<Cell>();
+  cell_->value = initial.alias();
+  cell_->name = std::move(name);
+  cell_->trainable = options.trainable;
+}
+
+Variable::Cell& Variable::get() const {
+  if (!cell_) throw UsageError("Variable: it is undefined; give it an initial value.");
+  return *cell_;
+}
+
+Tensor Variable::value() const {
+  Cell& c = get();
+  Tensor v;
+  for (auto* o = detail::variable_observer(); o && !v.defined(); o = o->previous) v = o->on_value(*this);
+  if (!v.defined()) {
+    std::lock_guard lock(c.mutex);
+    v = c.value;
+  }
+  for (auto* o = detail::variable_observer(); o; o = o->previous) o->on_read(*this, v);
+  return v;
+}
+
+const std::string& Variable::name() const { return get().name; }
+void Variable::rename(std::string name) { get().name = std::move(name); }
+bool Variable::trainable() const { return get().trainable; }
+void Variable::set_trainable(bool trainable) { get().trainable = trainable; }
+Shape Variable::shape() const { return get().value.shape(); }
+DType Variable::dtype() const { return get().value.dtype(); }
+std::uint64_t Variable::id() const { return get().value.id(); }
+std::uint64_t Variable::version() const { return get().version; }
+
+void Variable::assign(const Tensor& value, Where where) {
+  CallSite site(where);
+  Cell& c = get();
+  if (!value.defined()) throw UsageError("assign: the new value of '" + c.name + "' is undefined.");
+  if (value.shape() != c.value.shape())
+    throw ShapeError("assign: variable '" + c.name + "' has shape " + c.value.shape().str() + ", the value " +
+                     value.shape().str() + ".");
+  Tensor v = value;
+  if (v.dtype() != c.value.dtype()) {
+    if (!v.is_weak())
+      throw DTypeError("assign: variable '" + c.name + "' is " + name_of(c.value.dtype()) + ", the value " +
+                       name_of(v.dtype()) + ". Cast it: value.astype(DType::" + name_of(c.value.dtype()) + ").");
+    v = v.astype(c.value.dtype());
+  }
+  for (auto* o = detail::variable_observer(); o; o = o->previous)
+    if (o->on_assign(*this, v)) return;
+  Tensor fresh = v.alias(), old;
+  std::lock_guard lock(c.mutex);
+  old = std::exchange(c.value, std::move(fresh));
+  ++c.version;
+}
+
+}  // namespace tapir
