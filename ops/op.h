@@ -64,6 +64,9 @@ class Inputs {
   struct Ref {
     const Tensor* t;
     Ref(const Tensor& x) : t(&x) {}
+    template <class O>
+      requires requires(const O& o) { o.tensor(); }
+    Ref(const O& operand) : t(&operand.tensor()) {}
   };
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas"
@@ -97,11 +100,11 @@ struct Node {
   const OpDef* op = nullptr;
   Attrs attrs;
   std::span<const Tensor> inputs, outputs;
-  std::span<const bool> wanted;  // per input: does anybody ask for its gradient?
+  std::span<const std::uint8_t> wanted;  // per input: does anybody ask for its gradient?
 
   const Tensor& in(int i) const { return inputs[std::size_t(i)]; }
   const Tensor& out(int i = 0) const { return outputs[std::size_t(i)]; }
-  bool wants(int i) const { return wanted[std::size_t(i)]; }
+  bool wants(int i) const { return wanted[std::size_t(i)] != 0; }
 };
 
 /// Gradients with respect to the inputs, undefined for zero or unwanted; `dy` per output, undefined where nothing flows.

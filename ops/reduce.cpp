@@ -41,6 +41,7 @@ const OpDef sum_op = {
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {broadcast_to(with_axes(dy[0], n), n.in(0).shape())};
     },
+    .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ReduceAttrs>,
 };

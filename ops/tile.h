@@ -40,11 +40,15 @@ struct TileOp {
   const TileFns* isa[3];    // x86-64-v2, v3, v4
 };
 
+#ifndef TAPIR_TOP_ISA
+#define TAPIR_TOP_ISA 4  // the highest x86-64 level that kernels are built for
+#endif
+
 namespace cpu {
 void elementwise(const Call& call);
-namespace v2 { template <class F> extern const TileFns tiles; }
-namespace v3 { template <class F> extern const TileFns tiles; }
-namespace v4 { template <class F> extern const TileFns tiles; }
+namespace v2 { template <class F> struct Tiles { static const TileFns fns; }; }
+namespace v3 { template <class F> struct Tiles { static const TileFns fns; }; }
+namespace v4 { template <class F> struct Tiles { static const TileFns fns; }; }
 }  // namespace cpu
 
 /// infer for every elementwise op: dtype promotion, broadcasting.
@@ -134,6 +138,10 @@ Tensor value_on_tensors(Inputs in, const void* functor) {
   }(std::make_index_sequence<F::arity>{});
 }
 
+/// op<F>, for texts above its definition.
+template <class F>
+const OpDef& row_of();
+
 template <class F>
 Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
   using namespace vmath::fn;
@@ -151,20 +159,21 @@ Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
       if (!n.wants(i)) return Tensor();
       return sum_to(apply(row, Inputs({refs, count}), n.attrs, Where::current()), n.in(i).shape(), n.in(i).dtype());
     };
-    if constexpr (F::arity == 1) return {run(op<Grad<F>>, 0)};
-    else return {run(op<GradA<F>>, 0), run(op<GradB<F>>, 1)};
+    if constexpr (F::arity == 1) return {run(row_of<Grad<F>>(), 0)};
+    else return {run(row_of<GradA<F>>(), 0), run(row_of<GradB<F>>(), 1)};
   }
 }
 
 template <class F>
 inline constexpr TileOp tile_op = {F::arity, F::types, F::bool_result, F::first_is_bool, F::cost,
-                                   {&cpu::v2::tiles<F>, &cpu::v3::tiles<F>, &cpu::v4::tiles<F>}};
+                                   {&cpu::v2::Tiles<F>::fns, TAPIR_TOP_ISA >= 3 ? &cpu::v3::Tiles<F>::fns : nullptr,
+                                    TAPIR_TOP_ISA >= 4 ? &cpu::v4::Tiles<F>::fns : nullptr}};
 
 template <class F>
 constexpr OpDef elementwise_row() {
   OpDef d;
   d.name = functor_name<F>.data();
-  d.infer = [](Inputs in, Attrs, Specs& out) { infer_elementwise(op<F>, in, out); };
+  d.infer = [](Inputs in, Attrs, Specs& out) { infer_elementwise(row_of<F>(), in, out); };
   d.kernel[int(Backend::cpu)] = cpu::elementwise;
   if constexpr (F::differentiable) d.gradient = elementwise_gradient<F>;
   d.saves = F::saves;
@@ -175,6 +184,10 @@ constexpr OpDef elementwise_row() {
 
 template <class F>
 inline constexpr OpDef op = elementwise_row<F>();
+template <class F>
+const OpDef& row_of() {
+  return op<F>;
+}
 
 /// The rows of a list of functors: the functor and, where it is differentiable, its derivatives.
 template <class... Fs>

@@ -223,11 +223,11 @@ template <Number T>
 std::vector<T> Tensor::to_vector(Where where) const {
   check_element_type(dtype_of<T>(), "to_vector", false, where);
   if constexpr (std::same_as<T, bool>) {
-    std::vector<std::uint8_t> bytes(std::size_t(size()));
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size()));
     read(bytes.data(), DType::boolean);
     return {bytes.begin(), bytes.end()};
   } else {
-    std::vector<T> out(std::size_t(size()));
+    std::vector<T> out(static_cast<std::size_t>(size()));
     read(out.data(), dtype_of<T>());
     return out;
   }

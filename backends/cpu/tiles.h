@@ -82,22 +82,24 @@ constexpr TileFns make_tiles() {
 }
 
 template <class F>
-constinit const TileFns tiles = make_tiles<F>();
+constinit const TileFns Tiles<F>::fns = make_tiles<F>();
 
 // Makes the compiler emit the tiles of every functor in the list.
 template <class F>
 constexpr std::array<const TileFns*, 3> emit() {
   using namespace vmath::fn;
-  std::array<const TileFns*, 3> e{&tiles<F>};
-  if constexpr (F::differentiable && F::arity == 1) e[1] = &tiles<Grad<F>>;
-  if constexpr (F::differentiable && F::arity == 2) e[1] = &tiles<GradA<F>>, e[2] = &tiles<GradB<F>>;
+  std::array<const TileFns*, 3> e{&Tiles<F>::fns};
+  if constexpr (F::differentiable && F::arity == 1) e[1] = &Tiles<Grad<F>>::fns;
+  if constexpr (F::differentiable && F::arity == 2) e[1] = &Tiles<GradA<F>>::fns, e[2] = &Tiles<GradB<F>>::fns;
   return e;
 }
 template <class List>
 struct Stamp;
 template <class... Fs>
 struct Stamp<TypeList<Fs...>> {
-  static constexpr std::array<const TileFns*, 3> all[] = {emit<Fs>()...};
+  static const std::array<const TileFns*, 3> all[sizeof...(Fs)];
 };
+template <class... Fs>
+const std::array<const TileFns*, 3> Stamp<TypeList<Fs...>>::all[sizeof...(Fs)] = {emit<Fs>()...};
 
 }  // namespace tapir::cpu::TAPIR_ISA

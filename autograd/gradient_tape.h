@@ -1,0 +1,136 @@
+// GradientTape: remembers the operations of this thread while it lives and runs them backwards.
+#pragma once
+#include <tapir/ops/operand.h>
+
+#include <array>
+#include <utility>
+
+namespace tapir {
+
+/// What gradient() gives for a source that the target does not depend on: an undefined Tensor, or zeros.
+enum class UnconnectedGradients : std::uint8_t { none, zero };
+
+struct TapeOptions {
+  bool persistent = false;               ///< may gradient() be called more than once?
+  bool watch_accessed_variables = true;  ///< watch each trainable Variable when it is read
+};
+
+struct GradientOptions {
+  Tensor output_gradients = {};  ///< where to start, of the target's shape; ones if undefined
+  UnconnectedGradients unconnected = UnconnectedGradients::none;
+};
+
+struct JacobianOptions {
+  UnconnectedGradients unconnected = UnconnectedGradients::none;
+};
+
+/// What a gradient is taken with respect to: a watched Tensor or a Variable.
+class GradientSource {
+ public:
+  GradientSource(const Tensor& t) : tensor_(&t) {}
+  GradientSource(const Variable& v) : variable_(&v) {}
+  const Tensor* tensor() const { return tensor_; }
+  const Variable* variable() const { return variable_; }
+
+ private:
+  const Tensor* tensor_ = nullptr;
+  const Variable* variable_ = nullptr;
+};
+
+/// Records what depends on watched tensors, from its construction to its destruction, on the thread that made it.
+/// Tapes nest; gradients taken on an inner one are seen by the outer ones, which gives derivatives of higher order.
+class GradientTape final : private Recorder, private detail::VariableObserver {
+ public:
+  explicit GradientTape(TapeOptions options = {});
+  ~GradientTape();
+  GradientTape(const GradientTape&) = delete;
+  GradientTape& operator=(const GradientTape&) = delete;
+
+  /// From now on operations on `x` (floating, else DTypeError) are recorded.
+  void watch(const Tensor& x, Where where = Where::current());
+  void watch(const Variable& v, Where where = Where::current());
+  /// Runs `f` without recording it here and returns what it returns. Outer tapes still record.
+  template <class F>
+  decltype(auto) stop_recording(F&& f) {
+    Paused paused(*this);
+    return std::forward<F>(f)();
+  }
+  /// Forgets everything, what was watched included, and starts again.
+  void reset();
+  /// The number of operations recorded.
+  std::size_t size() const { return nodes_.size(); }
+
+  /// d target / d source, of the source's shape and dtype; a target with several elements is summed (or weighted by
+  /// `output_gradients`). Undefined, or zeros, if target does not depend on source. Once only, unless persistent.
+  /// Throws UsageError if the tape is used up or target does not depend on anything watched.
+  Tensor gradient(const Operand& target, const GradientSource& source, GradientOptions options = {});
+  /// With respect to several at once: `auto [dx, dw] = tape.gradient(loss, x, w);`
+  template <class... Sources>
+    requires(sizeof...(Sources) >= 2 && (std::convertible_to<const Sources&, GradientSource> && ...))
+  std::array<Tensor, sizeof...(Sources)> gradient(const Operand& target, const Sources&... sources) {
+    const GradientSource list[] = {GradientSource(sources)...};
+    std::vector<Tensor> g = run(target, list, {});
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return std::array<Tensor, sizeof...(Sources)>{std::move(g[I])...};
+    }(std::index_sequence_for<Sources...>{});
+  }
+  std::vector<Tensor> gradient(const Operand& target, const std::vector<Tensor>& sources, GradientOptions options = {});
+  std::vector<Tensor> gradient(const Operand& target, const std::vector<Variable>& sources,
+                               GradientOptions options = {});
+
+  /// The matrix of derivatives, shape target.shape + source.shape. One backward pass per element of the target.
+  Tensor jacobian(const Operand& target, const GradientSource& source, JacobianOptions options = {});
+  /// Per example: target [B, ...], source [B, ...] -> [B, target.shape[1:], source.shape[1:]]. Assumes that examples do
+  /// not mix.
+  Tensor batch_jacobian(const Operand& target, const GradientSource& source, JacobianOptions options = {});
+
+ private:
+  friend Tensors pullback(Tensor (*f)(Inputs in, const void* functor), const Node& node, const Tensor& dy);
+  static constexpr std::uint32_t kNone = ~0u;
+  struct Entry {
+    const OpDef* op;
+    const void* attrs;
+    std::uint32_t first;  // of its tensors and slots: inputs, then outputs
+    std::uint16_t inputs, outputs;
+  };
+  struct Paused {
+    explicit Paused(GradientTape& t) : tape(t), was_linked(t.linked_) { t.unlink(); }
+    ~Paused() {
+      if (was_linked) tape.link();
+    }
+    GradientTape& tape;
+    bool was_linked;
+  };
+  // From the id of a value to its slot: open addressing, no deletion.
+  struct SlotMap {
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> cells;
+    std::uint32_t count = 0;
+    std::uint32_t find(std::uint64_t id) const;
+    std::uint32_t insert(std::uint64_t id);
+    void clear();
+  };
+
+  void record(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs) override;
+  void on_read(const Variable& variable, const Tensor& value) override;
+  void link();
+  void unlink();
+  const void* keep_attrs(Attrs attrs);
+  std::uint32_t start(const Tensor& target, const char* what) const;
+  std::vector<Tensor> run(const Operand& target, std::span<const GradientSource> sources, const GradientOptions& o);
+  std::vector<std::uint32_t> slots_of(const GradientSource& source) const;
+  std::vector<Tensor> backward(std::uint32_t target, const Tensor& dy, std::span<const GradientSource> sources);
+  Tensor rows(const char* what, const Operand& target, const GradientSource& source, JacobianOptions options, bool batch);
+  void use_up();
+
+  TapeOptions options_;
+  bool linked_ = false, used_ = false;
+  std::vector<Entry> nodes_;
+  std::vector<Tensor> tensors_;
+  std::vector<std::uint32_t> slots_;                           // of tensors_, kNone where nothing is watched
+  SlotMap map_;
+  std::vector<std::pair<Variable, std::uint32_t>> variables_;  // each version read
+  std::vector<std::byte*> arena_;                              // attributes, in chunks
+  std::size_t arena_used_ = 0;
+};
+
+}  // namespace tapir
