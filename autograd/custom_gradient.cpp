@@ -1,0 +1,1 @@
+#include <tapir/autograd/custom_gradient.h>

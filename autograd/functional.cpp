@@ -1,0 +1,1 @@
+#include <tapir/autograd/functional.h>

@@ -1,0 +1,1 @@
+#include <tapir/autograd/gradcheck.h>

@@ -1,0 +1,4 @@
+#include <tapir/ops/close.h>
+
+namespace tapir {
+}  // namespace tapir

@@ -1,0 +1,5 @@
+// Convolutions and their transposes.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

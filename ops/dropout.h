@@ -1,0 +1,5 @@
+// Dropout.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

@@ -1,0 +1,4 @@
+#include <tapir/ops/einsum.h>
+
+namespace tapir {
+}  // namespace tapir

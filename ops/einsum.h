@@ -1,0 +1,5 @@
+// einsum.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

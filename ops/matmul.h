@@ -1,0 +1,5 @@
+// matmul, vecdot, outer, tensordot.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

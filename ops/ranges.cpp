@@ -1,0 +1,4 @@
+#include <tapir/ops/ranges.h>
+
+namespace tapir {
+}  // namespace tapir

@@ -1,0 +1,5 @@
+// arange, linspace, eye, meshgrid.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

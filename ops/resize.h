@@ -1,0 +1,5 @@
+// Resizing images: nearest, bilinear.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

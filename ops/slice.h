@@ -1,0 +1,5 @@
+// Strided slices, the base of NumPy indexing.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}

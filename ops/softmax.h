@@ -1,0 +1,5 @@
+// softmax, log_softmax, logsumexp.
+#pragma once
+#include <tapir/ops/op.h>
+
+namespace tapir {}
