@@ -286,7 +286,7 @@ Tensors pullback(Tensor (*f)(Inputs in, const void* functor), const Node& n, con
   auto refs = refs_of(n.inputs);
   Tensor y = f(Inputs(refs), n.attrs.data());
   Tensors dx(n.inputs.size());
-  if (tape.map_.find(y.id()) == GradientTape::kNone) return dx;
+  if (!tape.recorded(y)) return dx;
   std::vector<GradientSource> sources;
   std::vector<std::size_t> which;
   for (std::size_t i = 0; i < n.inputs.size(); ++i) {
@@ -294,7 +294,7 @@ Tensors pullback(Tensor (*f)(Inputs in, const void* functor), const Node& n, con
     for (std::size_t k = 0; k < i; ++k) first &= n.inputs[k].id() != n.inputs[i].id();  // the same value twice: once
     if (first) sources.emplace_back(n.inputs[i]), which.push_back(i);
   }
-  std::vector<Tensor> g = tape.run(y, sources, {.output_gradients = dy});
+  std::vector<Tensor> g = tape.gradient(y, std::span<const GradientSource>(sources), {.output_gradients = dy});
   for (std::size_t k = 0; k < g.size(); ++k)
     if (g[k].defined()) dx[which[k]] = sum_to(g[k], n.inputs[which[k]].shape(), n.inputs[which[k]].dtype());
   return dx;

@@ -57,6 +57,8 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   }
   /// Forgets everything, what was watched included, and starts again.
   void reset();
+  /// Was `x` watched, or computed here from something watched?
+  bool recorded(const Tensor& x) const { return map_.find(x.id()) != kNone; }
   /// The number of operations recorded.
   std::size_t size() const { return nodes_.size(); }
 
@@ -77,6 +79,10 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   std::vector<Tensor> gradient(const Operand& target, const std::vector<Tensor>& sources, GradientOptions options = {});
   std::vector<Tensor> gradient(const Operand& target, const std::vector<Variable>& sources,
                                GradientOptions options = {});
+  std::vector<Tensor> gradient(const Operand& target, std::span<const GradientSource> sources,
+                               GradientOptions options = {}) {
+    return run(target, sources, options);
+  }
 
   /// The matrix of derivatives, shape target.shape + source.shape. One backward pass per element of the target.
   Tensor jacobian(const Operand& target, const GradientSource& source, JacobianOptions options = {});
@@ -85,7 +91,6 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   Tensor batch_jacobian(const Operand& target, const GradientSource& source, JacobianOptions options = {});
 
  private:
-  friend Tensors pullback(Tensor (*f)(Inputs in, const void* functor), const Node& node, const Tensor& dy);
   static constexpr std::uint32_t kNone = ~0u;
   struct Entry {
     const OpDef* op;
