@@ -1,5 +1,96 @@
-// Convolutions and their transposes.
+// Convolutions, their transposes, depthwise and separable ones, and which algorithm computes them.
 #pragma once
-#include <tapir/ops/op.h>
+#include <tapir/ops/spatial.h>
 
-namespace tapir {}
+namespace tapir {
+
+/// How a convolution is computed. `automatic` takes the algorithm that is expected to be fastest for the shape.
+enum class ConvAlgorithm : std::uint8_t {
+  automatic,
+  small_channels,  ///< own kernels for 1 to 4 input channels: first layers
+  depthwise,       ///< own kernels for one channel per group
+  direct,          ///< oneDNN's direct convolutions, where the library was built with it
+  im2col,          ///< patches as rows of a matrix, then a matrix product; a 1x1 kernel needs no patches
+  reference,       ///< plain loops, accumulated in f64
+};
+/// "automatic", "direct", ...
+const char* name_of(ConvAlgorithm algorithm);
+
+struct ConvOptions {
+  Shape strides = {};                ///< one per spatial dimension; one serves all; empty: 1
+  Padding padding = Padding::valid;
+  Shape dilations = {};              ///< as strides
+  std::int64_t groups = 1;           ///< channels in `groups` equal parts that do not see each other
+  DataFormat data_format = DataFormat::channels_last;
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+};
+
+/// Convolution as in tf.nn.convolution (a cross-correlation): x [N, W, C], kernel [KW, C / groups, K] -> [N, OW, K].
+/// f16 and bf16 compute in f32. Throws ShapeError if ranks, channels, groups or the window do not fit, DTypeError if
+/// the dtypes differ or are not floating, UsageError if a forced algorithm cannot compute it.
+Tensor conv1d(const Tensor& x, const Tensor& kernel, const ConvOptions& options = {}, Where where = Where::current());
+/// x [N, H, W, C], kernel [KH, KW, C / groups, K] -> [N, OH, OW, K]; else as conv1d.
+Tensor conv2d(const Tensor& x, const Tensor& kernel, const ConvOptions& options = {}, Where where = Where::current());
+/// x [N, D, H, W, C], kernel [KD, KH, KW, C / groups, K] -> [N, OD, OH, OW, K]; else as conv1d.
+Tensor conv3d(const Tensor& x, const Tensor& kernel, const ConvOptions& options = {}, Where where = Where::current());
+
+struct ConvTransposeOptions {
+  Shape strides = {};
+  Padding padding = Padding::valid;
+  Shape dilations = {};
+  std::int64_t groups = 1;
+  DataFormat data_format = DataFormat::channels_last;
+  Shape output_padding = {};         ///< added at the end of each spatial dimension, as in Keras; empty: Keras' default
+  Shape output_size = {};            ///< the spatial sizes of the result, instead of output_padding
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+};
+
+/// Transposed convolution as in tf.nn.conv1d_transpose, the input gradient of the convolution with the same options:
+/// x [N, W, C], kernel [KW, K / groups, C] -> [N, OW, K]. By default OW is W * stride for `same` and
+/// W * stride + max(extent - stride, 0) for `valid`. Throws ShapeError also if no convolution of the asked output
+/// size gives W.
+Tensor conv1d_transpose(const Tensor& x, const Tensor& kernel, const ConvTransposeOptions& options = {},
+                        Where where = Where::current());
+/// x [N, H, W, C], kernel [KH, KW, K / groups, C] -> [N, OH, OW, K]; else as conv1d_transpose.
+Tensor conv2d_transpose(const Tensor& x, const Tensor& kernel, const ConvTransposeOptions& options = {},
+                        Where where = Where::current());
+/// x [N, D, H, W, C], kernel [KD, KH, KW, K / groups, C] -> [N, OD, OH, OW, K]; else as conv1d_transpose.
+Tensor conv3d_transpose(const Tensor& x, const Tensor& kernel, const ConvTransposeOptions& options = {},
+                        Where where = Where::current());
+
+/// Each channel on its own: x [N, H, W, C], kernel [KH, KW, C, M] -> [N, OH, OW, C * M], result channel c * M + m.
+/// `options.groups` must be left at 1. Throws as conv2d.
+Tensor depthwise_conv2d(const Tensor& x, const Tensor& kernel, const ConvOptions& options = {},
+                        Where where = Where::current());
+/// depthwise_conv2d with `depthwise` [KH, KW, C, M] and the options, then conv2d with `pointwise` [1, 1, C * M, K].
+Tensor separable_conv2d(const Tensor& x, const Tensor& depthwise, const Tensor& pointwise,
+                        const ConvOptions& options = {}, Where where = Where::current());
+
+/// While it lives, convolutions of this thread that leave the choice open, and their gradients, use `algorithm` where
+/// it can compute them. Scopes nest; `automatic` restores the choice by shape.
+class ConvAlgorithmScope {
+ public:
+  explicit ConvAlgorithmScope(ConvAlgorithm algorithm);
+  ~ConvAlgorithmScope();
+  ConvAlgorithmScope(const ConvAlgorithmScope&) = delete;
+  ConvAlgorithmScope& operator=(const ConvAlgorithmScope&) = delete;
+
+ private:
+  ConvAlgorithm outer_;
+};
+
+enum class ConvDirection : std::uint8_t { forward, input_gradient, kernel_gradient };
+
+/// What would compute one direction of a convolution on the CPU.
+struct ConvPlan {
+  ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  std::string why;        ///< the rule that chose it
+  std::string passed_by;  ///< "small_channels: 64 input channels, takes 1 to 4; ...": those before it in the list
+  /// "direct (first in the list that can and pays; passed by small_channels: ...)"
+  std::string str() const;
+};
+/// Which algorithm `direction` of conv2d(x, kernel, options) takes, and why. Throws as conv2d.
+ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOptions& options = {},
+                     ConvDirection direction = ConvDirection::forward, Where where = Where::current());
+
+}  // namespace tapir

@@ -8,4 +8,9 @@ namespace tapir::cpu {
 void cast(const Call& call);  // out = in, any strides, any dtypes
 void sum(const Call& call);
 
+// Convolutions: (x, kernel) -> y; (dy, kernel) -> dx; (x, dy) -> dkernel.
+void conv(const Call& call);
+void conv_input_gradient(const Call& call);
+void conv_kernel_gradient(const Call& call);
+
 }  // namespace tapir::cpu

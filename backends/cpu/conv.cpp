@@ -1,0 +1,100 @@
+// The kernels of the convolution rows: they describe the problem and hand it to the algorithm that conv_entries() gives.
+#include <tapir/backends/cpu/conv.h>
+
+#include <tapir/ops/kernels.h>
+
+#include <cstring>
+
+namespace tapir::cpu {
+
+bool ConvProblem::pointwise() const {
+  for (int d = 0; d < 3; ++d)
+    if (kernel[d] != 1 || stride[d] != 1 || before[d] != 0 || in[d] != out[d]) return false;
+  return true;
+}
+
+ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype) {
+  const int spatial = a.strides.rank(), lead = 3 - spatial;
+  ConvProblem p{x[0], x.back(), kernel.back(), a.groups, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, dtype};
+  for (int d = 0; d < spatial; ++d) {
+    p.in[lead + d] = x[1 + d];
+    p.kernel[lead + d] = kernel[d];
+    p.out[lead + d] = y[1 + d];
+    p.stride[lead + d] = a.strides[d];
+    p.dilation[lead + d] = a.dilations[d];
+    p.before[lead + d] = a.before[d];
+  }
+  return p;
+}
+
+std::span<const ConvEntry* const> conv_entries() {
+  static const ConvEntry* const entries[] = {
+      &conv_im2col,
+      &conv_reference,
+  };
+  return entries;
+}
+
+const ConvEntry* find_conv_entry(ConvAlgorithm algorithm) {
+  for (auto* e : conv_entries())
+    if (e->algorithm == algorithm) return e;
+  return nullptr;
+}
+
+const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced) {
+  if (forced != ConvAlgorithm::automatic)
+    if (auto* e = find_conv_entry(forced); e && e->refuses(p, d).empty()) return *e;
+  for (auto* e : conv_entries())
+    if (e->refuses(p, d).empty() && e->yields(p, d).empty()) return *e;
+  return conv_reference;
+}
+
+std::string conv_refusal(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
+                         ConvDirection d) {
+  auto* e = find_conv_entry(a.algorithm);
+  return e ? e->refuses(conv_problem(x, kernel, y, a, dtype), d) : "it is not part of this build";
+}
+
+ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
+                   ConvDirection d) {
+  ConvProblem p = conv_problem(x, kernel, y, a, dtype);
+  ConvPlan plan;
+  const ConvEntry& chosen = choose_conv(p, d, a.algorithm);
+  plan.algorithm = chosen.algorithm;
+  if (chosen.algorithm == a.algorithm) return plan.why = "forced", plan;
+  plan.why = "first in the list that can and pays";
+  for (auto* e : conv_entries()) {
+    if (e == &chosen) break;
+    std::string why = e->refuses(p, d);
+    if (why.empty()) why = e->yields(p, d);
+    plan.passed_by += (plan.passed_by.empty() ? "" : "; ") + std::string(name_of(e->algorithm)) + ": " + why;
+  }
+  return plan;
+}
+
+namespace {
+
+void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y) {
+  const auto& a = call.attrs.as<ConvAttrs>();
+  const Tensor& out = call.out[0];
+  // Nothing flows into the result: no images, or no pixels.
+  if (x.size() == 0 || y.size() == 0 || kernel.size() == 0) {
+    std::memset(out.mutable_data<std::byte>(), 0, std::size_t(out.size()) * size_of(out.dtype()));
+    return;
+  }
+  ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
+  choose_conv(p, d, a.algorithm).run(p, d, {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(),
+                                            y.mutable_data<std::byte>(), kernel.id()});
+}
+
+}  // namespace
+
+void conv(const Call& call) { run(call, ConvDirection::forward, call.in[0], call.in[1], call.out[0]); }
+void conv_input_gradient(const Call& call) {
+  run(call, ConvDirection::input_gradient, call.out[0], call.in[1], call.in[0]);
+}
+void conv_kernel_gradient(const Call& call) {
+  run(call, ConvDirection::kernel_gradient, call.in[0], call.out[0], call.in[1]);
+}
+
+}  // namespace tapir::cpu

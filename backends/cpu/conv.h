@@ -1,0 +1,69 @@
+// One convolution as the algorithms see it, and the ordered lists of algorithms; conv.cpp chooses among them.
+#pragma once
+#include <tapir/ops/conv_attrs.h>
+
+namespace tapir::cpu {
+
+/// Spatial ranks 1 and 2 are written as 3, with leading sizes of 1. Memory is dense: x [N, in..., C],
+/// kernel [kernel..., C / groups, K], y [N, out..., K].
+struct ConvProblem {
+  std::int64_t n, c, k, groups;
+  std::int64_t in[3], kernel[3], out[3], stride[3], dilation[3], before[3];
+  DType dtype;
+
+  std::int64_t cg() const { return c / groups; }  // input channels of a group
+  std::int64_t kg() const { return k / groups; }  // output channels of a group
+  std::int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  std::int64_t in_pixels() const { return in[0] * in[1] * in[2]; }
+  std::int64_t out_pixels() const { return out[0] * out[1] * out[2]; }
+  double flops() const { return 2.0 * double(n * out_pixels()) * double(taps() * cg() * k); }
+  /// A 1x1 kernel whose patches are x itself.
+  bool pointwise() const;
+  friend bool operator==(const ConvProblem&, const ConvProblem&) = default;
+};
+ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype);
+
+/// The dense operands of the three directions; the one that the direction computes is written.
+struct ConvBuffers {
+  void *x, *kernel, *y;
+  std::uint64_t kernel_id = 0;  // of the kernel's value, for caches of packed kernels; 0: unknown
+};
+
+/// Uninitialised working memory of one call, from tapir's allocator.
+template <class T>
+class ConvScratch {
+ public:
+  explicit ConvScratch(std::int64_t count)
+      : bytes_(std::size_t(count) * sizeof(T)),
+        data_(bytes_ ? static_cast<T*>(detail::allocate_bytes(bytes_)) : nullptr) {}
+  ~ConvScratch() {
+    if (data_) detail::free_bytes(data_, bytes_);
+  }
+  ConvScratch(const ConvScratch&) = delete;
+  ConvScratch& operator=(const ConvScratch&) = delete;
+  T* data() const { return data_; }
+
+ private:
+  std::size_t bytes_;
+  T* data_;
+};
+
+struct ConvEntry {
+  ConvAlgorithm algorithm;
+  /// Empty if it can compute the problem, else why not.
+  std::string (*refuses)(const ConvProblem& p, ConvDirection d);
+  /// Empty if it is expected to be the fastest of those that follow in the list, else why not.
+  std::string (*yields)(const ConvProblem& p, ConvDirection d);
+  void (*run)(const ConvProblem& p, ConvDirection d, const ConvBuffers& b);
+};
+
+/// In order of preference; the last one refuses nothing.
+std::span<const ConvEntry* const> conv_entries();
+/// The entry of that name; null if this build has none.
+const ConvEntry* find_conv_entry(ConvAlgorithm algorithm);
+/// `forced` if it can, else the first that can and pays.
+const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced);
+
+extern const ConvEntry conv_small_channels, conv_depthwise, conv_direct, conv_im2col, conv_reference;
+
+}  // namespace tapir::cpu

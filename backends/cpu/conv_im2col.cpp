@@ -1,0 +1,179 @@
+// im2col: the patches of a run of output pixels as rows of a matrix, then a matrix product with the kernel. Patches are
+// made for as many pixels as stay in the L2 cache. A 1x1 kernel multiplies x itself.
+#include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_gemm.h>
+#include <tapir/backends/cpu/isa.h>
+#include <tapir/backends/cpu/parallel.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace tapir::cpu {
+namespace {
+
+const ConvGemms& gemms() {
+#if TAPIR_TOP_ISA >= 4
+  if (isa() == Isa::v4) return v4::conv_gemms;
+#endif
+#if TAPIR_TOP_ISA >= 3
+  if (isa() >= Isa::v3) return v3::conv_gemms;
+#endif
+  return v2::conv_gemms;
+}
+
+template <class T>
+ConvGemm<T> gemm() {
+  if constexpr (std::is_same_v<T, double>) return gemms().f64;
+  else return gemms().f32;
+}
+
+// Walks the patches of one group, row by row. Patch row: [taps, cg].
+template <class T>
+struct Patches {
+  const ConvProblem& p;
+  std::int64_t group;
+  std::int64_t width() const { return p.taps() * p.cg(); }
+  // Rows that fit in about half an L2 cache; enough for the product to be worth its packing.
+  std::int64_t rows_at_once() const {
+    return std::max<std::int64_t>(64, (256 << 10) / (width() * std::int64_t(sizeof(T))));
+  }
+
+  // Calls f(patch offset, input offset or -1, count) for the runs of channels of output pixel `row` of all images.
+  template <class F>
+  void runs(std::int64_t row, F&& f) const {
+    const std::int64_t cg = p.cg(), image = row / p.out_pixels(), o = row % p.out_pixels();
+    std::int64_t at[3] = {o / (p.out[1] * p.out[2]), o / p.out[2] % p.out[1], o % p.out[2]}, start[3];
+    for (int d = 0; d < 3; ++d) start[d] = at[d] * p.stride[d] - p.before[d];
+    const bool whole = p.groups == 1 && p.dilation[2] == 1 && start[2] >= 0 && start[2] + p.kernel[2] <= p.in[2];
+    std::int64_t to = 0;
+    for (std::int64_t kd = 0; kd < p.kernel[0]; ++kd)
+      for (std::int64_t kh = 0; kh < p.kernel[1]; ++kh) {
+        std::int64_t d = start[0] + kd * p.dilation[0], h = start[1] + kh * p.dilation[1];
+        const bool inside = d >= 0 && d < p.in[0] && h >= 0 && h < p.in[1];
+        const std::int64_t line = ((image * p.in[0] + d) * p.in[1] + h) * p.in[2], count = p.kernel[2] * cg;
+        if (!inside || whole) {
+          f(to, inside ? (line + start[2]) * p.c + group * cg : -1, count);
+          to += count;
+          continue;
+        }
+        for (std::int64_t kw = 0; kw < p.kernel[2]; ++kw, to += cg) {
+          std::int64_t w = start[2] + kw * p.dilation[2];
+          f(to, w >= 0 && w < p.in[2] ? (line + w) * p.c + group * cg : -1, cg);
+        }
+      }
+  }
+  void gather(const T* x, std::int64_t begin, std::int64_t end, T* cols) const {
+    for (std::int64_t r = begin; r < end; ++r, cols += width())
+      runs(r, [&](std::int64_t to, std::int64_t from, std::int64_t n) {
+        if (from < 0) std::fill_n(cols + to, n, T(0));
+        else if (n < 16) std::copy_n(x + from, n, cols + to);
+        else std::memcpy(cols + to, x + from, std::size_t(n) * sizeof(T));
+      });
+  }
+  void scatter_add(const T* cols, std::int64_t begin, std::int64_t end, T* dx) const {
+    for (std::int64_t r = begin; r < end; ++r, cols += width())
+      runs(r, [&](std::int64_t from, std::int64_t to, std::int64_t n) {
+        if (to < 0) return;
+        for (std::int64_t i = 0; i < n; ++i) dx[to + i] += cols[from + i];
+      });
+  }
+};
+
+// Rows of output pixels that take about 20 us.
+std::int64_t grain(const ConvProblem& p) {
+  return std::max<std::int64_t>(1, std::int64_t(4e5 / (p.flops() / double(p.n * p.out_pixels()) + 1)));
+}
+
+template <class T>
+void forward(const ConvProblem& p, const T* x, const T* w, T* y) {
+  parallel_for(p.n * p.out_pixels(), grain(p), [&](std::int64_t first, std::int64_t last) {
+    Patches<T> patches{p, 0};
+    const std::int64_t width = patches.width(), step = patches.rows_at_once();
+    const bool plain = p.pointwise();
+    ConvScratch<T> cols(plain ? 0 : std::min(step, last - first) * width);
+    for (; patches.group < p.groups; ++patches.group)
+      for (std::int64_t r = first; r < last; r += step) {
+        const std::int64_t rows = std::min(step, last - r), g = patches.group;
+        if (!plain) patches.gather(x, r, r + rows, cols.data());
+        gemm<T>()(false, false, rows, p.kg(), width, plain ? x + r * p.c + g * p.cg() : cols.data(),
+                  plain ? p.c : width, w + g * p.kg(), p.k, false, y + r * p.k + g * p.kg(), p.k);
+      }
+  });
+}
+
+template <class T>
+void input_gradient(const ConvProblem& p, T* dx, const T* w, const T* dy) {
+  const std::int64_t pixels = p.out_pixels();
+  if (p.pointwise())
+    return parallel_for(p.n * pixels, grain(p), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t g = 0; g < p.groups; ++g)
+        gemm<T>()(false, true, last - first, p.cg(), p.kg(), dy + first * p.k + g * p.kg(), p.k, w + g * p.kg(), p.k,
+                  false, dx + first * p.c + g * p.cg(), p.c);
+    });
+  parallel_for(p.n, std::max<std::int64_t>(1, grain(p) / pixels), [&](std::int64_t first, std::int64_t last) {
+    Patches<T> patches{p, 0};
+    const std::int64_t width = patches.width(), step = std::min(patches.rows_at_once(), pixels);
+    const std::int64_t image = p.in_pixels() * p.c;
+    ConvScratch<T> cols(step * width);
+    std::fill_n(dx + first * image, (last - first) * image, T(0));
+    for (; patches.group < p.groups; ++patches.group)
+      for (std::int64_t r = first * pixels; r < last * pixels; r += step) {
+        const std::int64_t rows = std::min(step, last * pixels - r), g = patches.group;
+        gemm<T>()(false, true, rows, width, p.kg(), dy + r * p.k + g * p.kg(), p.k, w + g * p.kg(), p.k, false,
+                  cols.data(), width);
+        patches.scatter_add(cols.data(), r, r + rows, dx);
+      }
+  });
+}
+
+// A sum for each thread, then the sum of the sums.
+template <class T>
+void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
+  const std::int64_t total = p.n * p.out_pixels(), size = p.taps() * p.cg() * p.k;
+  const std::int64_t parts = std::clamp<std::int64_t>(total / grain(p), 1, num_threads());
+  ConvScratch<T> partial((parts - 1) * size);
+  parallel_for(parts, 1, [&](std::int64_t part, std::int64_t last_part) {
+    for (; part < last_part; ++part) {
+      T* sum = part == 0 ? dw : partial.data() + (part - 1) * size;
+      const std::int64_t first = total * part / parts, last = total * (part + 1) / parts;
+      Patches<T> patches{p, 0};
+      const std::int64_t width = patches.width(), step = patches.rows_at_once();
+      const bool plain = p.pointwise();
+      ConvScratch<T> cols(plain ? 0 : std::min(step, last - first) * width);
+      for (; patches.group < p.groups; ++patches.group)
+        for (std::int64_t r = first; r < last; r += step) {
+          const std::int64_t rows = std::min(step, last - r), g = patches.group;
+          if (!plain) patches.gather(x, r, r + rows, cols.data());
+          gemm<T>()(true, false, width, p.kg(), rows, plain ? x + r * p.c + g * p.cg() : cols.data(),
+                    plain ? p.c : width, dy + r * p.k + g * p.kg(), p.k, r != first, sum + g * p.kg(), p.k);
+        }
+    }
+  });
+  parallel_for(size, 1 << 15, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = 1; part < parts; ++part) {
+      const T* from = partial.data() + (part - 1) * size;
+      for (std::int64_t i = begin; i < end; ++i) dw[i] += from[i];
+    }
+  });
+}
+
+template <class T>
+void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
+  auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
+  if (d == ConvDirection::forward) forward<T>(p, x, w, y);
+  else if (d == ConvDirection::input_gradient) input_gradient<T>(p, x, w, y);
+  else kernel_gradient<T>(p, x, w, y);
+}
+
+}  // namespace
+
+const ConvEntry conv_im2col = {
+    ConvAlgorithm::im2col,
+    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
+      p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
+    },
+};
+
+}  // namespace tapir::cpu
