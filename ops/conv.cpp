@@ -80,6 +80,7 @@ void check_padding(const char* op, const Padding& padding, int spatial) {
 // One dimension with the padding worked out already.
 std::int64_t output_of(const char* op, const ConvAttrs& a, int d, std::int64_t input, std::int64_t kernel) {
   std::int64_t extent = (kernel - 1) * a.dilations[d] + 1, room = input + a.before[d] + a.after[d] - extent;
+  if (room < 0 && input == 0) return 0;  // Padding::same of nothing is nothing
   if (room < 0)
     throw ShapeError(fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}.", op, kernel,
                                  a.dilations[d], input, a.before[d], a.after[d]));
@@ -98,7 +99,6 @@ void check_outputs(const char* op, const ConvAttrs& a, const Shape& in, const Sh
                                  kernel.str(), expected.str(), out.str()));
 }
 
-// Tensors of zero elements reach no kernel if they are outputs; an empty input with a full output is all zeros.
 ConvAttrs with_sizes(ConvAttrs a, const Shape& sizes) {
   a.sizes = sizes;
   return a;
