@@ -7,6 +7,17 @@ namespace tapir::cpu {
 // Copies, reductions.
 void cast(const Call& call);  // out = in, any strides, any dtypes
 void sum(const Call& call);
+void prod(const Call& call);
+void min(const Call& call);
+void max(const Call& call);
+void any(const Call& call);
+void all(const Call& call);
+void argmin(const Call& call);
+void argmax(const Call& call);
+void cumulative_sum(const Call& call);
+void cumulative_prod(const Call& call);
+void linear_scan(const Call& call);
+void shift(const Call& call);
 
 // Convolutions: (x, kernel) -> y; (dy, kernel) -> dx; (x, dy) -> dkernel.
 void conv(const Call& call);

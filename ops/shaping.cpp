@@ -6,25 +6,31 @@
 
 namespace tapir {
 
-int check_axis(const char* op, std::int64_t axis, int rank) {
+static int checked(const char* op, std::int64_t axis, int rank, const Shape* shape) {
   if (axis < -rank || axis >= rank)
-    throw ShapeError(fmt::format("{}: axis {} is out of range for rank {}.", op, axis, rank));
+    throw ShapeError(fmt::format("{}: axis {} is out of range for rank {}{}.", op, axis, rank,
+                                 shape ? " (" + shape->str() + ")" : ""));
   return int(axis < 0 ? axis + rank : axis);
 }
 
-Axes check_axes(const char* op, const Axes& axes, int rank) {
+static Axes checked_all(const char* op, const Axes& axes, int rank, const Shape* shape) {
   Axes out;
   if (axes.empty())
     for (int i = 0; i < rank; ++i) out.push_back(i);
   bool seen[Shape::max_rank] = {};
   for (auto a : axes) {
-    int i = check_axis(op, a, rank);
+    int i = checked(op, a, rank, shape);
     if (seen[i]) throw ShapeError(fmt::format("{}: axis {} is named twice.", op, a));
     seen[i] = true;
     out.push_back(i);
   }
   return out;
 }
+
+int check_axis(const char* op, std::int64_t axis, int rank) { return checked(op, axis, rank, nullptr); }
+int check_axis(const char* op, std::int64_t axis, const Shape& s) { return checked(op, axis, s.rank(), &s); }
+Axes check_axes(const char* op, const Axes& axes, int rank) { return checked_all(op, axes, rank, nullptr); }
+Axes check_axes(const char* op, const Axes& axes, const Shape& s) { return checked_all(op, axes, s.rank(), &s); }
 
 namespace {
 

@@ -23,6 +23,9 @@ Tensor stop_gradient(const Tensor& x, Where where = Where::current());
 int check_axis(const char* op, std::int64_t axis, int rank);
 /// As check_axis for each; no axis may be named twice; empty gives all.
 Axes check_axes(const char* op, const Axes& axes, int rank);
+/// The same for axes of a tensor, whose shape the message then names.
+int check_axis(const char* op, std::int64_t axis, const Shape& shape);
+Axes check_axes(const char* op, const Axes& axes, const Shape& shape);
 
 /// Casts the elements of `from` into the memory of `to`, which has the same shape and is not yet seen by anyone.
 void cast_into(const Tensor& from, const Tensor& to);

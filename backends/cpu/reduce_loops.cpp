@@ -1,0 +1,392 @@
+// The inner loops of reductions, compiled once for each instruction set.
+// f32 sums run in f32 registers over blocks of 32 additions and join in f64, so that their error does not
+// grow with the length. Integers wrap around in their own type.
+#include <tapir/backends/cpu/reduce.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace tapir::cpu::TAPIR_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kBytes = 32;
+#else
+constexpr int kBytes = 16;
+#endif
+
+template <class T>
+using Unsigned = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>::type;
+
+// A fold: In is read, Lane accumulates a block, Wide joins blocks. `step` works on numbers and registers alike.
+// `block` is the number of steps after which Lane moves to Wide; 0: never, Lane is as good as Wide.
+template <class T>
+struct SumOf {
+  using In = T;
+  using Lane = Unsigned<T>;
+  using Wide = std::conditional_t<std::is_same_v<T, float>, double, Unsigned<T>>;
+  using Out = T;
+  static constexpr bool registers = true;
+  static constexpr int block = std::is_same_v<T, float> ? 32 : 0;
+  template <class V> static V step(V a, V x) {
+    if constexpr (std::is_integral_v<V>) return V(a + x);
+    else return a + x;
+  }
+};
+struct CountOf {  // bool to i64
+  using In = std::uint8_t;
+  using Lane = std::uint8_t;
+  using Wide = std::int64_t;
+  using Out = std::int64_t;
+  static constexpr bool registers = true;
+  static constexpr int block = 60;  // four registers of counts up to 60 still fit into a byte
+  template <class V> static V step(V a, V x) {
+    if constexpr (std::is_integral_v<V>) return V(a + x);
+    else return a + x;
+  }
+};
+// One after the other, so that factors that cancel do so before anything overflows.
+template <class T>
+struct ProdOf {
+  using In = T;
+  using Lane = std::conditional_t<std::is_same_v<T, float>, double,
+                                  std::conditional_t<sizeof(T) == 2, std::uint32_t, Unsigned<T>>>;
+  using Wide = Lane;
+  using Out = T;
+  static constexpr bool registers = false;
+  static constexpr int block = 0;
+  template <class V> static V step(V a, V x) { return V(a * x); }
+};
+template <class T, bool largest>
+struct ExtremeOf {
+  using In = T;
+  using Lane = T;
+  using Wide = T;
+  using Out = T;
+  static constexpr bool registers = true;
+  static constexpr int block = 0;
+  template <class V> static V step(V a, V x) {
+    if constexpr (std::is_integral_v<T>) {
+      if constexpr (largest) return a > x ? a : x;
+      else return a < x ? a : x;
+    } else {
+      if constexpr (largest) return ((a > x) | (a != a)) ? a : x;  // NaN stays
+      else return ((a < x) | (a != a)) ? a : x;
+    }
+  }
+};
+template <bool every>
+struct LogicOf {
+  using In = std::uint8_t;
+  using Lane = std::uint8_t;
+  using Wide = std::uint8_t;
+  using Out = bool;
+  static constexpr bool registers = true;
+  static constexpr int block = 0;
+  template <class V> static V step(V a, V x) {
+    if constexpr (every) return a & x;
+    else return a | x;
+  }
+};
+
+template <class Lane>
+struct Register {
+  typedef Lane V __attribute__((vector_size(kBytes)));
+  static constexpr int lanes = kBytes / int(sizeof(Lane));
+  static V load(const void* p) {
+    V v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+};
+
+template <class F>
+typename F::Wide lanes_of(typename Register<typename F::Lane>::V v) {
+  using Lane = typename F::Lane;
+  using Wide = typename F::Wide;
+  constexpr int n = Register<Lane>::lanes;
+  Lane lane[n];
+  std::memcpy(lane, &v, sizeof lane);
+  if constexpr (F::block && std::is_integral_v<Lane>) {
+    Wide w = 0;
+    for (auto l : lane) w += l;
+    return w;
+  } else {
+    for (int half = n / 2; half; half /= 2)
+      for (int j = 0; j < half; ++j) lane[j] = F::step(lane[j], lane[j + half]);
+    return Wide(lane[0]);
+  }
+}
+
+// n >= 1 dense elements.
+template <class F>
+typename F::Wide row(const typename F::In* p, std::int64_t n) {
+  using Wide = typename F::Wide;
+  using Lane = typename F::Lane;
+  std::int64_t i = 0;
+  Wide total{};
+  bool some = false;
+  auto add = [&](Wide w) {
+    total = some ? F::step(total, w) : w;
+    some = true;
+  };
+  if constexpr (F::registers) {
+    using R = Register<Lane>;
+    constexpr int L = R::lanes, U = 4;
+    while (n - i >= L * U) {
+      typename R::V a = R::load(p + i), b = R::load(p + i + L), c = R::load(p + i + 2 * L), d = R::load(p + i + 3 * L);
+      i += L * U;
+      std::int64_t steps = (n - i) / (L * U);
+      if (F::block) steps = std::min<std::int64_t>(steps, F::block - 1);
+      for (; steps > 0; --steps, i += L * U) {
+        a = F::step(a, R::load(p + i));
+        b = F::step(b, R::load(p + i + L));
+        c = F::step(c, R::load(p + i + 2 * L));
+        d = F::step(d, R::load(p + i + 3 * L));
+      }
+      add(lanes_of<F>(F::step(F::step(a, b), F::step(c, d))));
+    }
+    if (n - i >= L) {
+      typename R::V a = R::load(p + i);
+      for (i += L; n - i >= L; i += L) a = F::step(a, R::load(p + i));
+      add(lanes_of<F>(a));
+    }
+  }
+  for (; i < n; ++i) add(Wide(p[i]));
+  return total;
+}
+
+// Walks loops like an odometer, keeping offsets of input and output.
+struct Walk {
+  const Loops& loops;
+  std::int64_t at[Shape::max_rank], in = 0, out = 0;
+  Walk(const Loops& l, std::int64_t begin) : loops(l) {
+    for (int d = l.rank - 1; d >= 0; --d) {
+      at[d] = begin % l.size[d];
+      begin /= l.size[d];
+      in += at[d] * l.in[d];
+      out += at[d] * l.out[d];
+    }
+  }
+  void next() {
+    for (int d = loops.rank - 1; d >= 0; --d) {
+      in += loops.in[d], out += loops.out[d];
+      if (++at[d] < loops.size[d]) return;
+      in -= loops.in[d] * loops.size[d], out -= loops.out[d] * loops.size[d];
+      at[d] = 0;
+    }
+  }
+};
+
+template <class F>
+void rows(const Reduction& r, std::int64_t begin, std::int64_t end) {
+  using In = typename F::In;
+  using Wide = typename F::Wide;
+  auto* x = static_cast<const In*>(r.in);
+  const std::int64_t outer = r.reduced.count();
+  Walk kept(r.kept, begin);
+  for (std::int64_t u = begin; u < end; ++u, kept.next()) {
+    Wide total = row<F>(x + kept.in, r.inner);
+    if (outer > 1) {
+      Walk w(r.reduced, 1);
+      for (std::int64_t q = 1; q < outer; ++q, w.next())
+        total = F::step(total, row<F>(x + kept.in + w.in, r.inner));
+    }
+    if (r.partial) static_cast<Wide*>(r.partial)[u] = total;
+    else static_cast<typename F::Out*>(r.out)[kept.out] = typename F::Out(total);
+  }
+}
+
+// acc[j] = step of acc[j] and of the j-th elements of `count` rows.
+template <class F>
+void add_rows(typename F::Lane* __restrict acc, const typename F::In* __restrict p, std::int64_t stride,
+              std::int64_t count, std::int64_t n) {
+  using Lane = typename F::Lane;
+  std::int64_t q = 0;
+  for (; q + 4 <= count; q += 4, p += 4 * stride) {
+    const auto *a = p, *b = p + stride, *c = p + 2 * stride, *d = p + 3 * stride;
+    for (std::int64_t j = 0; j < n; ++j)
+      acc[j] = F::step(F::step(F::step(F::step(acc[j], Lane(a[j])), Lane(b[j])), Lane(c[j])), Lane(d[j]));
+  }
+  for (; q < count; ++q, p += stride)
+    for (std::int64_t j = 0; j < n; ++j) acc[j] = F::step(acc[j], Lane(p[j]));
+}
+
+// The accumulators of a block of columns: short-range ones, and wide ones where F has a block.
+template <class F>
+struct Columns {
+  using In = typename F::In;
+  using Lane = typename F::Lane;
+  using Wide = typename F::Wide;
+  alignas(64) Lane lane[column_block];
+  alignas(64) Wide wide[F::block ? column_block : 1];
+  int steps = 0;
+  bool some = false;  // is anything in `wide`?
+
+  void flush(std::int64_t n) {
+    if constexpr (F::block != 0) {
+      if (steps == 0) return;
+      if (some) for (std::int64_t j = 0; j < n; ++j) wide[j] = F::step(wide[j], Wide(lane[j]));
+      else for (std::int64_t j = 0; j < n; ++j) wide[j] = Wide(lane[j]);
+      some = true;
+      steps = 0;
+    }
+  }
+  void add(const In* p, std::int64_t stride, std::int64_t count, std::int64_t n) {
+    while (count > 0) {
+      if (steps == 0) {
+        for (std::int64_t j = 0; j < n; ++j) lane[j] = Lane(p[j]);
+        steps = 1, p += stride, --count;
+      }
+      std::int64_t now = F::block ? std::min<std::int64_t>(count, F::block - steps) : count;
+      add_rows<F>(lane, p, stride, now, n);
+      p += now * stride;
+      count -= now;
+      if (F::block && (steps += int(now)) == F::block) flush(n);
+    }
+  }
+  Wide result(std::int64_t j) const {
+    if constexpr (F::block != 0) return wide[j];
+    else return lane[j];
+  }
+};
+
+template <class F>
+void columns(const Reduction& r, std::int64_t begin, std::int64_t end) {
+  using In = typename F::In;
+  using Wide = typename F::Wide;
+  using Out = typename F::Out;
+  const std::int64_t m = r.inner, blocks = (m + column_block - 1) / column_block;
+  const int last = r.reduced.rank - 1;
+  const std::int64_t count = last >= 0 ? r.reduced.size[last] : 1, stride = last >= 0 ? r.reduced.in[last] : 0;
+  Loops outer = r.reduced;
+  outer.rank = std::max(0, last);
+  const std::int64_t outer_count = outer.count();
+  // Narrow dense rows are taken several at a time as one wide row, and folded at the end.
+  const std::int64_t together = stride == m && m <= column_block / 8 && count > 1
+                                    ? std::min(count, column_block / 4 / m) : 1;
+  Columns<F> c;
+  for (std::int64_t u = begin; u < end; ++u) {
+    const std::int64_t first = u % blocks * column_block, n = std::min(column_block, m - first);
+    Walk kept(r.kept, u / blocks), w(outer, 0);
+    c.steps = 0, c.some = false;
+    for (std::int64_t q = 0; q < outer_count; ++q, w.next()) {
+      const In* p = static_cast<const In*>(r.in) + kept.in + w.in + first;
+      if (together == 1) c.add(p, stride, count, n);
+      else c.add(p, together * m, count / together, together * m);
+    }
+    c.flush(together * n);
+    Wide* to = static_cast<Wide*>(r.partial) + (r.partial ? u / blocks * m + first : 0);
+    Out* out = static_cast<Out*>(r.out) + kept.out + first * r.inner_out;
+    for (std::int64_t j = 0; j < n; ++j) {
+      Wide v = c.result(j);
+      for (std::int64_t t = 1; t < together; ++t) v = F::step(v, c.result(j + t * m));
+      if (together > 1) {
+        Walk rest(outer, 0);
+        for (std::int64_t q = 0; q < outer_count; ++q, rest.next())
+          for (std::int64_t i = count / together * together; i < count; ++i)
+            v = F::step(v, Wide(static_cast<const In*>(r.in)[kept.in + rest.in + i * m + j]));
+      }
+      if (r.partial) to[j] = v;
+      else out[j * r.inner_out] = Out(v);
+    }
+  }
+}
+
+template <class F>
+void join(const Reduction& r, std::int64_t parts, bool is_columns) {
+  using Wide = typename F::Wide;
+  const std::int64_t n = is_columns ? r.inner : 1, kept_count = r.kept.count(), total = kept_count * n;
+  auto* p = static_cast<const Wide*>(r.partial);
+  Walk kept(r.kept, 0);
+  for (std::int64_t u = 0; u < kept_count; ++u, kept.next())
+    for (std::int64_t j = 0; j < n; ++j) {
+      Wide v = p[u * n + j];
+      for (std::int64_t k = 1; k < parts; ++k) v = F::step(v, p[k * total + u * n + j]);
+      static_cast<typename F::Out*>(r.out)[kept.out + (is_columns ? j * r.inner_out : 0)] = typename F::Out(v);
+    }
+}
+
+// Does x replace the best so far? Only if strictly better, or the first NaN.
+template <bool largest, class T>
+bool better(T x, T best) {
+  if constexpr (std::is_integral_v<T>) return largest ? x > best : x < best;
+  else return (largest ? x > best : x < best) | ((x != x) & (best == best));
+}
+
+template <class T, bool largest>
+void arg(const void* data, std::int64_t n, std::int64_t inner, std::int64_t begin, std::int64_t end,
+         std::int64_t* index, void* best_out) {
+  using F = ExtremeOf<T, largest>;
+  auto* x = static_cast<const T*>(data);
+  auto* out = static_cast<T*>(best_out);
+  constexpr std::int64_t chunk = 1024;
+  for (std::int64_t u = begin; u < end; ++u) {
+    const T* p = x + u * n * inner;
+    if (inner == 1) {  // the best chunk first, then the place within it
+      T best = row<F>(p, std::min(chunk, n));
+      std::int64_t at = 0;
+      for (std::int64_t i = chunk; i < n; i += chunk) {
+        T v = row<F>(p + i, std::min(chunk, n - i));
+        if (better<largest>(v, best)) best = v, at = i;
+      }
+      if (best != best) while (p[at] == p[at]) ++at;
+      else while (p[at] != best) ++at;
+      index[u] = at;
+      if (out) out[u] = best;
+      continue;
+    }
+    for (std::int64_t first = 0; first < inner; first += chunk) {
+      const std::int64_t m = std::min(chunk, inner - first);
+      T best[chunk];
+      std::int64_t at[chunk];
+      std::copy(p + first, p + first + m, best);
+      std::fill(at, at + m, 0);
+      for (std::int64_t i = 1; i < n; ++i) {
+        const T* q = p + i * inner + first;
+        for (std::int64_t j = 0; j < m; ++j) {
+          bool take = better<largest>(q[j], best[j]);
+          best[j] = take ? q[j] : best[j];
+          at[j] = take ? i : at[j];
+        }
+      }
+      std::copy(at, at + m, index + u * inner + first);
+      if (out) std::copy(best, best + m, out + u * inner + first);
+    }
+  }
+}
+
+template <class F>
+constexpr ReduceFns::Entry entry() {
+  return {rows<F>, columns<F>, join<F>, int(sizeof(typename F::Wide))};
+}
+
+constexpr ReduceFns make() {
+  ReduceFns f{};
+  auto numbers = [&]<class T>(T) {
+    const int d = int(dtype_of<T>());
+    f.fold[int(Fold::sum)][d] = entry<SumOf<T>>();
+    f.fold[int(Fold::prod)][d] = entry<ProdOf<T>>();
+    f.fold[int(Fold::min)][d] = entry<ExtremeOf<T, false>>();
+    f.fold[int(Fold::max)][d] = entry<ExtremeOf<T, true>>();
+    f.arg[0][d] = arg<T, false>;
+    f.arg[1][d] = arg<T, true>;
+  };
+  numbers(float{}), numbers(double{}), numbers(std::int8_t{}), numbers(std::uint8_t{}), numbers(std::int16_t{});
+  numbers(std::int32_t{}), numbers(std::int64_t{});
+  const int b = int(DType::boolean);
+  f.fold[int(Fold::sum)][b] = entry<CountOf>();
+  f.fold[int(Fold::any)][b] = entry<LogicOf<false>>();
+  f.fold[int(Fold::all)][b] = entry<LogicOf<true>>();
+  return f;
+}
+
+}  // namespace
+
+constinit const ReduceFns reduce_fns = make();
+
+}  // namespace tapir::cpu::TAPIR_ISA

@@ -1,0 +1,42 @@
+// What the rows of reductions, scans and sorts tell their kernels.
+#pragma once
+#include <tapir/ops/attrs.h>
+
+namespace tapir {
+
+/// `axes` are in range and distinct; empty reduces nothing.
+struct ReduceAttrs {
+  Shape axes;
+  bool keepdims = false;
+  template <class V> void visit(V&& v) { v("axes", axes), v("keepdims", keepdims); }
+};
+
+/// One axis, in range.
+struct AxisAttrs {
+  int axis = 0;
+  template <class V> void visit(V&& v) { v("axis", axis); }
+};
+
+/// A scan along `axis`, from its end if `reverse`; element i does not take part in result i if `exclusive`.
+struct ScanAttrs {
+  int axis = 0;
+  bool exclusive = false, reverse = false;
+  template <class V> void visit(V&& v) { v("axis", axis), v("exclusive", exclusive), v("reverse", reverse); }
+};
+
+/// By how much to move along `axis`, and the size of the result there.
+struct ShiftAttrs {
+  int axis = 0;
+  std::int64_t offset = 0, size = 0;
+  template <class V> void visit(V&& v) { v("axis", axis), v("offset", offset), v("size", size); }
+};
+
+/// A contiguous tensor seen around one axis: [outer, n, inner].
+struct AroundAxis {
+  std::int64_t outer = 1, n = 1, inner = 1;
+  AroundAxis(const Shape& s, int axis) {
+    for (int i = 0; i < s.rank(); ++i) (i < axis ? outer : i == axis ? n : inner) *= s[i];
+  }
+};
+
+}  // namespace tapir
