@@ -303,7 +303,8 @@ def norm(fam):
             tape.watch(xt)
             y = layer(xt, **call)
         dy = normal(rng, *y.shape)
-        grads = tape.gradient(y, [xt, *[v.value for v in layer.trainable_variables]], output_gradients=dy)
+        grads = tape.gradient(y, [xt, *[v.value for v in layer.trainable_variables]],
+                              output_gradients=tf.constant(dy, y.dtype))
         fields = {"x": x, **{k.replace("scale", "gamma"): v for k, v in start.items()}, "y": y, "dy": dy,
                   **{f"d{n}": g for n, g in zip(["x", *names], grads)}}
         if training:
