@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Holds the rules of the house that no compiler knows: the line budget and which room may include which.
+
+Arrows point down only: tensor <- ops <- {backends, autograd, graph} <- nn <- data, io <- examples. Nobody but a
+backend includes a backend. test/ and bench/ may include anything. Prints `file:line: what` for each finding.
+"""
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOOR = {"tensor": 0, "ops": 1, "backends": 2, "autograd": 2, "graph": 2, "nn": 3, "data": 4, "io": 4, "examples": 5}
+MAX_LINES, MAX_COLUMNS = 800, 120
+INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def wrong_include(room, quote, path):
+    """Why a file of `room` must not have this include, or None."""
+    if quote == '"':
+        return f'includes "{path}": spell it <tapir/...>'
+    if room not in FLOOR or not path.startswith("tapir/"):
+        return None
+    target = path.split("/")[1]
+    if target == "tapir.h":
+        return None if room == "examples" else "includes the umbrella header: name what it needs"
+    if target not in FLOOR:
+        return None
+    if target == "backends" and room != "backends":
+        return f"{room}/ includes <{path}>: only backends/ may"
+    if FLOOR[target] > FLOOR[room]:
+        return f"{room}/ includes <{path}>: {target}/ is above it"
+    return None
+
+
+def findings(path):
+    room = path.relative_to(ROOT).parts[0]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) > MAX_LINES:
+        yield len(lines), f"{len(lines)} lines; the budget is {MAX_LINES}"
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_COLUMNS:
+            yield number, f"{len(line)} columns; the limit is {MAX_COLUMNS}"
+        include = INCLUDE.match(line)
+        why = include and wrong_include(room, *include.groups())
+        if why:
+            yield number, why
+
+
+def main():
+    found = files = 0
+    for path in sorted(p for end in ("h", "cpp", "cu", "cuh") for p in ROOT.rglob(f"*.{end}")):
+        first = path.relative_to(ROOT).parts[0]
+        if first.startswith((".", "build")):
+            continue
+        files += 1
+        for number, what in findings(path):
+            print(f"{path.relative_to(ROOT)}:{number}: {what}")
+            found += 1
+    print(f"{files} files, {found} findings")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
