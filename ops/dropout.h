@@ -2,4 +2,13 @@
 #pragma once
 #include <tapir/ops/op.h>
 
-namespace tapir {}
+namespace tapir {
+
+struct DropoutOptions {
+  std::int64_t seed = -1;  ///< -1: from the global generator
+};
+/// Inverted dropout: each element is 0 with probability `rate`, else divided by 1 - rate. The gradient uses the same mask.
+/// Throws UsageError unless 0 <= rate < 1, DTypeError unless x is floating. Source: Srivastava et al., JMLR 2014.
+Tensor dropout(const Tensor& x, double rate, DropoutOptions options = {}, Where where = Where::current());
+
+}  // namespace tapir

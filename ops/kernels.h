@@ -24,4 +24,22 @@ void conv(const Call& call);
 void conv_input_gradient(const Call& call);
 void conv_kernel_gradient(const Call& call);
 
+// Joining, padding, rearranging: any dtype, any strides.
+void join(const Call& call);           // concat, stack
+void split(const Call& call);          // split, unstack
+void pad(const Call& call);
+void pad_gradient(const Call& call);   // dense f32, f64
+void roll(const Call& call);
+void diag_embed(const Call& call);
+void triangle(const Call& call);       // tril, triu
+
+// Random numbers; in[0] (or the last input) is the key.
+void random_key(const Call& call);
+void random_uniform(const Call& call);
+void random_normal(const Call& call);
+void random_integers(const Call& call);
+void random_categorical(const Call& call);
+void random_permutation(const Call& call);
+void dropout(const Call& call);
+
 }  // namespace tapir::cpu

@@ -15,6 +15,7 @@ void list_scan(std::vector<const OpDef*>& out);
 void list_softmax(std::vector<const OpDef*>& out);
 void list_sort(std::vector<const OpDef*>& out);
 void list_random(std::vector<const OpDef*>& out);
+void list_dropout(std::vector<const OpDef*>& out);
 void list_matmul(std::vector<const OpDef*>& out);
 void list_conv(std::vector<const OpDef*>& out);
 void list_pool(std::vector<const OpDef*>& out);
@@ -39,6 +40,7 @@ std::span<const OpDef* const> all_ops() {
              list_softmax,
              list_sort,
              list_random,
+             list_dropout,
              list_matmul,
              list_conv,
              list_pool,

@@ -1,4 +1,5 @@
 // Dense copies of strided tensors, with or without a change of dtype.
+#include <tapir/backends/cpu/copy.h>
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/backends/cpu/strided.h>
 #include <tapir/ops/kernels.h>
@@ -17,18 +18,16 @@ void cast(const Call& call) {
     });
     return;
   }
+  if (x.dtype() == y.dtype())
+    return copy_strided(to, y.strides(), from, x.strides(), y.shape(), size_of(x.dtype()));
   Strided walk(y.shape(), x);
   constexpr std::int64_t block = 1024;
   parallel_for((y.size() + block - 1) / block, 16, [&](std::int64_t first, std::int64_t last) {
     alignas(64) std::byte buffer[block * 8];
     for (std::int64_t t = first; t < last; ++t) {
       std::int64_t b = t * block, n = std::min(block, y.size() - b);
-      if (x.dtype() == y.dtype()) {
-        walk.gather(from, b, n, to + b * out_size);
-      } else {
-        walk.gather(from, b, n, buffer);
-        tapir::detail::convert(buffer, x.dtype(), 1, to + b * out_size, y.dtype(), n);
-      }
+      walk.gather(from, b, n, buffer);
+      tapir::detail::convert(buffer, x.dtype(), 1, to + b * out_size, y.dtype(), n);
     }
   });
 }
