@@ -4,6 +4,9 @@
 #include <tapir/autograd/functional.h>
 #include <tapir/autograd/gradcheck.h>
 #include <tapir/autograd/gradient_tape.h>
+#include <tapir/data/idx.h>
+#include <tapir/io/npy.h>
+#include <tapir/io/safetensors.h>
 #include <tapir/ops/close.h>
 #include <tapir/ops/conv.h>
 #include <tapir/ops/create.h>

@@ -34,6 +34,7 @@ static Tensor from_unsigned(const FileContext& context, const Tensor& raw) {
 
 static Tensor read_npy(ByteSource& in) {
   NpyHeader header = read_npy_header(in);
+  checked_bytes(in.context(), header.shape, header.dtype, "the array");
   Shape stored = header.shape;
   if (header.fortran_order)
     for (int i = 0, r = stored.rank(); i < r; ++i) stored[i] = header.shape[r - 1 - i];
