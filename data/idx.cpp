@@ -14,13 +14,20 @@ using namespace detail;
 
 static DType dtype_of_code(const FileContext& context, int code) {
   switch (code) {
-    case 0x08: return DType::u8;
-    case 0x09: return DType::i8;
-    case 0x0b: return DType::i16;
-    case 0x0c: return DType::i32;
-    case 0x0d: return DType::f32;
-    case 0x0e: return DType::f64;
-    default: context.fail(fmt::format("is not an IDX file, it says type 0x{:02x}.", code));
+    case 0x08:
+      return DType::u8;
+    case 0x09:
+      return DType::i8;
+    case 0x0b:
+      return DType::i16;
+    case 0x0c:
+      return DType::i32;
+    case 0x0d:
+      return DType::f32;
+    case 0x0e:
+      return DType::f64;
+    default:
+      context.fail(fmt::format("is not an IDX file, it says type 0x{:02x}.", code));
   }
 }
 
@@ -62,8 +69,9 @@ static FileContext find_file(const std::string& folder, const std::string& name)
   for (auto& candidate : {path, path + ".gz"})
     if (::access(candidate.c_str(), F_OK) == 0) return {"load_idx", candidate};
   bool folder_there = ::access(folder.c_str(), F_OK) == 0;
-  FileContext{"load_idx", folder}.fail(folder_there ? fmt::format("has neither {0} nor {0}.gz.", name)
-                                                    : fmt::format("no such folder; looked for {0} or {0}.gz in it.", name));
+  FileContext{"load_idx", folder}.fail(folder_there
+                                           ? fmt::format("has neither {0} nor {0}.gz.", name)
+                                           : fmt::format("no such folder; looked for {0} or {0}.gz in it.", name));
 }
 
 static Tensor to_unit_range(const Tensor& bytes) {
@@ -85,7 +93,8 @@ static Tensor to_i64(const Tensor& bytes) {
 static Tensor read_bytes(const FileContext& context, int rank, const char* what) {
   Tensor t = read_idx_file(context);
   if (t.dtype() != DType::u8 || t.rank() != rank)
-    context.fail(fmt::format("{} are u8 of rank {}, but it holds {} {}.", what, rank, name_of(t.dtype()), t.shape().str()));
+    context.fail(
+        fmt::format("{} are u8 of rank {}, but it holds {} {}.", what, rank, name_of(t.dtype()), t.shape().str()));
   return t;
 }
 

@@ -12,12 +12,13 @@ struct ImageSet {
   Tensor labels;  ///< i64 [N]
 };
 
-/// Reads `<folder>/<prefix>-images-idx3-ubyte` and `<folder>/<prefix>-labels-idx1-ubyte`, or the same with `.gz`; the digits' prefixes
-/// are "train" and "t10k". Bytes become f32 by x / 255. Throws FileError if a file is missing, damaged, or of another kind,
-/// or if there are not as many labels as images.
+/// Reads `<folder>/<prefix>-images-idx3-ubyte` and `<folder>/<prefix>-labels-idx1-ubyte`, or the same with `.gz`; the
+/// digits' prefixes are "train" and "t10k". Bytes become f32 by x / 255. Throws FileError if a file is missing,
+/// damaged, or of another kind, or if there are not as many labels as images.
 ImageSet load_idx(const std::string& folder, const std::string& prefix, Where where = Where::current());
 
-/// Reads one IDX file, plain or gzipped, as a tensor of the file's own dtype: u8, i8, i16, i32, f32 or f64. Throws FileError.
+/// Reads one IDX file, plain or gzipped, as a tensor of the file's own dtype: u8, i8, i16, i32, f32 or f64. Throws
+/// FileError.
 Tensor read_idx(const std::string& path, Where where = Where::current());
 
 }  // namespace tapir::data

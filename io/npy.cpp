@@ -83,7 +83,8 @@ static void check_names(const NamedTensors& tensors) {
   for (auto& [name, tensor] : tensors) {
     if (name.find('\0') != std::string::npos) throw UsageError("save_npz: a name has a NUL byte in it.");
     if (name.size() > longest)
-      throw UsageError(fmt::format("save_npz: a name is {} bytes long, at most {} are possible.", name.size(), longest));
+      throw UsageError(
+          fmt::format("save_npz: a name is {} bytes long, at most {} are possible.", name.size(), longest));
     if (!seen.insert(name).second) throw UsageError(fmt::format("save_npz: two tensors are named \"{}\".", name));
   }
 }
@@ -97,9 +98,10 @@ void save_npz(const std::string& path, const NamedTensors& tensors, NpzOptions o
   for (auto& [name, tensor] : tensors) {
     Tensor dense = dense_on_cpu(tensor, "save_npz", name);
     std::string header = npy_header_of(dense.spec());
-    zip.add(name + ".npy",
-            {{header.data(), header.size()}, {dense.data<std::byte>(), std::size_t(dense.size()) * size_of(dense.dtype())}},
-            options.compress);
+    zip.add(
+        name + ".npy",
+        {{header.data(), header.size()}, {dense.data<std::byte>(), std::size_t(dense.size()) * size_of(dense.dtype())}},
+        options.compress);
   }
   zip.finish();
   file.commit();

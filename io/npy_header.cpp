@@ -17,9 +17,9 @@ struct DescrRow {
   bool is_unsigned = false;
 };
 constexpr DescrRow descr_rows[] = {
-    {"f4", DType::f32}, {"f8", DType::f64}, {"f2", DType::f16},     {"V2", DType::bf16},
-    {"i1", DType::i8},  {"u1", DType::u8},  {"i2", DType::i16},     {"i4", DType::i32},
-    {"i8", DType::i64}, {"b1", DType::boolean}, {"u2", DType::i16, true}, {"u4", DType::i32, true},
+    {"f4", DType::f32},       {"f8", DType::f64},        {"f2", DType::f16},       {"V2", DType::bf16},
+    {"i1", DType::i8},        {"u1", DType::u8},         {"i2", DType::i16},       {"i4", DType::i32},
+    {"i8", DType::i64},       {"b1", DType::boolean},    {"u2", DType::i16, true}, {"u4", DType::i32, true},
     {"u8", DType::i64, true}, {"bfloat16", DType::bf16},
 };
 
@@ -100,7 +100,8 @@ class DictReader {
     std::size_t begin = at_;
     std::int64_t v = 0;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_)
-      if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text_[at_] - '0', &v)) bad("a size is too large");
+      if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text_[at_] - '0', &v))
+        bad("a size is too large");
     if (at_ == begin) bad(fmt::format("a size is missing at byte {}", at_));
     accept('L');  // as Python 2 wrote
     return v;
@@ -146,7 +147,8 @@ class DictReader {
 NpyHeader read_npy_header(ByteSource& in) {
   unsigned char start[12];
   in.read(start, magic_size + 2, "the .npy magic");
-  if (std::memcmp(start, magic, magic_size) != 0) in.context().fail("is not a .npy file, it does not begin with \\x93NUMPY.");
+  if (std::memcmp(start, magic, magic_size) != 0)
+    in.context().fail("is not a .npy file, it does not begin with \\x93NUMPY.");
   int version = start[6];
   if (version < 1 || version > 3 || start[7] != 0)
     in.context().fail(fmt::format("has .npy version {}.{}; versions 1.0, 2.0 and 3.0 are known.", start[6], start[7]));
@@ -161,7 +163,8 @@ NpyHeader read_npy_header(ByteSource& in) {
 }
 
 std::string npy_header_of(const TensorSpec& spec) {
-  auto* row = std::find_if(std::begin(descr_rows), std::end(descr_rows), [&](auto& r) { return r.dtype == spec.dtype; });
+  auto* row =
+      std::find_if(std::begin(descr_rows), std::end(descr_rows), [&](auto& r) { return r.dtype == spec.dtype; });
   std::string shape;
   for (int i = 0; i < spec.shape.rank(); ++i) shape += fmt::format("{}{}", i ? ", " : "", spec.shape[i]);
   if (spec.shape.rank() == 1) shape += ",";

@@ -8,7 +8,7 @@ namespace tapir::detail {
 
 struct NpyHeader {
   Shape shape;
-  DType dtype = DType::f32;     // for unsigned integers without a twin: the signed type of that width
+  DType dtype = DType::f32;  // for unsigned integers without a twin: the signed type of that width
   bool is_unsigned = false;
   bool big_endian = false;
   bool fortran_order = false;

@@ -4,8 +4,8 @@
 
 namespace tapir::detail {
 
-/// A file that appears under its name all at once: bytes go to a temporary file beside it, which `commit` flushes to the
-/// disk and renames. Without a commit the temporary is removed. Throws FileError whenever the system refuses.
+/// A file that appears under its name all at once: bytes go to a temporary file beside it, which `commit` flushes to
+/// the disk and renames. Without a commit the temporary is removed. Throws FileError whenever the system refuses.
 class OutputFile {
  public:
   explicit OutputFile(FileContext context);

@@ -16,18 +16,21 @@ static void check_names(const NamedTensors& tensors, const Metadata& metadata) {
   std::set<std::string> seen;
   for (auto& [name, tensor] : tensors) {
     if (name == "__metadata__") throw UsageError("save_safetensors: a tensor may not be named \"__metadata__\".");
-    if (!seen.insert(name).second) throw UsageError(fmt::format("save_safetensors: two tensors are named \"{}\".", name));
+    if (!seen.insert(name).second)
+      throw UsageError(fmt::format("save_safetensors: two tensors are named \"{}\".", name));
     check_has_value(tensor, "save_safetensors", name);
   }
   seen.clear();
   for (auto& [key, text] : metadata)
-    if (!seen.insert(key).second) throw UsageError(fmt::format("save_safetensors: metadata \"{}\" is there twice.", key));
+    if (!seen.insert(key).second)
+      throw UsageError(fmt::format("save_safetensors: metadata \"{}\" is there twice.", key));
 }
 
 void save_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata, Where where) {
   CallSite site(where);
   check_names(tensors, metadata);
-  // Wide types come first in the data, so that each tensor is aligned to its element; the header keeps the user's order.
+  // Wide types come first in the data, so that each tensor is aligned to its element; the header keeps the user's
+  // order.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < tensors.size(); ++i) order.push_back(i);
   auto width = [&](std::size_t i) { return size_of(tensors[i].second.dtype()); };

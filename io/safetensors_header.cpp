@@ -16,9 +16,9 @@ constexpr std::uint64_t longest_header = 100'000'000;
 constexpr const char* metadata_key = "__metadata__";
 constexpr const char* dtype_names[dtype_count] = {"F32", "F64", "F16", "BF16", "I8", "U8", "I16", "I32", "I64", "BOOL"};
 
-// Takes the parser's events one by one and builds no tree, so that a hostile text costs no more memory than its own size.
-// Anything but {"name": {"dtype": "F32", "shape": [..], "data_offsets": [a, b]}, "__metadata__": {"key": "text"}} is refused
-// as it comes, so nothing nests deeper than that.
+// Takes the parser's events one by one and builds no tree, so that a hostile text costs no more memory than its own
+// size. Anything but {"name": {"dtype": "F32", "shape": [..], "data_offsets": [a, b]}, "__metadata__": {"key": "text"}}
+// is refused as it comes, so nothing nests deeper than that.
 class HeaderEvents : public nlohmann::json_sax<json> {
  public:
   HeaderEvents(const FileContext& context, SafetensorsHeader& header) : context_(context), header_(header) {}
@@ -72,7 +72,21 @@ class HeaderEvents : public nlohmann::json_sax<json> {
   }
 
  private:
-  enum class State { start, top, entry, fields, dtype, shape, sizes, data_offsets, offsets, metadata, texts, text, done };
+  enum class State {
+    start,
+    top,
+    entry,
+    fields,
+    dtype,
+    shape,
+    sizes,
+    data_offsets,
+    offsets,
+    metadata,
+    texts,
+    text,
+    done
+  };
 
   [[noreturn]] void bad(const std::string& why) const {
     context_.fail(fmt::format("has a damaged safetensors header, {}.", why));
@@ -149,21 +163,22 @@ class HeaderEvents : public nlohmann::json_sax<json> {
 void check_places(const FileContext& context, const SafetensorsHeader& header, std::uint64_t data_size) {
   std::vector<const SafetensorsEntry*> order;
   for (auto& e : header.entries) order.push_back(&e);
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) {
-    return a->begin != b->begin ? a->begin < b->begin : a->end < b->end;
-  });
+  std::sort(order.begin(), order.end(),
+            [](auto* a, auto* b) { return a->begin != b->begin ? a->begin < b->begin : a->end < b->end; });
   std::uint64_t at = 0;
   for (auto* e : order) {
     std::string what = fmt::format("tensor \"{}\"", e->name);
     std::uint64_t bytes = checked_bytes(context, e->shape, e->dtype, what);
     if (e->begin > e->end || e->end - e->begin != bytes)
-      context.fail(fmt::format("{} of {} {} takes {} bytes, but its data_offsets are [{}, {}].", what, name_of(e->dtype),
-                               e->shape.str(), bytes, e->begin, e->end));
+      context.fail(fmt::format("{} of {} {} takes {} bytes, but its data_offsets are [{}, {}].", what,
+                               name_of(e->dtype), e->shape.str(), bytes, e->begin, e->end));
     if (e->begin != at)
-      context.fail(fmt::format("{} begins at byte {} of the data, but the one before it ends at {}.", what, e->begin, at));
+      context.fail(
+          fmt::format("{} begins at byte {} of the data, but the one before it ends at {}.", what, e->begin, at));
     at = e->end;
   }
-  if (at > data_size) context.fail(fmt::format("ends too early, its tensors take {} bytes but {} are there.", at, data_size));
+  if (at > data_size)
+    context.fail(fmt::format("ends too early, its tensors take {} bytes but {} are there.", at, data_size));
   if (at < data_size) context.fail(fmt::format("has {} bytes that belong to no tensor.", data_size - at));
 }
 
@@ -187,7 +202,8 @@ SafetensorsHeader read_safetensors_header(const InputFile& file) {
     context.fail(fmt::format("is not a safetensors file: its header has {} bytes, at most {} are allowed.", length,
                              longest_header));
   if (length > file.size() - prefix)
-    context.fail(fmt::format("ends too early, its header takes {} bytes but {} are there.", length, file.size() - prefix));
+    context.fail(
+        fmt::format("ends too early, its header takes {} bytes but {} are there.", length, file.size() - prefix));
   std::string text(std::size_t(length), '\0');
   file.read_at(prefix, text.data(), text.size());
   if (text.empty() || text[0] != '{') context.fail("is not a safetensors file: its header does not begin with '{'.");
@@ -214,7 +230,8 @@ std::string safetensors_header_text(const char* op, const std::vector<Safetensor
   text.append((8 - text.size() % 8) % 8, ' ');  // so that the data is aligned
   std::uint64_t length = text.size();
   if (length > longest_header)
-    throw UsageError(fmt::format("{}: the header would have {} bytes, at most {} are allowed.", op, length, longest_header));
+    throw UsageError(
+        fmt::format("{}: the header would have {} bytes, at most {} are allowed.", op, length, longest_header));
   return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
 }
 

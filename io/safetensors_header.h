@@ -15,10 +15,11 @@ struct SafetensorsEntry {
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> entries;  // in the order of the text
   io::Metadata metadata;
-  std::uint64_t data_at = 0;              // in the file
+  std::uint64_t data_at = 0;  // in the file
 };
 
-/// Reads and checks it: sizes fit dtypes and shapes, and the tensors fill the data without gap or overlap. Throws FileError.
+/// Reads and checks it: sizes fit dtypes and shapes, and the tensors fill the data without gap or overlap. Throws
+/// FileError.
 SafetensorsHeader read_safetensors_header(const InputFile& file);
 /// Length and text. Throws UsageError, naming `op`, for text that is not UTF-8.
 std::string safetensors_header_text(const char* op, const std::vector<SafetensorsEntry>& entries,

@@ -20,7 +20,8 @@ constexpr std::uint16_t full16 = 0xffff;
 // Little-endian fields of a record that is wholly in memory.
 std::uint64_t field(const std::string& record, std::size_t at, int bytes) {
   std::uint64_t v = 0;
-  for (int i = 0; i < bytes; ++i) v |= std::uint64_t(static_cast<unsigned char>(record[at + std::size_t(i)])) << (8 * i);
+  for (int i = 0; i < bytes; ++i)
+    v |= std::uint64_t(static_cast<unsigned char>(record[at + std::size_t(i)])) << (8 * i);
   return v;
 }
 
@@ -48,7 +49,8 @@ std::uint64_t find_end_record(const InputFile& file) {
   if (n >= end_size) {
     std::string tail = read_record(file, file.size() - n, std::size_t(n));
     for (std::size_t at = std::size_t(n) - end_size + 1; at-- > 0;)
-      if (field(tail, at, 4) == end_signature && at + end_size + field(tail, at + 20, 2) == n) return file.size() - n + at;
+      if (field(tail, at, 4) == end_signature && at + end_size + field(tail, at + 20, 2) == n)
+        return file.size() - n + at;
   }
   file.context().fail("is not a ZIP archive, or its end is missing.");
 }
@@ -126,8 +128,10 @@ ZipMember read_member(const InputFile& file, const Directory& d, const std::stri
   if (field(records, at + 8, 2) & flag_encrypted)
     file.context().fail(fmt::format("member {} is encrypted, which is not supported.", m.name));
   if (m.method != stored && m.method != deflated)
-    file.context().fail(fmt::format("member {} is compressed by method {}; only stored (0) and deflated (8) ones are "
-                                    "supported.", m.name, m.method));
+    file.context().fail(
+        fmt::format("member {} is compressed by method {}; only stored (0) and deflated (8) ones are "
+                    "supported.",
+                    m.name, m.method));
   read_zip64_extra(file, records.substr(at + central_size + name_size, extra_size), m);
   locate_data(file, d.at, m);
   at += record_size;
@@ -153,8 +157,7 @@ class MemberSource : public ByteSource {
       : ByteSource(context), bytes_(file, m.data_at, m.data_at + m.compressed, context), size_(m.size), crc_(m.crc) {
     if (m.method == deflated) inflate_ = std::make_unique<InflateSource>(bytes_, Deflate::raw);
     ByteSource& in = source();
-    if (size_ > in.left())
-      context.fail(fmt::format("cannot expand to {} bytes from {}.", size_, m.compressed));
+    if (size_ > in.left()) context.fail(fmt::format("cannot expand to {} bytes from {}.", size_, m.compressed));
   }
   std::size_t read_some(void* out, std::size_t n) override {
     n = std::size_t(std::min<std::uint64_t>(n, left()));
@@ -172,7 +175,8 @@ class MemberSource : public ByteSource {
   void check() {
     checked_ = true;
     source().expect_end();
-    if (running_ != crc_) context().fail(fmt::format("is damaged, its checksum is {:08x} and not {:08x}.", running_, crc_));
+    if (running_ != crc_)
+      context().fail(fmt::format("is damaged, its checksum is {:08x} and not {:08x}.", running_, crc_));
   }
   FileSource bytes_;
   std::unique_ptr<InflateSource> inflate_;
@@ -246,10 +250,10 @@ static std::string central_header(const ZipMember& m, bool zip64) {
   put(h, 3 << 8 | 45, 2);  // made by: Unix, version 4.5
   h += common_fields(m, zip64);
   put(h, extra.size(), 2);
-  put(h, 0, 2);                      // comment
-  put(h, 0, 2);                      // disk
-  put(h, 0, 2);                      // internal attributes
-  put(h, 0100644u << 16, 4);         // external attributes: a plain file
+  put(h, 0, 2);               // comment
+  put(h, 0, 2);               // disk
+  put(h, 0, 2);               // internal attributes
+  put(h, 0100644u << 16, 4);  // external attributes: a plain file
   put(h, zip64 ? full32 : m.header_at, 4);
   return h + m.name + extra;
 }

@@ -11,15 +11,15 @@ namespace tapir::detail {
 
 struct ZipMember {
   std::string name;
-  std::uint64_t header_at = 0;        // of the local header
-  std::uint64_t data_at = 0;          // of the member's bytes
+  std::uint64_t header_at = 0;  // of the local header
+  std::uint64_t data_at = 0;    // of the member's bytes
   std::uint64_t compressed = 0, size = 0;
   std::uint32_t crc = 0;
   std::uint16_t method = 0;
 };
 
-/// The list of members, in the order of the central directory. Every member lies inside the file and shares no byte with
-/// another; names are unique. Throws FileError otherwise.
+/// The list of members, in the order of the central directory. Every member lies inside the file and shares no byte
+/// with another; names are unique. Throws FileError otherwise.
 std::vector<ZipMember> read_zip_directory(const InputFile& file);
 
 /// The bytes of a member; throws FileError at their end if the checksum does not fit.

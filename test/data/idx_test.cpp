@@ -23,7 +23,8 @@ static void write_gz(const std::string& path, const std::string& bytes, const ch
 
 // A folder with three 2x2 pictures called "some".
 static void write_set(const TempFolder& folder, int labels = 3) {
-  write_bytes(folder / "some-images-idx3-ubyte", idx(8, {3, 2, 2}, std::string("\0\xff\x33\x66\1\2\3\4\5\6\7\x08", 12)));
+  write_bytes(folder / "some-images-idx3-ubyte",
+              idx(8, {3, 2, 2}, std::string("\0\xff\x33\x66\1\2\3\4\5\6\7\x08", 12)));
   write_gz(folder / "some-labels-idx1-ubyte.gz", idx(8, {labels}, std::string("\7\0\x09\1", std::size_t(labels))));
 }
 
@@ -97,11 +98,10 @@ TEST_CASE("a gzip file of several members") {
 
 TEST_CASE("what is missing or does not fit is named") {
   TempFolder folder;
-  auto refusal = [&](const std::string& where) {
-    return error_of<FileError>([&] { data::load_idx(where, "some"); });
-  };
+  auto refusal = [&](const std::string& where) { return error_of<FileError>([&] { data::load_idx(where, "some"); }); };
   CHECK(refusal("no_such_folder") ==
-        "load_idx: no_such_folder: no such folder; looked for some-images-idx3-ubyte or some-images-idx3-ubyte.gz in it.");
+        "load_idx: no_such_folder: no such folder; looked for some-images-idx3-ubyte or some-images-idx3-ubyte.gz in "
+        "it.");
   CHECK(refusal(folder.path) ==
         "load_idx: " + folder.path + ": has neither some-images-idx3-ubyte nor some-images-idx3-ubyte.gz.");
   write_set(folder, 2);
@@ -123,13 +123,15 @@ TEST_CASE("hostile files") {
   CHECK(refusal("abcdefgh") == start + "is not an IDX file, it does not begin with two zero bytes.");
   CHECK(refusal(idx(0x07, {1}, "a")) == start + "is not an IDX file, it says type 0x07.");
   CHECK(refusal(idx(0x08, {1, 1, 1, 1, 1, 1, 1, 1, 1}, "a")) == start + "has 9 dimensions; a tensor has at most 8.");
-  CHECK(refusal(idx(0x08, {2}, "a")) == start + "ends too early, the array of shape [2] takes 2 bytes but at most 1 are there.");
+  CHECK(refusal(idx(0x08, {2}, "a")) ==
+        start + "ends too early, the array of shape [2] takes 2 bytes but at most 1 are there.");
   CHECK(refusal(idx(0x08, {1}, "ab")) == start + "goes on after its last value.");
   CHECK(refusal(idx(0x08, {1}, "ab"), true) == start + "goes on after its last value.");
   CHECK(refusal(idx(0x0e, {-1, -1}, "")) ==
         start + "the array is too large to have in memory, shape [4294967295, 4294967295].");
-  CHECK(refusal(idx(0x08, {2000000000}, "a"), true)
-            .starts_with(start + "ends too early, the array of shape [2000000000] takes 2000000000 bytes but at most "));
+  CHECK(
+      refusal(idx(0x08, {2000000000}, "a"), true)
+          .starts_with(start + "ends too early, the array of shape [2000000000] takes 2000000000 bytes but at most "));
   write_gz(path, idx(0x08, {2}, "ab"));
   std::string bytes = bytes_of(path);
   bytes[bytes.size() - 8] ^= 1;

@@ -30,7 +30,8 @@ TEST_CASE("files of numpy are read, and written back byte for byte") {
              Tensor::from_vector<float>({-0.75f, -0.5f, -0.25f, 0, 0.25f, 0.5f}, {2, 3})));
   CHECK(same(io::load_npy(fixture("scalar.npy")), Tensor::from_vector<float>({2.5f}, Shape{})));
   CHECK(io::load_npy(fixture("empty.npy")).shape() == Shape{0, 3});
-  CHECK(same(io::load_npy(fixture("b1.npy")), Tensor::from_vector<bool>({false, true, false, true, false, true}, {2, 3})));
+  CHECK(same(io::load_npy(fixture("b1.npy")),
+             Tensor::from_vector<bool>({false, true, false, true, false, true}, {2, 3})));
   CHECK(io::load_npy(fixture("bf16.npy")).dtype() == DType::bf16);
   for (auto name : {"f4.npy", "bf16.npy", "b1.npy", "scalar.npy", "empty.npy", "rank1.npy"}) {
     CAPTURE(name);

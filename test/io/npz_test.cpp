@@ -97,7 +97,8 @@ TEST_CASE("many members, and sizes in zip64 form") {
   for (std::uint64_t zip64_from : {0u, 200u, 2000u}) {
     detail::OutputFile file({"test", path});
     detail::ZipWriter zip(file, zip64_from);
-    for (int i = 0; i < 30; ++i) zip.add(std::to_string(i) + ".npy", {{array.data(), 10}, {array.data() + 10, array.size() - 10}}, i % 2);
+    for (int i = 0; i < 30; ++i)
+      zip.add(std::to_string(i) + ".npy", {{array.data(), 10}, {array.data() + 10, array.size() - 10}}, i % 2);
     zip.finish();
     file.commit();
     auto loaded = io::load_npz(path);
@@ -185,7 +186,8 @@ TEST_CASE("members that cannot be: overlapping, too large, of another kind") {
   CHECK(refusal(encrypted) == start + "member a.npy is encrypted, which is not supported.");
   std::string bzip = bytes;
   bzip[first + 10] = 12;
-  CHECK(refusal(bzip) == start + "member a.npy is compressed by method 12; only stored (0) and deflated (8) ones are supported.");
+  CHECK(refusal(bzip) ==
+        start + "member a.npy is compressed by method 12; only stored (0) and deflated (8) ones are supported.");
 
   io::save_npz(path, {{"a", sample(DType::f32, {300})}}, {.compress = true});
   std::string bomb = bytes_of(path);

@@ -5,10 +5,10 @@
 #include <tapir/io/output_file.h>
 #include <tapir/io/safetensors.h>
 
-#include <csignal>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <csignal>
 
 using namespace files;
 
@@ -35,11 +35,15 @@ TEST_CASE("a failure midway leaves the old file whole and nothing else") {
     return error_of<FileError>(save);
   };
   CHECK(fails([&] { io::save_npy(path, large); }) == "save_npy: " + path + ": cannot be written, File too large.");
-  CHECK(fails([&] { io::save_npz(path, {{"a", large}}); }) == "save_npz: " + path + ": cannot be written, File too large.");
-  CHECK(fails([&] { io::save_npz(path, {{"a", large}, {"b", large}, {"c", large}}, {.compress = true}); }) ==
-        "save_npz: " + path + ": cannot be written, File too large.");
-  CHECK(fails([&] { io::save_safetensors(path, {{"a", large}}); }) ==
-        "save_safetensors: " + path + ": cannot be written, File too large.");
+  CHECK(fails([&] {
+          io::save_npz(path, {{"a", large}});
+        }) == "save_npz: " + path + ": cannot be written, File too large.");
+  CHECK(fails([&] {
+          io::save_npz(path, {{"a", large}, {"b", large}, {"c", large}}, {.compress = true});
+        }) == "save_npz: " + path + ": cannot be written, File too large.");
+  CHECK(fails([&] {
+          io::save_safetensors(path, {{"a", large}});
+        }) == "save_safetensors: " + path + ": cannot be written, File too large.");
   CHECK(bytes_of(path) == "the old file");
   CHECK(folder.count() == 1);
   io::save_npy(path, large);

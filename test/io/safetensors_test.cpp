@@ -61,8 +61,9 @@ TEST_CASE("wide types come first, so that every tensor is aligned") {
   TempFolder folder;
   std::string path = folder / "x.safetensors";
   io::save_safetensors(path, {{"b", sample(DType::u8, {3})}, {"a", sample(DType::f32, {1})}});
-  std::string text = "{\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[4,7]},"
-                     "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+  std::string text =
+      "{\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[4,7]},"
+      "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
   std::string bytes = bytes_of(path);
   CHECK(bytes.substr(8, text.size()) == text);
   CHECK(bytes[0] % 8 == 0);
@@ -91,7 +92,8 @@ struct Hostile {
   }
   std::string raw(const std::string& bytes) {
     write_bytes(path, bytes);
-    std::string what = error_of<FileError>([&] { io::load_safetensors(path); }), start = "load_safetensors: " + path + ": ";
+    std::string what = error_of<FileError>([&] { io::load_safetensors(path); }),
+                start = "load_safetensors: " + path + ": ";
     return what.starts_with(start) ? what.substr(start.size()) : what;
   }
 };
@@ -101,7 +103,8 @@ TEST_CASE("hostile lengths") {
   CHECK(refusal.raw("abc") == "is not a safetensors file, it has 3 bytes only.");
   CHECK(refusal.raw(std::string(8, '\xff')) ==
         "is not a safetensors file: its header has 18446744073709551615 bytes, at most 100000000 are allowed.");
-  CHECK(refusal.raw(std::string("\x10\0\0\0\0\0\0\0{}", 10)) == "ends too early, its header takes 16 bytes but 2 are there.");
+  CHECK(refusal.raw(std::string("\x10\0\0\0\0\0\0\0{}", 10)) ==
+        "ends too early, its header takes 16 bytes but 2 are there.");
   CHECK(refusal("") == "is not a safetensors file: its header does not begin with '{'.");
   CHECK(refusal("[]") == "is not a safetensors file: its header does not begin with '{'.");
 }
@@ -122,7 +125,8 @@ TEST_CASE("hostile JSON") {
         bad + "a negative number is out of place after \"a\".");
   CHECK(refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}}") ==
         bad + "a fraction is out of place after \"a\".");
-  CHECK(refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,2,4]}}") == bad + "\"a\" needs two data_offsets.");
+  CHECK(refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,2,4]}}") ==
+        bad + "\"a\" needs two data_offsets.");
   CHECK(refusal("{\"__metadata__\":{\"k\":1}}") == bad + "a number is out of place.");
   CHECK(refusal("{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}") == bad + "metadata \"k\" is there twice.");
   std::string a = "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}";
@@ -133,7 +137,8 @@ TEST_CASE("hostile JSON") {
 TEST_CASE("hostile sizes and places") {
   Hostile refusal;
   auto entry = [](const char* name, const char* shape, const char* offsets, const char* dtype = "F32") {
-    return std::string("\"") + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
+    return std::string("\"") + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape +
+           ",\"data_offsets\":" + offsets + "}";
   };
   CHECK(refusal("{" + entry("a", "[2]", "[0,4]") + "}", "abcd") ==
         "tensor \"a\" of f32 [2] takes 8 bytes, but its data_offsets are [0, 4].");
@@ -155,11 +160,13 @@ TEST_CASE("hostile sizes and places") {
   CHECK(refusal("{" + entry("a", "[1,1,1,1,1,1,1,1,1]", "[0,4]") + "}", "abcd") ==
         "tensor \"a\" has more than 8 dimensions, which tensors cannot.");
   CHECK(refusal("{" + entry("a", "[1]", "[0,1]", "F8_E4M3") + "}", "x") ==
-        "tensor \"a\" has dtype \"F8_E4M3\", which tensors cannot have; the known ones are F32 F64 F16 BF16 I8 U8 I16 I32 "
+        "tensor \"a\" has dtype \"F8_E4M3\", which tensors cannot have; the known ones are F32 F64 F16 BF16 I8 U8 I16 "
+        "I32 "
         "I64 BOOL.");
   std::string path = fixture("refused_u16.safetensors");
-  CHECK(error_of<FileError>([&] { io::load_safetensors(path); })
-            .starts_with("load_safetensors: " + path + ": tensor \"x\" has dtype \"U16\", which tensors cannot have"));
+  CHECK(error_of<FileError>([&] {
+          io::load_safetensors(path);
+        }).starts_with("load_safetensors: " + path + ": tensor \"x\" has dtype \"U16\", which tensors cannot have"));
 }
 
 TEST_CASE("truncated and damaged files") {
