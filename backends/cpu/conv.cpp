@@ -29,6 +29,10 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 
 std::span<const ConvEntry* const> conv_entries() {
   static const ConvEntry* const entries[] = {
+      &conv_small_channels,
+#ifdef TAPIR_ONEDNN
+      &conv_direct,
+#endif
       &conv_im2col,
       &conv_reference,
   };

@@ -1,0 +1,148 @@
+// direct: oneDNN's convolutions on plain NHWC images. The kernel's layout is left to oneDNN; we reorder into and out of it.
+#ifdef TAPIR_ONEDNN
+#include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/onednn.h>
+#include <tapir/backends/cpu/parallel.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tapir::cpu {
+namespace {
+
+using dnnl::memory;
+using Dims = memory::dims;
+
+// The problem in oneDNN's words; two spatial dimensions where the first of three does nothing.
+struct Described {
+  const ConvProblem& p;
+  int first;  // spatial dimension
+  explicit Described(const ConvProblem& q)
+      : p(q), first(q.in[0] == 1 && q.kernel[0] == 1 && q.out[0] == 1 && q.before[0] == 0 ? 1 : 0) {}
+
+  Shape spatial(std::int64_t a, std::int64_t b, const std::int64_t* from) const {
+    Shape s{a, b};
+    for (int d = first; d < 3; ++d) s.push_back(from[d]);
+    return s;
+  }
+  // An image [N, sizes..., C] as N, C, sizes.
+  memory::desc image(std::int64_t channels, const std::int64_t* sizes) const {
+    Shape strides{sizes[0] * sizes[1] * sizes[2] * channels, 1};
+    if (first == 0) strides.push_back(sizes[1] * sizes[2] * channels);
+    strides.push_back(sizes[2] * channels);
+    strides.push_back(channels);
+    return onednn::desc_of(spatial(p.n, channels, sizes), strides, p.dtype);
+  }
+  memory::desc x() const { return image(p.c, p.in); }
+  memory::desc y() const { return image(p.k, p.out); }
+  Shape kernel_sizes() const {
+    Shape s = spatial(p.kg(), p.cg(), p.kernel);
+    if (p.groups > 1) s.insert(0, p.groups);
+    return s;
+  }
+  memory::desc any_kernel() const { return onednn::any_layout(kernel_sizes(), p.dtype); }
+  // [kernel..., C / groups, K] as (groups,) O, I, kernel.
+  memory::desc plain_kernel() const {
+    const std::int64_t tap = p.cg() * p.k;
+    Shape strides{1, p.k};
+    if (first == 0) strides.push_back(p.kernel[1] * p.kernel[2] * tap);
+    strides.push_back(p.kernel[2] * tap);
+    strides.push_back(tap);
+    if (p.groups > 1) strides.insert(0, p.kg());
+    return onednn::desc_of(kernel_sizes(), strides, p.dtype);
+  }
+  Dims strides() const { return {p.stride + first, p.stride + 3}; }
+  Dims dilations() const {
+    Dims d;
+    for (int i = first; i < 3; ++i) d.push_back(p.dilation[i] - 1);
+    return d;
+  }
+  Dims before() const { return {p.before + first, p.before + 3}; }
+  // What the last window needs; input that no window reaches needs nothing.
+  Dims after() const {
+    Dims a;
+    for (int d = first; d < 3; ++d)
+      a.push_back(std::max<std::int64_t>(
+          0, (p.out[d] - 1) * p.stride[d] + (p.kernel[d] - 1) * p.dilation[d] + 1 - p.in[d] - p.before[d]));
+    return a;
+  }
+};
+
+onednn::Key key_of(const char* what, const ConvProblem& p, ConvDirection d) {
+  onednn::Key key(what);
+  key << d << p.n << p.c << p.k << p.groups << p.dtype;
+  for (int i = 0; i < 3; ++i)
+    key << p.in[i] << p.kernel[i] << p.out[i] << p.stride[i] << p.dilation[i] << p.before[i];
+  return key;
+}
+
+onednn::Recipe make(const ConvProblem& p, ConvDirection d) {
+  constexpr auto plain = dnnl::algorithm::convolution_direct;
+  const auto attr = onednn::attributes();
+  Described s(p);
+  auto forward = onednn::describe<dnnl::convolution_forward>(attr, dnnl::prop_kind::forward_training, plain, s.x(),
+                                                             s.any_kernel(), s.y(), s.strides(), s.dilations(),
+                                                             s.before(), s.after());
+  if (d == ConvDirection::forward)
+    return onednn::recipe(forward, {{DNNL_ARG_SRC, forward.src_desc()},
+                                    {DNNL_ARG_WEIGHTS, forward.weights_desc()},
+                                    {DNNL_ARG_DST, forward.dst_desc()}});
+  if (d == ConvDirection::input_gradient) {
+    auto b = onednn::describe_backward<dnnl::convolution_backward_data>(
+        forward, attr, plain, s.x(), s.any_kernel(), s.y(), s.strides(), s.dilations(), s.before(), s.after());
+    return onednn::recipe(b, {{DNNL_ARG_DIFF_SRC, b.diff_src_desc()},
+                              {DNNL_ARG_WEIGHTS, b.weights_desc()},
+                              {DNNL_ARG_DIFF_DST, b.diff_dst_desc()}});
+  }
+  auto b = onednn::describe_backward<dnnl::convolution_backward_weights>(
+      forward, attr, plain, s.x(), s.any_kernel(), s.y(), s.strides(), s.dilations(), s.before(), s.after());
+  return onednn::recipe(b, {{DNNL_ARG_SRC, b.src_desc()},
+                            {DNNL_ARG_DIFF_WEIGHTS, b.diff_weights_desc()},
+                            {DNNL_ARG_DIFF_DST, b.diff_dst_desc()}});
+}
+
+// Into oneDNN's layout, or back out of it if `back`.
+void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, void* from, void* to, bool back) {
+  auto prepared = onednn::prepared(key_of(back ? "conv_kernel_back" : "conv_kernel", p, d), [&] {
+    memory::desc ours = Described(p).plain_kernel();
+    const memory::desc &a = back ? theirs : ours, &b = back ? ours : theirs;
+    dnnl::reorder::primitive_desc r(onednn::engine(), a, onednn::engine(), b, onednn::attributes());
+    return onednn::recipe(r, {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}});
+  });
+  prepared->run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+}
+
+void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
+  onednn::Threads threads(p.flops() < 4e6 ? 1 : num_threads());
+  auto prepared = onednn::prepared(key_of("conv", p, d), [&] { return make(p, d); });
+  const int which = d == ConvDirection::kernel_gradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
+  const memory::desc theirs = prepared->desc(which);
+  const bool same = theirs == Described(p).plain_kernel();
+  ConvScratch<std::byte> scratch(same ? 0 : std::int64_t(theirs.get_size()));
+  void* kernel = same ? b.kernel : scratch.data();
+  if (!same && d != ConvDirection::kernel_gradient) reorder_kernel(p, d, theirs, b.kernel, kernel, false);
+  switch (d) {
+    case ConvDirection::forward:
+      return prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});
+    case ConvDirection::input_gradient:
+      return prepared->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+    case ConvDirection::kernel_gradient:
+      prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_DIFF_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+      if (!same) reorder_kernel(p, d, theirs, kernel, b.kernel, true);
+  }
+}
+
+}  // namespace
+
+const ConvEntry conv_direct = {
+    ConvAlgorithm::direct,
+    [](const ConvProblem& p, ConvDirection) -> std::string {
+      return p.dtype == DType::f32 ? "" : fmt::format("oneDNN has no {}", name_of(p.dtype));
+    },
+    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    run,
+};
+
+}  // namespace tapir::cpu
+#endif

@@ -1,0 +1,114 @@
+#include <tapir/backends/cpu/conv_rows.h>
+#include <tapir/backends/cpu/pack.h>
+
+namespace tapir::cpu::TAPIR_ISA {
+namespace {
+
+// Blocks of pixels (or taps) by vectors that fit the registers: 2 * block sums, 2 operands, 1 broadcast.
+constexpr int registers = Eigen::internal::packet_traits<float>::size >= 16 ? 32 : 16;
+constexpr int max_block = (registers - 3) / 2;
+
+// B pixels from x on; y[B, V * lanes]
+template <class T, int V, int B>
+void forward_block(const ConvRow& row, const T* x, const T* panel, T* y, std::int64_t ldy) {
+  using P = Pack<T>;
+  P sum[B][V];
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[b][v] = P(0.0);
+  for (std::int64_t t = 0; t < row.taps; ++t, panel += V * P::width) {
+    P w[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) w[v] = P::load(panel + v * P::width);
+    const T* q = x + row.offsets[t];
+#pragma GCC unroll 16
+    for (int b = 0; b < B; ++b, q += row.step) {
+      P value(ei::pset1<typename P::P>(*q));
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[b][v] = fma(value, w[v], sum[b][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[b][v].store(y + b * ldy + v * P::width);
+}
+
+// B taps; sum[B, V * lanes]
+template <class T, int V, int B>
+void gradient_block(const ConvRow& row, const std::int64_t* offsets, const T* x, const T* dy, std::int64_t ldy, T* out) {
+  using P = Pack<T>;
+  P sum[B][V];
+  const T* q[B];
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b) {
+    q[b] = x + offsets[b];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[b][v] = P(0.0);
+  }
+  std::int64_t at = 0;
+  for (std::int64_t p = 0; p < row.pixels; ++p, dy += ldy, at += row.step) {
+    P d[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) d[v] = P::load(dy + v * P::width);
+#pragma GCC unroll 16
+    for (int b = 0; b < B; ++b) {
+      P value(ei::pset1<typename P::P>(q[b][at]));
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[b][v] = fma(value, d[v], sum[b][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      T* o = out + (b * V + v) * P::width;
+      (P::load(o) + sum[b][v]).store(o);
+    }
+}
+
+// Calls f(begin, constant size) over [0, n) in blocks of nearly equal size, none above max_block.
+template <class F, int... B>
+void call_block(std::int64_t size, std::int64_t begin, const F& f, std::integer_sequence<int, B...>) {
+  (void)((size == B + 1 && (f.template operator()<B + 1>(begin), true)) || ...);
+}
+template <class F>
+void in_blocks(std::int64_t n, const F& f) {
+  const std::int64_t blocks = (n + max_block - 1) / max_block;
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const std::int64_t begin = n * i / blocks, end = n * (i + 1) / blocks;
+    call_block(end - begin, begin, f, std::make_integer_sequence<int, max_block>());
+  }
+}
+
+template <class T>
+void forward(const ConvRow& row, const T* x, const T* panel, int vectors, T* y, std::int64_t ldy) {
+  auto run = [&]<int V>() {
+    in_blocks(row.pixels, [&]<int B>(std::int64_t p) {
+      forward_block<T, V, B>(row, x + p * row.step, panel, y + p * ldy, ldy);
+    });
+  };
+  vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
+}
+
+template <class T>
+void kernel_gradient(const ConvRow& row, const T* x, const T* dy, std::int64_t ldy, int vectors, T* sum) {
+  auto run = [&]<int V>() {
+    in_blocks(row.taps, [&]<int B>(std::int64_t t) {
+      gradient_block<T, V, B>(row, row.offsets + t, x, dy, ldy, sum + t * V * Pack<T>::width);
+    });
+  };
+  vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
+}
+
+template <class T>
+constexpr ConvRowKernels<T> kernels() {
+  return {Pack<T>::width, forward<T>, kernel_gradient<T>};
+}
+
+}  // namespace
+
+extern constinit const ConvRowTable conv_rows = {kernels<float>(), kernels<double>()};
+
+}  // namespace tapir::cpu::TAPIR_ISA
