@@ -18,6 +18,11 @@ void cumulative_sum(const Call& call);
 void cumulative_prod(const Call& call);
 void linear_scan(const Call& call);
 void shift(const Call& call);
+void softmax(const Call& call);
+void softmax_grad(const Call& call);
+void log_softmax(const Call& call);
+void log_softmax_grad(const Call& call);
+void logsumexp(const Call& call);
 
 // Convolutions: (x, kernel) -> y; (dy, kernel) -> dx; (x, dy) -> dkernel.
 void conv(const Call& call);

@@ -96,28 +96,16 @@ Tensors extreme_gradient(const Node& n, std::span<const Tensor> dy) {
 }
 
 // The product of all others, from the left times from the right: no division, so zeros do no harm.
-// The reduced axes are brought together at the end: x -> [kept..., reduced].
 Tensors prod_gradient(const Node& n, std::span<const Tensor> dy) {
-  const Tensor& x = n.in(0);
   const Shape& axes = n.attrs.as<ReduceAttrs>().axes;
   if (axes.empty()) return {dy[0]};
-  bool gone[Shape::max_rank] = {};
-  for (auto a : axes) gone[a] = true;
-  Axes order, back;
-  Shape flat, apart;
-  for (bool last : {false, true})
-    for (int i = 0; i < x.rank(); ++i)
-      if (gone[i] == last) order.push_back(i), apart.push_back(x.shape()[i]);
-  for (int i = 0; i < x.rank(); ++i) back.push_back(0);
-  for (int i = 0; i < x.rank(); ++i) back[int(order[i])] = i;
-  flat = apart.first(x.rank() - axes.rank());
-  flat.push_back(count_of(x.shape(), axes));
-  Tensor rows = reshape(permute_dims(x, order), flat);
+  const AxesLast last(n.in(0).shape(), axes);
+  Tensor rows = reshape(permute_dims(n.in(0), last.order), last.flat);
   Tensor before = cumulative_prod(rows, {.axis = -1, .exclusive = true});
   Tensor after = cumulative_prod(rows, {.axis = -1, .exclusive = true, .reverse = true});
-  Shape one = flat;
+  Shape one = last.flat;
   one[one.rank() - 1] = 1;
-  return {permute_dims(reshape(before * after * reshape(dy[0], one), apart), back)};
+  return {permute_dims(reshape(before * after * reshape(dy[0], one), last.apart), last.back)};
 }
 
 constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves) {

@@ -39,4 +39,21 @@ struct AroundAxis {
   }
 };
 
+/// The order of axes that brings some of them to the end, the way back, and the shapes on the way:
+/// s -> permute by `order` -> `apart` [kept..., gone...] -> `flat` [kept..., product of gone].
+struct AxesLast {
+  Axes order, back;
+  Shape apart, flat;
+  AxesLast(const Shape& s, const Shape& axes) {
+    bool gone[Shape::max_rank] = {};
+    for (auto a : axes) gone[a] = true;
+    for (bool last : {false, true})
+      for (int i = 0; i < s.rank(); ++i)
+        if (gone[i] == last) order.push_back(i), apart.push_back(s[i]), back.push_back(0);
+    for (int i = 0; i < s.rank(); ++i) back[int(order[i])] = i;
+    flat = apart.first(s.rank() - axes.rank());
+    flat.push_back(apart.last(axes.rank()).size());
+  }
+};
+
 }  // namespace tapir

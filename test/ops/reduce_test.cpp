@@ -3,6 +3,7 @@
 
 #include "axis_reference.h"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 
