@@ -7,6 +7,7 @@
 #include <tapir/data/idx.h>
 #include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
+#include <tapir/graph/function.h>
 #include <tapir/ops/close.h>
 #include <tapir/ops/conv.h>
 #include <tapir/ops/create.h>
@@ -30,4 +31,5 @@
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/softmax.h>
 #include <tapir/ops/sort.h>
+#include <tapir/tensor/threads.h>
 #include <tapir/tensor/variable.h>

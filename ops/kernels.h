@@ -23,10 +23,6 @@ void softmax_grad(const Call& call);
 void log_softmax(const Call& call);
 void log_softmax_grad(const Call& call);
 void logsumexp(const Call& call);
-void sort(const Call& call);
-void gather_along(const Call& call);
-void scatter_along(const Call& call);
-void searchsorted(const Call& call);
 
 // Convolutions: (x, kernel) -> y; (dy, kernel) -> dx; (x, dy) -> dkernel.
 void conv(const Call& call);
@@ -50,5 +46,13 @@ void random_integers(const Call& call);
 void random_categorical(const Call& call);
 void random_permutation(const Call& call);
 void dropout(const Call& call);
+// Slices, gathers, scatters: gather.cpp
+void strided_slice_gradient(const Call& call);
+void take(const Call& call);
+void take_gradient(const Call& call);
+void take_along_axis(const Call& call);
+void take_along_axis_gradient(const Call& call);
+void flat_index(const Call& call);
+void scatter(const Call& call);
 
 }  // namespace tapir::cpu

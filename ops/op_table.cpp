@@ -7,7 +7,6 @@ void list_shaping(std::vector<const OpDef*>& out);
 void list_joining(std::vector<const OpDef*>& out);
 void list_padding(std::vector<const OpDef*>& out);
 void list_rearrange(std::vector<const OpDef*>& out);
-void list_slice(std::vector<const OpDef*>& out);
 void list_index(std::vector<const OpDef*>& out);
 void list_gather(std::vector<const OpDef*>& out);
 void list_reduce(std::vector<const OpDef*>& out);
@@ -32,7 +31,6 @@ std::span<const OpDef* const> all_ops() {
              list_joining,
              list_padding,
              list_rearrange,
-             list_slice,
              list_index,
              list_gather,
              list_reduce,

@@ -13,7 +13,7 @@
 namespace tapir {
 
 class Tensor;
-struct Index;
+class Index;
 
 template <class T>
 concept Number = std::is_arithmetic_v<T> || std::same_as<T, float16> || std::same_as<T, bfloat16>;
@@ -48,6 +48,8 @@ struct TensorImpl {
 TensorImpl* new_impl();
 void delete_impl(TensorImpl* impl) noexcept;
 std::uint64_t next_id();
+/// Stands for an index that was not given.
+const Index& no_index();
 
 }  // namespace detail
 
@@ -125,11 +127,12 @@ class Tensor {
   Tensor astype(DType dtype, Where where = Where::current()) const;
   /// The same values on another device. Throws DeviceError if it is not there.
   Tensor to(Device device, Where where = Where::current()) const;
-  /// NumPy's basic and advanced indexing; see ops/index.h.
+  /// NumPy's basic and advanced indexing, `x[0]`, `x(0, Slice(1, 5), ellipsis)`; see ops/index.h.
   Tensor operator[](const Index& index) const;
-  template <class... I>
-    requires(sizeof...(I) > 0)
-  Tensor operator()(const I&... indices) const;
+  Tensor operator()(const Index& i0, const Index& i1 = detail::no_index(), const Index& i2 = detail::no_index(),
+                    const Index& i3 = detail::no_index(), const Index& i4 = detail::no_index(),
+                    const Index& i5 = detail::no_index(), const Index& i6 = detail::no_index(),
+                    const Index& i7 = detail::no_index()) const;
   Tensor operator-() const;
 
   /// For printing into strings: what `operator<<` writes.

@@ -1,15 +1,10 @@
 // parallel_for over the one OpenMP runtime, shared with oneDNN.
 #pragma once
+#include <tapir/tensor/threads.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <exception>
-
-namespace tapir {
-/// Threads that one operation may use; all cores unless set. OMP_NUM_THREADS is respected.
-int num_threads();
-/// Caps the threads of an operation, for the whole process. n >= 1.
-void set_num_threads(int n);
-}  // namespace tapir
 
 namespace tapir::cpu {
 
