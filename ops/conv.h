@@ -7,7 +7,7 @@ namespace tapir {
 /// How a convolution is computed. `automatic` takes the algorithm that is expected to be fastest for the shape.
 enum class ConvAlgorithm : std::uint8_t {
   automatic,
-  small_channels,  ///< own kernels for 1 to 4 input channels: first layers
+  small_channels,  ///< own kernels, made for 1 to 4 input channels: first layers
   depthwise,       ///< own kernels for one channel per group
   direct,          ///< oneDNN's direct convolutions, where the library was built with it
   im2col,          ///< patches as rows of a matrix, then a matrix product; a 1x1 kernel needs no patches

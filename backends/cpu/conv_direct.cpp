@@ -1,12 +1,15 @@
 // direct: oneDNN's convolutions on plain NHWC images. The kernel's layout is left to oneDNN; we reorder into and out of it.
 #ifdef TAPIR_ONEDNN
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_packed.h>
 #include <tapir/backends/cpu/onednn.h>
 #include <tapir/backends/cpu/parallel.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
 
 namespace tapir::cpu {
 namespace {
@@ -113,24 +116,52 @@ void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& t
   prepared->run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
+// Memory that tensors' figures do not count: it may outlive every tensor.
+PackedKernel cache_memory(std::size_t bytes) {
+  void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (!p) throw std::bad_alloc();
+  return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
+}
+PackedKernel call_memory(std::size_t bytes) {
+  return {static_cast<std::byte*>(tapir::detail::allocate_bytes(bytes)),
+          [bytes](std::byte* q) { tapir::detail::free_bytes(q, bytes); }};
+}
+
+// The kernel in oneDNN's layout: kept if its value comes again, else made for this call.
+PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b) {
+  const std::size_t bytes = theirs.get_size();
+  std::string key;
+  bool keep = false;
+  if (b.kernel_id) {
+    key = (key_of("conv_packed", p, d) << b.kernel_id << num_threads()).bytes();
+    if (auto kept = find_packed(key)) return kept;
+    keep = worth_packing(key);
+  }
+  PackedKernel kernel = keep ? cache_memory(bytes) : call_memory(bytes);
+  reorder_kernel(p, d, theirs, b.kernel, kernel.get(), false);
+  if (keep) keep_packed(key, kernel, bytes);
+  return kernel;
+}
+
 void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   onednn::Threads threads(p.flops() < 4e6 ? 1 : num_threads());
   auto prepared = onednn::prepared(key_of("conv", p, d), [&] { return make(p, d); });
-  const int which = d == ConvDirection::kernel_gradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS;
-  const memory::desc theirs = prepared->desc(which);
+  const bool of_kernel = d == ConvDirection::kernel_gradient;
+  const memory::desc theirs = prepared->desc(of_kernel ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS);
   const bool same = theirs == Described(p).plain_kernel();
-  ConvScratch<std::byte> scratch(same ? 0 : std::int64_t(theirs.get_size()));
-  void* kernel = same ? b.kernel : scratch.data();
-  if (!same && d != ConvDirection::kernel_gradient) reorder_kernel(p, d, theirs, b.kernel, kernel, false);
-  switch (d) {
-    case ConvDirection::forward:
-      return prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});
-    case ConvDirection::input_gradient:
-      return prepared->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
-    case ConvDirection::kernel_gradient:
-      prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_DIFF_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
-      if (!same) reorder_kernel(p, d, theirs, kernel, b.kernel, true);
+  if (of_kernel) {
+    ConvScratch<std::byte> scratch(same ? 0 : std::int64_t(theirs.get_size()));
+    void* kernel = same ? b.kernel : scratch.data();
+    prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_DIFF_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+    if (!same) reorder_kernel(p, d, theirs, kernel, b.kernel, true);
+    return;
   }
+  PackedKernel packed = same ? nullptr : packed_kernel(p, d, theirs, b);
+  void* kernel = same ? b.kernel : packed.get();
+  if (d == ConvDirection::forward)
+    prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});
+  else
+    prepared->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
 }
 
 }  // namespace
@@ -140,7 +171,18 @@ const ConvEntry conv_direct = {
     [](const ConvProblem& p, ConvDirection) -> std::string {
       return p.dtype == DType::f32 ? "" : fmt::format("oneDNN has no {}", name_of(p.dtype));
     },
-    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    // Measured on Zen 4 with oneDNN 2.6.
+    [](const ConvProblem& p, ConvDirection d) -> std::string {
+      if (p.groups > 1) return "";
+      if (d == ConvDirection::forward && p.pointwise()) return "a 1x1 kernel is a matrix product";
+      if (d == ConvDirection::input_gradient && p.c <= 4) return fmt::format("slow for {} input channels", p.c);
+      if (d != ConvDirection::kernel_gradient) return "";
+      if (p.taps() == 1) return "a 1x1 kernel is a matrix product";
+      if (p.stride[2] > 1) return fmt::format("kernel gradients with stride {} are slow", p.stride[2]);
+      if (p.out[2] >= 100) return fmt::format("kernel gradients over rows of {} pixels are slow", p.out[2]);
+      if (p.taps() * p.c >= 2000) return fmt::format("kernel gradients for {} input channels are slow", p.c);
+      return "";
+    },
     run,
 };
 

@@ -3,6 +3,7 @@
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/conv_gemm.h>
 #include <tapir/backends/cpu/isa.h>
+#include <tapir/backends/cpu/onednn.h>
 #include <tapir/backends/cpu/parallel.h>
 
 #include <algorithm>
@@ -21,10 +22,22 @@ const ConvGemms& gemms() {
   return v2::conv_gemms;
 }
 
+#ifdef TAPIR_ONEDNN
+void onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                 const float* b, std::int64_t ldb, bool add, float* c, std::int64_t ldc) {
+  onednn::Threads one(1);  // the rows are shared out already
+  onednn::sgemm(ta, tb, m, n, k, a, lda, b, ldb, add ? 1.0f : 0.0f, c, ldc);
+}
+#endif
+
 template <class T>
 ConvGemm<T> gemm() {
   if constexpr (std::is_same_v<T, double>) return gemms().f64;
+#ifdef TAPIR_ONEDNN
+  else return onednn_gemm;
+#else
   else return gemms().f32;
+#endif
 }
 
 // Walks the patches of one group, row by row. Patch row: [taps, cg].

@@ -1,0 +1,103 @@
+#include <tapir/backends/cpu/conv_depthwise_loops.h>
+#include <tapir/backends/cpu/pack.h>
+
+#include <utility>
+
+namespace tapir::cpu::TAPIR_ISA {
+namespace {
+
+constexpr int block = 12;  // pixels, or taps, whose sums stay in registers
+
+// One channel, or one register of channels.
+template <class T>
+struct One {
+  static constexpr int width = 1;
+  T v;
+  static One zero() { return {T(0)}; }
+  static One load(const T* p) { return {*p}; }
+  void store(T* p) const { *p = v; }
+};
+template <class T> One<T> fma(One<T> a, One<T> b, One<T> c) { return {a.v * b.v + c.v}; }
+template <class T> One<T> operator+(One<T> a, One<T> b) { return {a.v + b.v}; }
+
+template <class V>
+V zero() {
+  if constexpr (requires { V::zero(); }) return V::zero();
+  else return V(0.0);
+}
+
+// Calls f<B>(begin) over [0, n) in blocks of nearly equal size.
+template <class F, int... B>
+void call_block(std::int64_t size, std::int64_t begin, const F& f, std::integer_sequence<int, B...>) {
+  (void)((size == B + 1 && (f.template operator()<B + 1>(begin), true)) || ...);
+}
+template <class F>
+void in_blocks(std::int64_t n, const F& f) {
+  const std::int64_t blocks = (n + block - 1) / block;
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const std::int64_t begin = n * i / blocks, end = n * (i + 1) / blocks;
+    call_block(end - begin, begin, f, std::make_integer_sequence<int, block>());
+  }
+}
+
+// Calls f<V>(channel) for whole registers, then for single channels.
+template <class T, class F>
+void each_channel(std::int64_t channels, const F& f) {
+  std::int64_t c = 0;
+  for (; c + Pack<T>::width <= channels; c += Pack<T>::width) f.template operator()<Pack<T>>(c);
+  for (; c < channels; ++c) f.template operator()<One<T>>(c);
+}
+
+template <class T>
+void apply(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* in,
+           std::int64_t in_step, const T* w, T* out, std::int64_t out_step) {
+  each_channel<T>(channels, [&]<class V>(std::int64_t c) {
+    in_blocks(pixels, [&]<int B>(std::int64_t p) {
+      V sum[B];
+#pragma GCC unroll 12
+      for (int b = 0; b < B; ++b) sum[b] = zero<V>();
+      for (std::int64_t t = 0; t < count; ++t) {
+        const V weight = V::load(w + taps[t].weight + c);
+        const T* from = in + taps[t].offset + p * in_step + c;
+#pragma GCC unroll 12
+        for (int b = 0; b < B; ++b, from += in_step) sum[b] = fma(V::load(from), weight, sum[b]);
+      }
+      T* to = out + p * out_step + c;
+#pragma GCC unroll 12
+      for (int b = 0; b < B; ++b, to += out_step) sum[b].store(to);
+    });
+  });
+}
+
+template <class T>
+void sum(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* x,
+         std::int64_t x_step, const T* dy, std::int64_t dy_step, T* out) {
+  each_channel<T>(channels, [&]<class V>(std::int64_t c) {
+    in_blocks(count, [&]<int B>(std::int64_t first) {
+      V sums[B];
+      const T* from[B];
+#pragma GCC unroll 12
+      for (int b = 0; b < B; ++b) {
+        sums[b] = zero<V>();
+        from[b] = x + taps[first + b].offset + c;
+      }
+      const T* d = dy + c;
+      for (std::int64_t p = 0, at = 0; p < pixels; ++p, at += x_step, d += dy_step) {
+        const V g = V::load(d);
+#pragma GCC unroll 12
+        for (int b = 0; b < B; ++b) sums[b] = fma(V::load(from[b] + at), g, sums[b]);
+      }
+#pragma GCC unroll 12
+      for (int b = 0; b < B; ++b) {
+        T* to = out + taps[first + b].weight + c;
+        (V::load(to) + sums[b]).store(to);
+      }
+    });
+  });
+}
+
+}  // namespace
+
+extern constinit const DepthwiseTable depthwise_loops = {{apply<float>, sum<float>}, {apply<double>, sum<double>}};
+
+}  // namespace tapir::cpu::TAPIR_ISA
