@@ -6,7 +6,8 @@
 namespace tapir::cpu::TAPIR_ISA {
 namespace {
 
-constexpr int block = 12;  // pixels, or taps, whose sums stay in registers
+// Pixels, or taps, whose sums stay in registers. Few pixels, so that memory is walked nearly in order.
+constexpr int pixel_block = 6, tap_block = 12;
 
 // One channel, or one register of channels.
 template <class T>
@@ -26,17 +27,17 @@ V zero() {
   else return V(0.0);
 }
 
-// Calls f<B>(begin) over [0, n) in blocks of nearly equal size.
+// Calls f<B>(begin) over [0, n) in blocks of nearly equal size, `most` at most.
 template <class F, int... B>
 void call_block(std::int64_t size, std::int64_t begin, const F& f, std::integer_sequence<int, B...>) {
   (void)((size == B + 1 && (f.template operator()<B + 1>(begin), true)) || ...);
 }
-template <class F>
+template <int most, class F>
 void in_blocks(std::int64_t n, const F& f) {
-  const std::int64_t blocks = (n + block - 1) / block;
+  const std::int64_t blocks = (n + most - 1) / most;
   for (std::int64_t i = 0; i < blocks; ++i) {
     const std::int64_t begin = n * i / blocks, end = n * (i + 1) / blocks;
-    call_block(end - begin, begin, f, std::make_integer_sequence<int, block>());
+    call_block(end - begin, begin, f, std::make_integer_sequence<int, most>());
   }
 }
 
@@ -51,8 +52,8 @@ void each_channel(std::int64_t channels, const F& f) {
 template <class T>
 void apply(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* in,
            std::int64_t in_step, const T* w, T* out, std::int64_t out_step) {
-  each_channel<T>(channels, [&]<class V>(std::int64_t c) {
-    in_blocks(pixels, [&]<int B>(std::int64_t p) {
+  in_blocks<pixel_block>(pixels, [&]<int B>(std::int64_t p) {
+    each_channel<T>(channels, [&]<class V>(std::int64_t c) {
       V sum[B];
 #pragma GCC unroll 12
       for (int b = 0; b < B; ++b) sum[b] = zero<V>();
@@ -73,7 +74,7 @@ template <class T>
 void sum(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* x,
          std::int64_t x_step, const T* dy, std::int64_t dy_step, T* out) {
   each_channel<T>(channels, [&]<class V>(std::int64_t c) {
-    in_blocks(count, [&]<int B>(std::int64_t first) {
+    in_blocks<tap_block>(count, [&]<int B>(std::int64_t first) {
       V sums[B];
       const T* from[B];
 #pragma GCC unroll 12
