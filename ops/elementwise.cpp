@@ -1,11 +1,9 @@
-// The elementwise functions: dtype promotion, broadcasting, and the public names of the functor rows.
+// What all elementwise functions share: dtype promotion, broadcasting, results in the memory of temporaries. The functions
+// themselves are in arithmetic.cpp, math.cpp, activations.cpp and comparisons.cpp.
 #include <tapir/ops/elementwise.h>
-#include <tapir/ops/functors/activation.h>
-#include <tapir/ops/functors/arithmetic.h>
-#include <tapir/ops/functors/compare.h>
-#include <tapir/ops/functors/math.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/ops/tile.h>
 
 #include <fmt/format.h>
 
@@ -119,12 +117,8 @@ Tensors where_gradient(const Node& n, const Tensor& dy) {
   return dx;
 }
 
-namespace {
-
-using namespace vmath::fn;
-
 // A temporary operand that nobody else holds becomes the result.
-bool lends(const Operand& a, const Operand& b) {
+static bool lends(const Operand& a, const Operand& b) {
   if (!a.temporary()) return false;
   const Tensor &x = a.tensor(), &y = b.tensor();
   detail::TensorImpl* i = x.impl();
@@ -135,72 +129,34 @@ bool lends(const Operand& a, const Operand& b) {
          i->storage->context == nullptr;
 }
 
-template <class F>
-Tensor binary(const Operand& a, const Operand& b) {
+Tensor apply_elementwise(const OpDef& op, const Operand& a, const Operand& b) {
   for (bool first : {true, false}) {
     const Operand &from = first ? a : b, &other = first ? b : a;
     if (!lends(from, other)) continue;
     CallSite site(a.where());
     Specs specs;
-    infer_elementwise(op<F>, {a.tensor(), b.tensor()}, specs);
-    if (!(specs[0].shape == from.tensor().shape()) || op<F>.kernel[int(from.tensor().device().backend)] == nullptr)
+    infer_elementwise(op, {a.tensor(), b.tensor()}, specs);
+    if (!(specs[0].shape == from.tensor().shape()) || specs[0].dtype != from.tensor().dtype() ||
+        op.kernel[int(from.tensor().device().backend)] == nullptr)
       continue;
     Tensor out = from.tensor();
     out.impl()->id = detail::next_id();
-    if (out.size()) op<F>.kernel[int(out.device().backend)]({op<F>, {a.tensor(), b.tensor()}, {&out, 1}, {}});
+    if (out.size()) op.kernel[int(out.device().backend)]({op, {a.tensor(), b.tensor()}, {&out, 1}, {}});
     return out;
   }
-  return apply(op<F>, {a.tensor(), b.tensor()}, {}, a.where());
+  return apply(op, {a.tensor(), b.tensor()}, {}, a.where());
 }
 
-}  // namespace
-
-Tensor operator+(const Operand& a, const Operand& b) { return binary<Add>(a, b); }
-Tensor operator-(const Operand& a, const Operand& b) { return binary<Subtract>(a, b); }
-Tensor operator*(const Operand& a, const Operand& b) { return binary<Multiply>(a, b); }
-Tensor operator/(const Operand& a, const Operand& b) { return binary<Divide>(a, b); }
-Tensor add(const Operand& a, const Operand& b) { return binary<Add>(a, b); }
-Tensor subtract(const Operand& a, const Operand& b) { return binary<Subtract>(a, b); }
-Tensor multiply(const Operand& a, const Operand& b) { return binary<Multiply>(a, b); }
-Tensor divide(const Operand& a, const Operand& b) { return binary<Divide>(a, b); }
-Tensor maximum(const Operand& a, const Operand& b) { return binary<Maximum>(a, b); }
-Tensor minimum(const Operand& a, const Operand& b) { return binary<Minimum>(a, b); }
-Tensor negative(const Tensor& x, Where w) { return apply(op<Negative>, {x}, {}, w); }
-Tensor abs(const Tensor& x, Where w) { return apply(op<Abs>, {x}, {}, w); }
-Tensor sign(const Tensor& x, Where w) { return apply(op<Sign>, {x}, {}, w); }
-Tensor square(const Tensor& x, Where w) { return apply(op<Square>, {x}, {}, w); }
-Tensor Tensor::operator-() const { return negative(*this); }
-
-Tensor exp(const Tensor& x, Where w) { return apply(op<Exp>, {x}, {}, w); }
-Tensor log(const Tensor& x, Where w) { return apply(op<Log>, {x}, {}, w); }
-Tensor sqrt(const Tensor& x, Where w) { return apply(op<Sqrt>, {x}, {}, w); }
-Tensor sin(const Tensor& x, Where w) { return apply(op<Sin>, {x}, {}, w); }
-Tensor cos(const Tensor& x, Where w) { return apply(op<Cos>, {x}, {}, w); }
-Tensor tanh(const Tensor& x, Where w) { return apply(op<Tanh>, {x}, {}, w); }
-
-Tensor relu(const Tensor& x, Where w) { return apply(op<Relu>, {x}, {}, w); }
-Tensor sigmoid(const Tensor& x, Where w) { return apply(op<Sigmoid>, {x}, {}, w); }
-Tensor leaky_relu(const Tensor& x, double alpha, Where w) { return apply(op<LeakyRelu>, {x}, LeakyRelu{{}, alpha}, w); }
-
-Tensor equal(const Operand& a, const Operand& b) { return apply(op<Equal>, {a, b}, {}, a.where()); }
-Tensor not_equal(const Operand& a, const Operand& b) { return apply(op<NotEqual>, {a, b}, {}, a.where()); }
-Tensor less(const Operand& a, const Operand& b) { return apply(op<Less>, {a, b}, {}, a.where()); }
-Tensor less_equal(const Operand& a, const Operand& b) { return apply(op<LessEqual>, {a, b}, {}, a.where()); }
-Tensor greater(const Operand& a, const Operand& b) { return apply(op<Greater>, {a, b}, {}, a.where()); }
-Tensor greater_equal(const Operand& a, const Operand& b) { return apply(op<GreaterEqual>, {a, b}, {}, a.where()); }
-Tensor operator==(const Operand& a, const Operand& b) { return equal(a, b); }
-Tensor operator!=(const Operand& a, const Operand& b) { return not_equal(a, b); }
-Tensor operator<(const Operand& a, const Operand& b) { return less(a, b); }
-Tensor operator<=(const Operand& a, const Operand& b) { return less_equal(a, b); }
-Tensor operator>(const Operand& a, const Operand& b) { return greater(a, b); }
-Tensor operator>=(const Operand& a, const Operand& b) { return greater_equal(a, b); }
-Tensor where(const Tensor& c, const Operand& a, const Operand& b) { return apply(op<Select>, {c, a, b}, {}, a.where()); }
+void list_arithmetic(std::vector<const OpDef*>& out);
+void list_math(std::vector<const OpDef*>& out);
+void list_activations(std::vector<const OpDef*>& out);
+void list_comparisons(std::vector<const OpDef*>& out);
 
 void list_elementwise(std::vector<const OpDef*>& out) {
-  list_rows(ArithmeticOps{}, out);
-  list_rows(MathOps{}, out);
-  list_rows(ActivationOps{}, out);
-  list_rows(CompareOps{}, out);
+  list_arithmetic(out);
+  list_math(out);
+  list_activations(out);
+  list_comparisons(out);
 }
 
 }  // namespace tapir

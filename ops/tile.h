@@ -4,7 +4,8 @@
 //   static constexpr const char* name;                       and, where they differ from the base: types, saves, ...
 //   template <class V> V value(V x) const                    V: SIMD pack, one number (Lane), or Tensor
 //   template <class V> V grad(V dy, ...) const               after dy, what `saves` says: nothing, x, y, or x and y
-//   template <class V> V grad_a(V dy, ...), grad_b(V dy, ...) for two operands: nothing, (a, b), y, or (a, b, y)
+//   template <class V> V grad_a(V dy, ...), grad_b, grad_c   for several operands: nothing, (a, b), y, or (a, b, y);
+//                                                            grad_b or grad_c may be left out where it is zero
 // Fields of the functor are its attributes; it then has `visit` as in ops/attrs.h.
 // The derivative of a functor is a row too, and its text on Tensors gives gradients of any order.
 #pragma once
@@ -55,6 +56,8 @@ namespace v4 { template <class F> struct Tiles { static const TileFns fns; }; }
 void infer_elementwise(const OpDef& op, Inputs in, Specs& out);
 /// The dtype an elementwise op computes in: the promotion of its inputs, C++ numbers last.
 DType compute_dtype(const OpDef& op, Inputs in);
+/// A call of an elementwise op on operands; the result may take the memory of a temporary one.
+Tensor apply_elementwise(const OpDef& op, const class Operand& a, const class Operand& b);
 /// Sums `g` over what broadcasting added to `shape`, and casts it to `dtype`.
 Tensor sum_to(const Tensor& g, const Shape& shape, DType dtype);
 /// The gradient of `f` at the node's inputs in direction `dy`, by a tape of its own: how gradient rows are
@@ -80,12 +83,18 @@ constexpr int saved_count(Saves s, int arity) {
   return s == Saves::none ? 0 : s == Saves::inputs ? arity : s == Saves::output ? 1 : arity + 1;
 }
 
-// The derivatives of F as functors: operand 0 is dy, the others what F saves.
+// The derivatives of F as functors: operand 0 is dy, the others what F saves. They are read from the attributes of F's own
+// rows, so they are laid out as F is; with Elementwise as a base they would not be.
 template <class F>
-struct GradOf : Elementwise {
+struct GradOf {
   F f;
   static constexpr Types types = F::types;
+  static constexpr Saves saves = Saves::inputs;
+  static constexpr bool bool_result = false, first_is_bool = false, differentiable = true;
   static constexpr int arity = 1 + saved_count(F::saves, F::arity), cost = F::cost + 2;
+  template <class A>
+    requires requires(F& g, A& v) { g.visit(v); }
+  void visit(A&& v) { f.visit(v); }
 };
 template <class F>
 struct Grad : GradOf<F> {
@@ -105,6 +114,19 @@ struct GradB : GradOf<F> {
   template <class V, class... S>
   V value(V dy, S... saved) const { return this->f.grad_b(dy, saved...); }
 };
+
+template <class F>
+struct GradC : GradOf<F> {
+  static constexpr const char* suffix = "_grad_c";
+  template <class V, class... S>
+  V value(V dy, S... saved) const { return this->f.grad_c(dy, saved...); }
+};
+
+// Which derivatives F has; one that is zero everywhere is left out.
+template <class F>
+inline constexpr bool has_grad_b = requires { &F::template grad_b<Tensor>; };
+template <class F>
+inline constexpr bool has_grad_c = requires { &F::template grad_c<Tensor>; };
 
 template <class F>
 concept IsGradient = requires { F::suffix; };
@@ -128,13 +150,16 @@ constexpr auto functor_name_chars() {
 template <class F>
 inline constexpr auto functor_name = functor_name_chars<F>();
 
-/// The text of F on Tensors.
+/// A C++ number as a tensor of its own, lest two of them meet; others as they are.
+inline Tensor strong(const Tensor& x, DType dtype) { return x.is_weak() ? x.astype(dtype) : x; }
+
+/// The text of F on Tensors; the first input is not a C++ number.
 template <class F>
 Tensor value_on_tensors(Inputs in, const void* functor) {
   static constexpr F plain{};
   const F& f = functor ? *static_cast<const F*>(functor) : plain;
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return f.value(Tensor(in[I])...);
+    return f.value(strong(in[I], in[0].dtype())...);
   }(std::make_index_sequence<F::arity>{});
 }
 
@@ -159,8 +184,15 @@ Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
       if (!n.wants(i)) return Tensor();
       return sum_to(apply(row, Inputs({refs, count}), n.attrs, Where::current()), n.in(i).shape(), n.in(i).dtype());
     };
-    if constexpr (F::arity == 1) return {run(row_of<Grad<F>>(), 0)};
-    else return {run(row_of<GradA<F>>(), 0), run(row_of<GradB<F>>(), 1)};
+    Tensors dx(std::size_t(F::arity));
+    if constexpr (F::arity == 1) {
+      dx[0] = run(row_of<Grad<F>>(), 0);
+    } else {
+      dx[0] = run(row_of<GradA<F>>(), 0);
+      if constexpr (has_grad_b<F>) dx[1] = run(row_of<GradB<F>>(), 1);
+      if constexpr (has_grad_c<F>) dx[2] = run(row_of<GradC<F>>(), 2);
+    }
+    return dx;
   }
 }
 
@@ -171,6 +203,7 @@ inline constexpr TileOp tile_op = {F::arity, F::types, F::bool_result, F::first_
 
 template <class F>
 constexpr OpDef elementwise_row() {
+  if constexpr (vmath::fn::IsGradient<F>) static_assert(sizeof(F) == sizeof(F::f));
   OpDef d;
   d.name = functor_name<F>.data();
   d.infer = [](Inputs in, Attrs, Specs& out) { infer_elementwise(row_of<F>(), in, out); };
@@ -196,7 +229,11 @@ void list_rows(TypeList<Fs...>, std::vector<const OpDef*>& out) {
   auto one = [&]<class F>(const F*) {
     out.push_back(&op<F>);
     if constexpr (F::differentiable && F::arity == 1) out.push_back(&op<Grad<F>>);
-    if constexpr (F::differentiable && F::arity == 2) out.push_back(&op<GradA<F>>), out.push_back(&op<GradB<F>>);
+    if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
+      out.push_back(&op<GradA<F>>);
+      if constexpr (has_grad_b<F>) out.push_back(&op<GradB<F>>);
+      if constexpr (has_grad_c<F>) out.push_back(&op<GradC<F>>);
+    }
   };
   (one(static_cast<const Fs*>(nullptr)), ...);
 }

@@ -95,8 +95,8 @@ class Tensor {
     return from_vector(values, Shape{std::int64_t(values.size())}, where);
   }
 
+  // There is no conversion to bool: it would make `!x` and `a && b`, which are elementwise, ambiguous.
   bool defined() const { return impl_ != nullptr; }
-  explicit operator bool() const = delete;
   DType dtype() const { return get().dtype; }
   const Shape& shape() const { return get().shape; }
   /// The size of one dimension; negative counts from the end. Throws ShapeError.

@@ -3,7 +3,8 @@
 // or v4; Eigen's namespace is renamed alike), so that no inline function leaks from one level into another.
 #pragma once
 #include <Eigen/Core>
-#include <unsupported/Eigen/SpecialFunctions>
+#include <bit>
+#include <limits>
 
 #include <tapir/tensor/dtype.h>
 
@@ -40,29 +41,11 @@ PACK_FN maximum(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmax<Eigen::Propagate
 PACK_FN minimum(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmin<Eigen::PropagateNaN>(a.p, b.p)); }
 PACK_FN abs(Pack<T> a) { return Pack<T>(ei::pabs(a.p)); }
 PACK_FN sqrt(Pack<T> a) { return Pack<T>(ei::psqrt(a.p)); }
-PACK_FN exp(Pack<T> a) { return Pack<T>(ei::pexp(a.p)); }
-
-// One lane after the other through the C library: for functions that have no packet form, or not for this T.
-template <class T, class F>
-inline Pack<T> per_lane(Pack<T> a, F f) {
-  T lanes[Pack<T>::width];
-  a.store(lanes);
-  for (auto& v : lanes) v = f(v);
-  return Pack<T>::load(lanes);
-}
-PACK_FN log(Pack<T> a) { return Pack<T>(ei::plog(a.p)); }
-PACK_FN sin(Pack<T> a) {
-  if constexpr (std::is_same_v<T, float>) return Pack<T>(ei::psin(a.p));
-  else return per_lane(a, [](T v) { return ::sin(v); });
-}
-PACK_FN cos(Pack<T> a) {
-  if constexpr (std::is_same_v<T, float>) return Pack<T>(ei::pcos(a.p));
-  else return per_lane(a, [](T v) { return ::cos(v); });
-}
-PACK_FN tanh(Pack<T> a) {
-  if constexpr (std::is_same_v<T, float>) return Pack<T>(ei::ptanh(a.p));
-  else return per_lane(a, [](T v) { return ::tanh(v); });
-}
+PACK_FN floor(Pack<T> a) { return Pack<T>(ei::pfloor(a.p)); }
+PACK_FN ceil(Pack<T> a) { return Pack<T>(ei::pceil(a.p)); }
+PACK_FN round(Pack<T> a) { return Pack<T>(ei::print(a.p)); }  // half to even
+PACK_FN reciprocal(Pack<T> a) { return Pack<T>(1) / a; }
+PACK_FN rsqrt(Pack<T> a) { return Pack<T>(1) / sqrt(a); }
 
 template <class T> inline Mask<T> operator<(Pack<T> a, Pack<T> b) { return {ei::pcmp_lt(a.p, b.p)}; }
 template <class T> inline Mask<T> operator<=(Pack<T> a, Pack<T> b) { return {ei::pcmp_le(a.p, b.p)}; }
@@ -71,14 +54,21 @@ template <class T> inline Mask<T> operator>=(Pack<T> a, Pack<T> b) { return {ei:
 template <class T> inline Mask<T> operator==(Pack<T> a, Pack<T> b) { return {ei::pcmp_eq(a.p, b.p)}; }
 template <class T> inline Mask<T> operator&(Mask<T> a, Mask<T> b) { return {ei::pand(a.p, b.p)}; }
 template <class T> inline Mask<T> operator|(Mask<T> a, Mask<T> b) { return {ei::por(a.p, b.p)}; }
+template <class T> inline Mask<T> operator!(Mask<T> a) { return {ei::pxor(a.p, ei::ptrue(a.p))}; }
+template <class T> inline Mask<T> operator!=(Pack<T> a, Pack<T> b) { return !(a == b); }
 PACK_FN where(Mask<T> m, Pack<T> a, Pack<T> b) { return Pack<T>(ei::pselect(m.p, a.p, b.p)); }
 // -1, 0, 1; NaN stays NaN.
 PACK_FN sign(Pack<T> a) {
   return where(a > Pack<T>(0), Pack<T>(1), where(a < Pack<T>(0), Pack<T>(-1), a - a));
 }
+PACK_FN trunc(Pack<T> a) { return where(a < Pack<T>(0), ceil(a), floor(a)); }
+PACK_FN copysign(Pack<T> a, Pack<T> b) {
+  auto sign = ei::pset1<typename Pack<T>::P>(T(-0.0));
+  return Pack<T>(ei::por(ei::pandnot(a.p, sign), ei::pand(b.p, sign)));
+}
 #undef PACK_FN
 
-// One number. Integers wrap around; floats follow IEEE.
+// One number: integers and bool, and floats where the result is bool. Integers wrap around; floats follow IEEE.
 template <class T>
 struct Lane {
   T v;
@@ -111,4 +101,63 @@ template <class T> inline Lane<T> minimum(Lane<T> a, Lane<T> b) { return b.v < a
 template <class T> inline Lane<T> abs(Lane<T> a) { return a.v < T(0) ? -a : a; }
 template <class T> inline Lane<T> sign(Lane<T> a) { return Lane<T>(T((a.v > T(0)) - (a.v < T(0)))); }
 
+template <class T> inline Lane<T> floor(Lane<T> a) { return a; }  // these four: integers alone
+template <class T> inline Lane<T> ceil(Lane<T> a) { return a; }
+template <class T> inline Lane<T> round(Lane<T> a) { return a; }
+template <class T> inline Lane<T> trunc(Lane<T> a) { return a; }
+template <class T> inline bool isnan(Lane<T> a) { return a.v != a.v; }
+template <class T> inline bool isinf(Lane<T> a) {
+  if constexpr (std::is_floating_point_v<T>) return abs(a).v == std::numeric_limits<T>::infinity();
+  else return false;
+}
+template <class T> inline bool isfinite(Lane<T> a) {
+  if constexpr (std::is_floating_point_v<T>) return abs(a).v < std::numeric_limits<T>::infinity();
+  else return true;
+}
+inline bool signbit(Lane<float> a) { return std::bit_cast<std::int32_t>(a.v) < 0; }
+inline bool signbit(Lane<double> a) { return std::bit_cast<std::int64_t>(a.v) < 0; }
+
+// Rounds down. By zero: 0. The smallest number by -1 wraps around to itself.
+template <class T> inline Lane<T> floor_divide(Lane<T> a, Lane<T> b) {
+  if (b.v == 0) return Lane<T>(T(0));
+  if constexpr (std::is_signed_v<T>)
+    if (b.v == -1) return -a;
+  T q = T(a.v / b.v);
+  return Lane<T>(T(q - T(q * b.v != a.v && (a.v < 0) != (b.v < 0))));
+}
+// The sign of b. By zero: 0.
+template <class T> inline Lane<T> remainder(Lane<T> a, Lane<T> b) {
+  if (b.v == 0) return Lane<T>(T(0));
+  if constexpr (std::is_signed_v<T>)
+    if (b.v == -1) return Lane<T>(T(0));
+  T r = T(a.v % b.v);
+  return Lane<T>(r != 0 && (r < 0) != (b.v < 0) ? T(r + b.v) : r);
+}
+// Wraps around. A negative exponent gives the true value rounded toward zero, and 0 for a base of 0.
+template <class T> inline Lane<T> pow(Lane<T> a, Lane<T> b) {
+  if (b.v < 0) return Lane<T>(T(a.v == 1 ? 1 : a.v == T(-1) ? (b.v % 2 ? -1 : 1) : 0));
+  Lane<T> power(T(1));
+  for (T e = b.v; e; e = T(e >> 1), a = a * a)
+    if (e & 1) power = power * a;
+  return power;
+}
+// Shifting by more bits than there are, or by a negative number, shifts everything out.
+template <class T> inline Lane<T> left_shift(Lane<T> a, Lane<T> b) {
+  constexpr T bits = 8 * sizeof(T);
+  return Lane<T>(b.v < 0 || b.v >= bits ? T(0) : T(Wrap<T>(a.v) << b.v));
+}
+template <class T> inline Lane<T> right_shift(Lane<T> a, Lane<T> b) {
+  constexpr T bits = 8 * sizeof(T);
+  return Lane<T>(T(a.v >> (b.v < 0 || b.v >= bits ? T(bits - 1) : b.v) >> (std::is_signed_v<T> ? 0 : b.v >= bits)));
+}
+template <class T> inline Lane<T> operator&(Lane<T> a, Lane<T> b) { return Lane<T>(T(a.v & b.v)); }
+template <class T> inline Lane<T> operator|(Lane<T> a, Lane<T> b) { return Lane<T>(T(a.v | b.v)); }
+template <class T> inline Lane<T> operator^(Lane<T> a, Lane<T> b) { return Lane<T>(T(a.v ^ b.v)); }
+template <class T> inline Lane<T> operator~(Lane<T> a) {
+  if constexpr (std::is_same_v<T, bool>) return Lane<T>(!a.v);
+  else return Lane<T>(T(~a.v));
+}
+
 }  // namespace tapir::cpu::TAPIR_ISA
+
+#include <tapir/backends/cpu/vector_math.h>

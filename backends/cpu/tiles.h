@@ -86,20 +86,24 @@ constinit const TileFns Tiles<F>::fns = make_tiles<F>();
 
 // Makes the compiler emit the tiles of every functor in the list.
 template <class F>
-constexpr std::array<const TileFns*, 3> emit() {
+constexpr std::array<const TileFns*, 4> emit() {
   using namespace vmath::fn;
-  std::array<const TileFns*, 3> e{&Tiles<F>::fns};
+  std::array<const TileFns*, 4> e{&Tiles<F>::fns};
   if constexpr (F::differentiable && F::arity == 1) e[1] = &Tiles<Grad<F>>::fns;
-  if constexpr (F::differentiable && F::arity == 2) e[1] = &Tiles<GradA<F>>::fns, e[2] = &Tiles<GradB<F>>::fns;
+  if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
+    e[1] = &Tiles<GradA<F>>::fns;
+    if constexpr (has_grad_b<F>) e[2] = &Tiles<GradB<F>>::fns;
+    if constexpr (has_grad_c<F>) e[3] = &Tiles<GradC<F>>::fns;
+  }
   return e;
 }
 template <class List>
 struct Stamp;
 template <class... Fs>
 struct Stamp<TypeList<Fs...>> {
-  static const std::array<const TileFns*, 3> all[sizeof...(Fs)];
+  static const std::array<const TileFns*, 4> all[sizeof...(Fs)];
 };
 template <class... Fs>
-const std::array<const TileFns*, 3> Stamp<TypeList<Fs...>>::all[sizeof...(Fs)] = {emit<Fs>()...};
+const std::array<const TileFns*, 4> Stamp<TypeList<Fs...>>::all[sizeof...(Fs)] = {emit<Fs>()...};
 
 }  // namespace tapir::cpu::TAPIR_ISA

@@ -82,6 +82,79 @@ struct Square : Unary {
   template <class V> V grad(V dy, V x) const { return dy * (x + x); }
 };
 
-using ArithmeticOps = TypeList<Add, Subtract, Multiply, Divide, Maximum, Minimum, Negative, Abs, Sign, Square>;
+// (a - b)^2
+struct SquaredDifference : Binary {
+  static constexpr const char* name = "squared_difference";
+  static constexpr Types types = Types::numeric;
+  static constexpr int cost = 1;
+  template <class V> V value(V a, V b) const { return (a - b) * (a - b); }
+  template <class V> V grad_a(V dy, V a, V b) const { return dy * V(2) * (a - b); }
+  template <class V> V grad_b(V dy, V a, V b) const { return dy * V(2) * (b - a); }
+};
+// Rounds down; integers by zero give 0. No gradient.
+struct FloorDivide : Binary {
+  static constexpr const char* name = "floor_divide";
+  static constexpr Types types = Types::numeric;
+  static constexpr bool differentiable = false;
+  static constexpr int cost = 40;
+  template <class V> V value(V a, V b) const { return floor_divide(a, b); }
+};
+// The sign of b; integers by zero give 0.
+struct Remainder : Binary {
+  static constexpr const char* name = "remainder";
+  static constexpr Types types = Types::numeric;
+  static constexpr int cost = 40;
+  template <class V> V value(V a, V b) const { return remainder(a, b); }
+  template <class V> V grad_a(V dy, V, V) const { return dy; }
+  template <class V> V grad_b(V dy, V a, V b) const { return -dy * floor_divide(a, b); }
+};
+// x limited to [lo, hi], hi if lo > hi. On a limit the gradient goes to x, beyond it to the limit, as in TensorFlow.
+struct Clip : Ternary {
+  static constexpr const char* name = "clip";
+  static constexpr Types types = Types::numeric;
+  static constexpr int cost = 1;
+  template <class V> V value(V x, V lo, V hi) const { return minimum(maximum(x, lo), hi); }
+  template <class V> V grad_a(V dy, V x, V lo, V hi) const { return where((x < lo) | (x > hi), V(0), dy); }
+  template <class V> V grad_b(V dy, V x, V lo, V hi) const { return where((x < lo) & (lo <= hi), dy, V(0)); }
+  template <class V> V grad_c(V dy, V x, V lo, V hi) const { return where(maximum(x, lo) > hi, dy, V(0)); }
+};
+struct Copysign : Binary {
+  static constexpr const char* name = "copysign";
+  static constexpr int cost = 1;
+  template <class V> V value(V a, V b) const { return copysign(a, b); }
+  template <class V> V grad_a(V dy, V a, V b) const { return dy * sign(a) * copysign(V(1), b); }
+};
+struct Nextafter : Binary {
+  static constexpr const char* name = "nextafter";
+  static constexpr bool differentiable = false;
+  static constexpr int cost = 20;
+  template <class V> V value(V a, V b) const { return nextafter(a, b); }
+};
+// To whole numbers; integers stay. No gradients.
+struct Rounding : Unary {
+  static constexpr Types types = Types::numeric;
+  static constexpr bool differentiable = false;
+  static constexpr int cost = 1;
+};
+struct Floor : Rounding {
+  static constexpr const char* name = "floor";
+  template <class V> V value(V x) const { return floor(x); }
+};
+struct Ceil : Rounding {
+  static constexpr const char* name = "ceil";
+  template <class V> V value(V x) const { return ceil(x); }
+};
+struct Round : Rounding {  // half to even
+  static constexpr const char* name = "round";
+  template <class V> V value(V x) const { return round(x); }
+};
+struct Trunc : Rounding {
+  static constexpr const char* name = "trunc";
+  template <class V> V value(V x) const { return trunc(x); }
+};
+
+using ArithmeticOps = TypeList<Add, Subtract, Multiply, Divide, Maximum, Minimum, Negative, Abs, Sign, Square,
+                               SquaredDifference, FloorDivide, Remainder, Clip, Copysign, Nextafter, Floor, Ceil, Round,
+                               Trunc>;
 
 }  // namespace tapir::vmath::fn
