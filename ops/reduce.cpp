@@ -152,6 +152,12 @@ Tensor sqrt_flat_at_zero(const Tensor& x) {
   return where(zero, 0.0, sqrt(where(zero, 1.0, x)));
 }
 
+// x^p for x >= 0, whose gradient at 0 is 0.
+Tensor power(const Tensor& x, double p) {
+  Tensor zero = equal(x, 0.0);
+  return where(zero, 0.0, exp(log(where(zero, 1.0, x)) * p));
+}
+
 // Composites of several steps keep f32 between the steps.
 template <class F>
 Tensor in_f32(const Tensor& x, F f) {
@@ -226,7 +232,7 @@ Tensor norm(const Tensor& x, NormOptions o, Where w) {
     if (o.ord == -inf) return min(abs(t), r);
     if (o.ord == 1) return sum(abs(t), r);
     if (o.ord == 2) return sqrt_flat_at_zero(sum(square(t), r));
-    return exp(log(sum(exp(log(abs(t)) * o.ord), r)) * (1 / o.ord));
+    return power(sum(power(abs(t), o.ord), r), 1 / o.ord);
   });
 }
 

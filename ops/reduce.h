@@ -48,7 +48,7 @@ Tensor all(const Tensor& x, ReduceOptions options = {}, Where where = Where::cur
 /// How many elements over `axis` are not zero, i64; every dtype.
 Tensor count_nonzero(const Tensor& x, ReduceOptions options = {}, Where where = Where::current());
 /// The vector norm (sum |x|^ord)^(1/ord) over `axis`, the flattened tensor if none is given; floating dtypes. The
-/// gradient of the 2-norm is 0 at x = 0. Throws UsageError unless ord > 0 or -infinity.
+/// gradient is 0 at x = 0. Throws UsageError unless ord > 0 or -infinity.
 Tensor norm(const Tensor& x, NormOptions options = {}, Where where = Where::current());
 
 }  // namespace tapir

@@ -46,19 +46,31 @@ void rows(const Reduction& r, std::int64_t begin, std::int64_t end) {
   }
 }
 
-// acc[j] = step of acc[j] and of the j-th elements of `count` rows.
-template <class F>
-void add_rows(typename F::Lane* __restrict acc, const typename F::In* __restrict p, std::int64_t stride,
-              std::int64_t count, std::int64_t n) {
+// acc[j] = step of acc[j] and of the j-th elements of `count` rows: so many registers wide, `together` rows at a time.
+template <class F, int together>
+void add_rows_together(typename F::Lane* acc, const typename F::In* p, std::int64_t stride, std::int64_t n) {
   using Lane = typename F::Lane;
-  std::int64_t q = 0;
-  for (; q + 4 <= count; q += 4, p += 4 * stride) {
-    const auto *a = p, *b = p + stride, *c = p + 2 * stride, *d = p + 3 * stride;
-    for (std::int64_t j = 0; j < n; ++j)
-      acc[j] = F::step(F::step(F::step(F::step(acc[j], Lane(a[j])), Lane(b[j])), Lane(c[j])), Lane(d[j]));
+  std::int64_t j = 0;
+  if constexpr (F::registers) {
+    using R = Register<Lane>;
+    for (; j + R::lanes <= n; j += R::lanes) {
+      typename R::V a = R::load(acc + j);
+      for (int q = 0; q < together; ++q) a = F::step(a, R::load(p + q * stride + j));
+      std::memcpy(acc + j, &a, sizeof a);
+    }
   }
-  for (; q < count; ++q, p += stride)
-    for (std::int64_t j = 0; j < n; ++j) acc[j] = F::step(acc[j], Lane(p[j]));
+  for (; j < n; ++j) {
+    Lane a = acc[j];
+    for (int q = 0; q < together; ++q) a = F::step(a, Lane(p[q * stride + j]));
+    acc[j] = a;
+  }
+}
+template <class F>
+void add_rows(typename F::Lane* acc, const typename F::In* p, std::int64_t stride, std::int64_t count, std::int64_t n) {
+  constexpr int together = 8;
+  std::int64_t q = 0;
+  for (; q + together <= count; q += together) add_rows_together<F, together>(acc, p + q * stride, stride, n);
+  for (; q < count; ++q) add_rows_together<F, 1>(acc, p + q * stride, stride, n);
 }
 
 // The accumulators of a block of columns: short-range ones, and wide ones where F has a block.
@@ -100,6 +112,16 @@ struct Columns {
   }
 };
 
+// Narrow dense rows are taken several at a time as one wide row of whole registers, and folded at the end.
+template <class F>
+std::int64_t rows_together(std::int64_t m, std::int64_t count) {
+  constexpr std::int64_t lanes = Register<typename F::Lane>::lanes, wide = column_block / 4;
+  if (m > wide / 2) return 1;
+  std::int64_t rows = wide / m / lanes * lanes;
+  if (rows == 0) rows = lanes * m <= column_block ? lanes : wide / m;
+  return std::min(rows, count);
+}
+
 template <class F>
 void columns(const Reduction& r, std::int64_t begin, std::int64_t end) {
   using In = typename F::In;
@@ -111,9 +133,7 @@ void columns(const Reduction& r, std::int64_t begin, std::int64_t end) {
   Loops outer = r.reduced;
   outer.rank = std::max(0, last);
   const std::int64_t outer_count = outer.count();
-  // Narrow dense rows are taken several at a time as one wide row, and folded at the end.
-  const std::int64_t together = stride == m && m <= column_block / 8 && count > 1
-                                    ? std::min(count, column_block / 4 / m) : 1;
+  const std::int64_t together = stride == m ? rows_together<F>(m, count) : 1;
   Columns<F> c;
   for (std::int64_t u = begin; u < end; ++u) {
     const std::int64_t first = u % blocks * column_block, n = std::min(column_block, m - first);

@@ -41,6 +41,17 @@ void each_block(const AroundAxis& a, F body) {
 template <class T, class Step>
 void scan(const AroundAxis& a, const ScanAttrs& s, T* y, double start, Step step) {
   each_block(a, [&](std::int64_t base, std::int64_t columns) {
+    if (columns == 1) {
+      Wide<T> acc(start);
+      const std::int64_t by = s.reverse ? -a.inner : a.inner;
+      std::int64_t i = base + (s.reverse ? (a.n - 1) * a.inner : 0);
+      for (std::int64_t k = 0; k < a.n; ++k, i += by) {
+        const Wide<T> next = step(acc, i);
+        y[i] = T(s.exclusive ? acc : next);
+        acc = next;
+      }
+      return;
+    }
     Wide<T> acc[kColumns];
     std::fill_n(acc, columns, Wide<T>(start));
     for (std::int64_t k = 0; k < a.n; ++k) {

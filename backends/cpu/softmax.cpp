@@ -22,18 +22,18 @@ const SoftmaxRows& rows_of(DType d) {
   }
 }
 
-constexpr std::int64_t kColumns = 16, kGrain = 1 << 13;
+constexpr std::int64_t kColumns = 32, kGrain = 1 << 13;
 
-// Columns [first, first + columns) of [n, inner] to and from dense rows.
+// Some columns of [n, inner] to and from dense rows, `pitch` apart.
 template <class T>
-void gather(const T* from, std::int64_t n, std::int64_t inner, std::int64_t columns, T* to) {
+void gather(const T* from, std::int64_t n, std::int64_t inner, std::int64_t columns, T* to, std::int64_t pitch) {
   for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t c = 0; c < columns; ++c) to[c * n + i] = from[i * inner + c];
+    for (std::int64_t c = 0; c < columns; ++c) to[c * pitch + i] = from[i * inner + c];
 }
 template <class T>
-void scatter(const T* from, std::int64_t n, std::int64_t inner, std::int64_t columns, T* to) {
+void scatter(const T* from, std::int64_t pitch, std::int64_t n, std::int64_t inner, std::int64_t columns, T* to) {
   for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t c = 0; c < columns; ++c) to[i * inner + c] = from[c * n + i];
+    for (std::int64_t c = 0; c < columns; ++c) to[i * inner + c] = from[c * pitch + i];
 }
 
 template <class T>
@@ -53,15 +53,16 @@ void run(const Call& call, SoftmaxRow row, std::int64_t out_n) {
   const std::int64_t blocks = (inner + kColumns - 1) / kColumns;
   parallel_for(around.outer * blocks, std::max<std::int64_t>(1, kGrain / (n * kColumns)),
                [&](std::int64_t begin, std::int64_t end) {
-    std::vector<T> buffer(std::size_t(n * kColumns) * 3);
-    T *ra = buffer.data(), *rb = ra + n * kColumns, *ro = rb + n * kColumns;
+    const std::int64_t pitch = n + 64 / std::int64_t(sizeof(T));  // neighbouring rows fall into different cache sets
+    std::vector<T> buffer(std::size_t(pitch * kColumns) * (b ? 2 : 1));
+    T *ra = buffer.data(), *rb = b ? ra + pitch * kColumns : nullptr;
     for (std::int64_t u = begin; u < end; ++u) {
       const std::int64_t first = u % blocks * kColumns, columns = std::min(kColumns, inner - first);
       const std::int64_t base = u / blocks * n * inner + first;
-      gather(a + base, n, inner, columns, ra);
-      if (b) gather(b + base, n, inner, columns, rb);
-      for (std::int64_t c = 0; c < columns; ++c) row(ra + c * n, rb + c * n, ro + c * n, n);
-      scatter(ro, n, inner, columns, out + base);
+      gather(a + base, n, inner, columns, ra, pitch);
+      if (b) gather(b + base, n, inner, columns, rb, pitch);
+      for (std::int64_t c = 0; c < columns; ++c) row(ra + c * pitch, b ? rb + c * pitch : nullptr, ra + c * pitch, n);
+      scatter(ra, pitch, n, inner, columns, out + base);
     }
   });
 }

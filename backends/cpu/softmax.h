@@ -5,7 +5,7 @@
 namespace tapir::cpu {
 
 /// One dense row of n elements, f32 or f64. Forward: a is x, b is not read. Backward: a is y, b is dy. logsumexp writes
-/// one number.
+/// one number. The result may take the place of a.
 using SoftmaxRow = void (*)(const void* a, const void* b, void* out, std::int64_t n);
 
 struct SoftmaxRows {

@@ -125,6 +125,11 @@ TEST_CASE("norms") {
   GradientTape tape;
   tape.watch(zero);
   CHECK(doubles(tape.gradient(norm(zero), zero)) == std::vector<double>{0, 0, 0});
+  for (double p : {1.0, 3.0}) {
+    GradientTape again;
+    again.watch(zero);
+    CHECK(doubles(again.gradient(norm(zero, {.ord = p}), zero)) == std::vector<double>{0, 0, 0});
+  }
   CHECK(norm(tensor({3.0f, -4.0f})).item<float>() == 5);
   check_error<UsageError>([&] { norm(x, {.ord = -1}); }, "norm: ord must be positive or -infinity, got -1.");
 }
