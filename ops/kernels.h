@@ -23,6 +23,10 @@ void softmax_grad(const Call& call);
 void log_softmax(const Call& call);
 void log_softmax_grad(const Call& call);
 void logsumexp(const Call& call);
+void sort(const Call& call);
+void gather_along(const Call& call);
+void scatter_along(const Call& call);
+void searchsorted(const Call& call);
 
 // Convolutions: (x, kernel) -> y; (dy, kernel) -> dx; (x, dy) -> dkernel.
 void conv(const Call& call);

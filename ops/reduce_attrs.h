@@ -31,6 +31,14 @@ struct ShiftAttrs {
   template <class V> void visit(V&& v) { v("axis", axis), v("offset", offset), v("size", size); }
 };
 
+/// The first `k` of the elements along `axis` in order.
+struct SortAttrs {
+  int axis = 0;
+  bool descending = false;
+  std::int64_t k = 0;
+  template <class V> void visit(V&& v) { v("axis", axis), v("descending", descending), v("k", k); }
+};
+
 /// A contiguous tensor seen around one axis: [outer, n, inner].
 struct AroundAxis {
   std::int64_t outer = 1, n = 1, inner = 1;

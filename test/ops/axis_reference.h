@@ -1,8 +1,11 @@
 // Plain f64 references for tests of reductions, scans, softmax and sort: any tensor as [outer, n, inner] or by axes.
 #pragma once
+#include <tapir/io/npy.h>
 #include <tapir/tapir.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 namespace axis_reference {
@@ -84,6 +87,23 @@ inline Tensor strided(const Tensor& x) {
   Axes back;
   for (int i = x.rank() - 1; i >= 0; --i) back.push_back(i);
   return permute_dims(contiguous(permute_dims(x, back)), back);
+}
+
+/// A case of test/golden with x, dy and what TensorFlow gave for y and dx. f(x) -> y. Returns the larger distance.
+template <class F>
+double golden(const char* file, const std::string& name, F f) {
+  static std::string read;
+  static tapir::io::NamedTensors all;
+  std::string path = std::string(std::getenv("TAPIR_SOURCE_DIR") ? std::getenv("TAPIR_SOURCE_DIR") : ".") +
+                     "/test/golden/" + file;
+  if (read != path) all = tapir::io::load_npz(path), read = path;
+  auto get = [&](const char* field) { return tapir::io::find(all, name + "." + field); };
+  Tensor x = get("x");
+  tapir::GradientTape tape;
+  tape.watch(x);
+  Tensor y = f(x);
+  double forward = distance(y, doubles(get("y")));
+  return std::max(forward, distance(tape.gradient(y, x, {.output_gradients = get("dy")}), doubles(get("dx"))));
 }
 
 }  // namespace axis_reference

@@ -120,3 +120,15 @@ TEST_CASE("errors") {
   says([] { cumulative_prod(ones({3}), {.include_initial = true, .exclusive = true}); },
        "cumulative_prod: include_initial and exclusive exclude each other. Set one.");
 }
+
+TEST_CASE("as TensorFlow, values and gradients") {
+  for (auto& [name, axis] : {std::pair{"_axis0", 0}, {"_axis1", 1}, {"_axis_last", -1}})
+    for (bool exclusive : {false, true})
+      for (bool reverse : {false, true}) {
+        std::string tail = std::string(name) + (exclusive ? "_exclusive" : "") + (reverse ? "_reverse" : "");
+        CAPTURE(tail);
+        ScanOptions o{.axis = axis, .exclusive = exclusive, .reverse = reverse};
+        CHECK(golden("ops.npz", "cumsum" + tail, [&](const Tensor& x) { return cumulative_sum(x, o); }) < 1e-6);
+        CHECK(golden("ops.npz", "cumprod" + tail, [&](const Tensor& x) { return cumulative_prod(x, o); }) < 1e-6);
+      }
+}

@@ -156,3 +156,12 @@ TEST_CASE("errors") {
   says([] { log_softmax(ones({2, 3}, DType::i32)); },
        "log_softmax: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
 }
+
+TEST_CASE("as TensorFlow, values and gradients") {
+  for (auto& [name, axis] : {std::pair{"", -1}, {"_axis1", 1}, {"_special", -1}}) {
+    CAPTURE(name);
+    auto of = [a = axis](auto f) { return [f, a](const Tensor& x) { return f(x, a, Where::current()); }; };
+    CHECK(golden("elementwise.npz", std::string("softmax") + name, of(softmax)) < 1e-6);
+    CHECK(golden("elementwise.npz", std::string("log_softmax") + name, of(log_softmax)) < 1e-6);
+  }
+}
