@@ -244,7 +244,7 @@ Tensor tile(const Tensor& x, const Shape& reps, Where w) {
   Shape size = Shape::filled(rank, 1), times = size;
   for (int i = 0; i < x.rank(); ++i) size[rank - x.rank() + i] = x.shape()[i];
   for (int i = 0; i < reps.rank(); ++i) {
-    if (reps[i] < 0) throw ShapeError(fmt::format("tile: negative number of repetitions in {}.", reps.str()));
+    if (reps[i] < 0) throw ShapeError(fmt::format("tile: negative number of repetitions, {} along axis {}.", reps[i], i));
     times[rank - reps.rank() + i] = reps[i];
   }
   Tensor y = reshape(x, size, w);

@@ -75,11 +75,6 @@ const OpDef permutation_op = {
     .attrs = &attrs_type<CountAttrs>,
 };
 
-void check_shape(const char* op, const Shape& shape) {
-  for (auto d : shape)
-    if (d < 0) throw ShapeError(fmt::format("{}: negative size in {}.", op, shape.str()));
-}
-
 void check_floating(const char* op, DType d) {
   if (!is_floating(d)) throw DTypeError(fmt::format("{}: needs a floating dtype, got {}.", op, name_of(d)));
 }
@@ -125,7 +120,7 @@ Tensor key(std::int64_t seed, Where w) {
 
 Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);
-  check_shape("uniform", shape);
+  tapir::detail::check_sizes("uniform", shape);
   check_floating("uniform", o.dtype);
   if (!(o.low < o.high)) throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
   return apply(uniform_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
@@ -133,7 +128,7 @@ Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
 
 Tensor normal(const Shape& shape, NormalOptions o, Where w) {
   CallSite site(w);
-  check_shape("normal", shape);
+  tapir::detail::check_sizes("normal", shape);
   check_floating("normal", o.dtype);
   if (!(o.stddev >= 0)) throw UsageError(fmt::format("normal: stddev must be at least 0, got {}.", o.stddev));
   return apply(normal_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev}, w);
@@ -141,7 +136,7 @@ Tensor normal(const Shape& shape, NormalOptions o, Where w) {
 
 Tensor truncated_normal(const Shape& shape, NormalOptions o, Where w) {
   CallSite site(w);
-  check_shape("truncated_normal", shape);
+  tapir::detail::check_sizes("truncated_normal", shape);
   check_floating("truncated_normal", o.dtype);
   if (!(o.stddev >= 0)) throw UsageError(fmt::format("truncated_normal: stddev must be at least 0, got {}.", o.stddev));
   return apply(normal_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev, true}, w);
@@ -149,7 +144,7 @@ Tensor truncated_normal(const Shape& shape, NormalOptions o, Where w) {
 
 Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, IntegersOptions o, Where w) {
   CallSite site(w);
-  check_shape("integers", shape);
+  tapir::detail::check_sizes("integers", shape);
   if (!is_integer(o.dtype))
     throw DTypeError(fmt::format("integers: needs an integer dtype, got {}.", name_of(o.dtype)));
   if (low >= high) throw UsageError(fmt::format("integers: low must be below high, got {} and {}.", low, high));
@@ -164,7 +159,7 @@ Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, Integer
 
 Tensor bernoulli(const Shape& shape, double p, BernoulliOptions o, Where w) {
   CallSite site(w);
-  check_shape("bernoulli", shape);
+  tapir::detail::check_sizes("bernoulli", shape);
   if (!(p >= 0 && p <= 1))
     throw UsageError(fmt::format("bernoulli: the probability must be in [0, 1], got {}.", p));
   return astype(less(uniform(shape, {.dtype = DType::f64, .seed = o.seed}, w), Operand(p, w)), o.dtype, w);

@@ -61,6 +61,7 @@ Tensor count_up(double start, double stop, double step, DType dtype, const Where
 Tensor linspace(double start, double stop, std::int64_t num, LinspaceOptions o, Where w) {
   CallSite site(w);
   if (num < 0) throw UsageError(fmt::format("linspace: num must be at least 0, got {}.", num));
+  detail::check_sizes("linspace", {num});
   const double parts = double(o.endpoint ? num - 1 : num), step = parts > 0 ? (stop - start) / parts : 0;
   return numbers<double>(num, o.dtype, [&](std::int64_t i) {
     return o.endpoint && i == num - 1 && i > 0 ? stop : start + double(i) * step;
@@ -69,7 +70,8 @@ Tensor linspace(double start, double stop, std::int64_t num, LinspaceOptions o, 
 
 Tensor eye(std::int64_t n, std::int64_t m, EyeOptions o, Where w) {
   CallSite site(w);
-  Tensor t = detail::fill({n, m}, 0, o.dtype, "eye", w);
+  detail::check_sizes("eye", {n, m});
+  Tensor t = zeros({n, m}, o.dtype, w);
   const double one = 1;
   const auto item = std::int64_t(size_of(o.dtype));
   for (std::int64_t i = std::max<std::int64_t>(0, -o.k); i < n && i + o.k < m; ++i)

@@ -17,6 +17,7 @@ namespace tapir {
 namespace {
 
 constexpr std::size_t kAlign = 64, kThreadCachedBlock = 32 << 10, kHugePage = 2 << 20;
+constexpr std::size_t kKept = 256 << 20;  // free bytes that are always kept
 constexpr int kClasses = 4 * 48, kThreadBlocksPerClass = 32;
 
 struct SizeClass { int index; std::size_t bytes; };
@@ -135,6 +136,9 @@ void* allocate_bytes(std::size_t bytes) {
     s.hits.fetch_add(1, std::memory_order_relaxed);
     return p;
   }
+  // Blocks of sizes that nobody asks for any more must not pile up: keep at most as much as was ever in use.
+  if (s.cached.load(std::memory_order_relaxed) > std::max(kKept, s.peak.load(std::memory_order_relaxed)))
+    release_cached_memory();
   p = from_system(c.bytes);
   if (!p) {
     release_cached_memory();
@@ -159,8 +163,13 @@ void free_bytes(void* p, std::size_t bytes) noexcept {
     ++cache.counts[c.index];
     return;
   }
-  std::lock_guard lock(s.mutex[c.index]);
-  s.lists[c.index].push_back(p);
+  try {
+    std::lock_guard lock(s.mutex[c.index]);
+    s.lists[c.index].push_back(p);
+  } catch (...) {  // no memory to remember it by
+    std::free(p);
+    s.cached.fetch_sub(c.bytes, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace detail

@@ -158,6 +158,7 @@ Tensor Tensor::copy_of(const void* data, std::size_t count, const Shape& shape, 
   if (count != std::size_t(-1) && count != std::size_t(t.size()))
     throw ShapeError("from_memory: " + std::to_string(count) + " values do not fill shape " + shape.str() + " (" +
                      std::to_string(t.size()) + " elements).");
+  if (t.size() && !data) throw UsageError("from_memory: the pointer is null.");
   if (t.size()) std::memcpy(t.impl_->data, data, std::size_t(t.size()) * size_of(dtype));
   return t;
 }

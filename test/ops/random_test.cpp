@@ -277,7 +277,7 @@ TEST_CASE("permutation and shuffle") {
 }
 
 TEST_CASE("what draws refuse") {
-  CHECK(message<ShapeError>([] { random::normal({2, -3}); }) == "normal: negative size in [2, -3].");
+  CHECK(message<ShapeError>([] { random::normal({2, -3}); }) == "normal: negative size -3 of axis 1.");
   CHECK(message<DTypeError>([] { random::normal({2}, {.dtype = DType::i32}); }) ==
         "normal: needs a floating dtype, got i32.");
   CHECK(message<UsageError>([] { random::normal({2}, {.stddev = -1}); }) == "normal: stddev must be at least 0, got -1.");
