@@ -10,12 +10,18 @@ namespace tapir {
 
 const char* name_of(ConvAlgorithm algorithm) {
   switch (algorithm) {
-    case ConvAlgorithm::automatic: return "automatic";
-    case ConvAlgorithm::small_channels: return "small_channels";
-    case ConvAlgorithm::depthwise: return "depthwise";
-    case ConvAlgorithm::direct: return "direct";
-    case ConvAlgorithm::im2col: return "im2col";
-    default: return "reference";
+    case ConvAlgorithm::automatic:
+      return "automatic";
+    case ConvAlgorithm::small_channels:
+      return "small_channels";
+    case ConvAlgorithm::depthwise:
+      return "depthwise";
+    case ConvAlgorithm::direct:
+      return "direct";
+    case ConvAlgorithm::im2col:
+      return "im2col";
+    default:
+      return "reference";
   }
 }
 
@@ -24,7 +30,9 @@ std::string ConvPlan::str() const {
 }
 
 static thread_local constinit ConvAlgorithm scope_algorithm = ConvAlgorithm::automatic;
-ConvAlgorithmScope::ConvAlgorithmScope(ConvAlgorithm algorithm) : outer_(scope_algorithm) { scope_algorithm = algorithm; }
+ConvAlgorithmScope::ConvAlgorithmScope(ConvAlgorithm algorithm) : outer_(scope_algorithm) {
+  scope_algorithm = algorithm;
+}
 ConvAlgorithmScope::~ConvAlgorithmScope() { scope_algorithm = outer_; }
 
 namespace {
@@ -45,31 +53,33 @@ std::string layout(int spatial, bool first) {
 }
 
 void check_dtypes(const char* op, DType x, DType kernel) {
-  if (!is_floating(x)) throw DTypeError(fmt::format("{}: needs floats, got {}. Cast: x.astype(DType::f32).", op, name_of(x)));
+  if (!is_floating(x))
+    throw DTypeError(fmt::format("{}: needs floats, got {}. Cast: x.astype(DType::f32).", op, name_of(x)));
   if (x != kernel)
-    throw DTypeError(fmt::format("{}: dtypes differ, {} vs {}. Cast one side: kernel.astype(DType::{}).", op, name_of(x),
-                                 name_of(kernel), name_of(x)));
+    throw DTypeError(fmt::format("{}: dtypes differ, {} vs {}. Cast one side: kernel.astype(DType::{}).", op,
+                                 name_of(x), name_of(kernel), name_of(x)));
 }
 
 // x: [N, ..., C] (channels second if `first`); kernel: [..., C / groups, K].
 void check_channels(const char* op, const Shape& x, const Shape& kernel, std::int64_t groups, int spatial, bool first) {
   if (x.rank() != spatial + 2)
-    throw ShapeError(fmt::format("{}: input needs rank {} ({}), got {}.", op, spatial + 2, layout(spatial, first), x.str()));
-  std::string filters = layout(spatial, false).substr(1, std::size_t(spatial)) + "IO";
+    throw ShapeError(
+        fmt::format("{}: input needs rank {} ({}), got {}.", op, spatial + 2, layout(spatial, first), x.str()));
+  auto filters = [&] { return layout(spatial, false).substr(1, std::size_t(spatial)) + "IO"; };
   if (kernel.rank() != spatial + 2)
-    throw ShapeError(fmt::format("{}: kernel needs rank {} ({}), got {}.", op, spatial + 2, filters, kernel.str()));
+    throw ShapeError(fmt::format("{}: kernel needs rank {} ({}), got {}.", op, spatial + 2, filters(), kernel.str()));
   if (groups < 1) throw ShapeError(fmt::format("{}: groups must be at least 1, got {}.", op, groups));
   std::int64_t c = x[first ? 1 : spatial + 1], k = kernel[spatial + 1];
   if (c != kernel[spatial] * groups)
-    throw ShapeError(fmt::format("{}: input has {} channels but kernel expects {} (input {} {}, kernel {} {}, groups {}).",
-                                 op, c, kernel[spatial] * groups, x.str(), layout(spatial, first), kernel.str(), filters,
-                                 groups));
+    throw ShapeError(
+        fmt::format("{}: input has {} channels but kernel expects {} (input {} {}, kernel {} {}, groups {}).", op, c,
+                    kernel[spatial] * groups, x.str(), layout(spatial, first), kernel.str(), filters(), groups));
   if (c < 1 || k < 1)
     throw ShapeError(fmt::format("{}: needs at least 1 channel (input {} {}, kernel {} {}).", op, x.str(),
-                                 layout(spatial, first), kernel.str(), filters));
+                                 layout(spatial, first), kernel.str(), filters()));
   if (k % groups)
     throw ShapeError(fmt::format("{}: {} output channels do not split into {} groups (kernel {} {}).", op, k, groups,
-                                 kernel.str(), filters));
+                                 kernel.str(), filters()));
 }
 
 void check_padding(const char* op, const Padding& padding, int spatial) {
@@ -82,8 +92,8 @@ std::int64_t output_of(const char* op, const ConvAttrs& a, int d, std::int64_t i
   std::int64_t extent = (kernel - 1) * a.dilations[d] + 1, room = input + a.before[d] + a.after[d] - extent;
   if (room < 0 && input == 0) return 0;  // Padding::same of nothing is nothing
   if (room < 0)
-    throw ShapeError(fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}.", op, kernel,
-                                 a.dilations[d], input, a.before[d], a.after[d]));
+    throw ShapeError(fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}.", op,
+                                 kernel, a.dilations[d], input, a.before[d], a.after[d]));
   return room / a.strides[d] + 1;
 }
 // Spatial sizes of conv(x, kernel).
@@ -121,14 +131,16 @@ Tensor run_kernel_gradient(const Tensor& x, const Tensor& dy, const ConvAttrs& a
 // y is linear in x and in the kernel, so the three rows are each other's derivatives: of any order.
 const OpDef conv_op = {
     .name = "conv",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<ConvAttrs>();
-      const Shape &x = in[0].shape(), &w = in[1].shape();
-      const char* name = row_name(a.strides.rank());
-      check_dtypes(name, in[0].dtype(), in[1].dtype());
-      check_channels(name, x, w, a.groups, a.strides.rank(), false);
-      out.push_back({with_ends(x[0], outputs_of(name, a, spatial_of(x), w.first(w.rank() - 2)), w.back()), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<ConvAttrs>();
+          const Shape &x = in[0].shape(), &w = in[1].shape();
+          const char* name = row_name(a.strides.rank());
+          check_dtypes(name, in[0].dtype(), in[1].dtype());
+          check_channels(name, x, w, a.groups, a.strides.rank(), false);
+          out.push_back(
+              {with_ends(x[0], outputs_of(name, a, spatial_of(x), w.first(w.rank() - 2)), w.back()), in[0].dtype()});
+        },
     .kernel = {cpu::conv},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& a = n.attrs.as<ConvAttrs>();
@@ -144,19 +156,20 @@ const OpDef conv_op = {
 
 const OpDef conv_input_gradient_op = {
     .name = "conv_input_gradient",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<ConvAttrs>();
-      const Shape &dy = in[0].shape(), &w = in[1].shape();
-      const char* name = "conv_input_gradient";
-      check_dtypes(name, in[0].dtype(), in[1].dtype());
-      Shape x = with_ends(dy[0], a.sizes, w[w.rank() - 2] * a.groups);
-      check_channels(name, x, w, a.groups, a.strides.rank(), false);
-      check_outputs(name, a, a.sizes, w.first(w.rank() - 2), spatial_of(dy));
-      if (dy.back() != w.back())
-        throw ShapeError(fmt::format("{}: gradient has {} channels but kernel gives {} (gradient {}, kernel {}).", name,
-                                     dy.back(), w.back(), dy.str(), w.str()));
-      out.push_back({x, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<ConvAttrs>();
+          const Shape &dy = in[0].shape(), &w = in[1].shape();
+          const char* name = "conv_input_gradient";
+          check_dtypes(name, in[0].dtype(), in[1].dtype());
+          Shape x = with_ends(dy[0], a.sizes, w[w.rank() - 2] * a.groups);
+          check_channels(name, x, w, a.groups, a.strides.rank(), false);
+          check_outputs(name, a, a.sizes, w.first(w.rank() - 2), spatial_of(dy));
+          if (dy.back() != w.back())
+            throw ShapeError(fmt::format("{}: gradient has {} channels but kernel gives {} (gradient {}, kernel {}).",
+                                         name, dy.back(), w.back(), dy.str(), w.str()));
+          out.push_back({x, in[0].dtype()});
+        },
     .kernel = {cpu::conv_input_gradient},
     .gradient = [](const Node& n, std::span<const Tensor> g) -> Tensors {
       const auto& a = n.attrs.as<ConvAttrs>();
@@ -172,18 +185,20 @@ const OpDef conv_input_gradient_op = {
 
 const OpDef conv_kernel_gradient_op = {
     .name = "conv_kernel_gradient",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<ConvAttrs>();
-      const Shape &x = in[0].shape(), &dy = in[1].shape();
-      const char* name = "conv_kernel_gradient";
-      check_dtypes(name, in[0].dtype(), in[1].dtype());
-      Shape w = a.sizes.concat(Shape{x.back() / a.groups, dy.back()});
-      check_channels(name, x, w, a.groups, a.strides.rank(), false);
-      check_outputs(name, a, spatial_of(x), a.sizes, spatial_of(dy));
-      if (x[0] != dy[0])
-        throw ShapeError(fmt::format("{}: batches differ, {} vs {} ({} and {}).", name, x[0], dy[0], x.str(), dy.str()));
-      out.push_back({w, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<ConvAttrs>();
+          const Shape &x = in[0].shape(), &dy = in[1].shape();
+          const char* name = "conv_kernel_gradient";
+          check_dtypes(name, in[0].dtype(), in[1].dtype());
+          Shape w = a.sizes.concat(Shape{x.back() / a.groups, dy.back()});
+          check_channels(name, x, w, a.groups, a.strides.rank(), false);
+          check_outputs(name, a, spatial_of(x), a.sizes, spatial_of(dy));
+          if (x[0] != dy[0])
+            throw ShapeError(
+                fmt::format("{}: batches differ, {} vs {} ({} and {}).", name, x[0], dy[0], x.str(), dy.str()));
+          out.push_back({w, in[0].dtype()});
+        },
     .kernel = {cpu::conv_kernel_gradient},
     .gradient = [](const Node& n, std::span<const Tensor> g) -> Tensors {
       const auto& a = n.attrs.as<ConvAttrs>();
@@ -196,9 +211,7 @@ const OpDef conv_kernel_gradient_op = {
     .attrs = &attrs_type<ConvAttrs>,
 };
 
-Shape channels_last(const Shape& s, bool first) {
-  return first ? with_ends(s[0], s.last(s.rank() - 2), s[1]) : s;
-}
+Shape channels_last(const Shape& s, bool first) { return first ? with_ends(s[0], s.last(s.rank() - 2), s[1]) : s; }
 Tensor channels_last(const Tensor& x, bool first) {
   if (!first) return x;
   Axes axes{0};
@@ -221,8 +234,7 @@ void check_algorithm(const char* op, ConvAlgorithm asked, const Shape& x, const 
                      const ConvAttrs& a, DType dtype, ConvDirection direction) {
   if (asked == ConvAlgorithm::automatic) return;
   std::string why = cpu::conv_refusal(x, kernel, y, a, kernel_dtype(dtype), direction);
-  if (!why.empty())
-    throw UsageError(fmt::format("{}: algorithm {} cannot compute it: {}.", op, name_of(asked), why));
+  if (!why.empty()) throw UsageError(fmt::format("{}: algorithm {} cannot compute it: {}.", op, name_of(asked), why));
 }
 
 // Strides, dilations and padding of a convolution from `in` (spatial sizes).
@@ -256,7 +268,8 @@ ConvAttrs check_conv(const char* op, int spatial, const TensorSpec& x, const Ten
   return a;
 }
 
-Tensor conv(const char* op, int spatial, const Tensor& x, const Tensor& kernel, const ConvOptions& o, const Where& where) {
+Tensor conv(const char* op, int spatial, const Tensor& x, const Tensor& kernel, const ConvOptions& o,
+            const Where& where) {
   CallSite site(where);
   ConvAttrs a = check_conv(op, spatial, x.spec(), kernel.spec(), o, ConvDirection::forward);
   a.sizes = {};
@@ -280,8 +293,8 @@ Shape transposed_sizes(const char* op, const ConvTransposeOptions& o, const Shap
   for (int d = 0; d < spatial; ++d) {
     const std::int64_t extent = (kernel[d] - 1) * dilations[d] + 1;
     if (given && (extra[d] < 0 || extra[d] >= strides[d]))
-      throw ShapeError(fmt::format("{}: output_padding must be from 0 to stride - 1, got {} with stride {}.", op, extra[d],
-                                   strides[d]));
+      throw ShapeError(fmt::format("{}: output_padding must be from 0 to stride - 1, got {} with stride {}.", op,
+                                   extra[d], strides[d]));
     switch (o.padding.mode()) {
       case Padding::Mode::same:
         out.push_back(given ? (in[d] - 1) * strides[d] + extent - 2 * (extent / 2) + extra[d] : in[d] * strides[d]);
@@ -303,12 +316,14 @@ Tensor conv_transpose(const char* op, int spatial, const Tensor& x, const Tensor
   const bool first = o.data_format == DataFormat::channels_first;
   const Shape& w = kernel.shape();
   if (x.rank() != spatial + 2 || w.rank() != spatial + 2)
-    throw ShapeError(fmt::format("{}: input and kernel need rank {}, got {} and {}.", op, spatial + 2, x.shape().str(), w.str()));
+    throw ShapeError(
+        fmt::format("{}: input and kernel need rank {}, got {} and {}.", op, spatial + 2, x.shape().str(), w.str()));
   Shape in = channels_last(x.shape(), first);
   if (in.back() != w.back())
-    throw ShapeError(fmt::format("{}: input has {} channels but kernel expects {} (input {} {}, kernel {} {}OI, groups {}).",
-                                 op, in.back(), w.back(), x.shape().str(), layout(spatial, first), w.str(),
-                                 layout(spatial, false).substr(1, std::size_t(spatial)), o.groups));
+    throw ShapeError(
+        fmt::format("{}: input has {} channels but kernel expects {} (input {} {}, kernel {} {}OI, groups {}).", op,
+                    in.back(), w.back(), x.shape().str(), layout(spatial, first), w.str(),
+                    layout(spatial, false).substr(1, std::size_t(spatial)), o.groups));
   check_dtypes(op, x.dtype(), kernel.dtype());
   check_padding(op, o.padding, spatial);
   Shape strides = detail::per_dimension(op, "strides", o.strides, spatial, 1);
@@ -331,14 +346,16 @@ Tensor depthwise(const char* op, const Tensor& x, const Tensor& kernel, ConvOpti
   CallSite site(where);
   const Shape& w = kernel.shape();
   const bool first = o.data_format == DataFormat::channels_first;
-  if (x.rank() != 4) throw ShapeError(fmt::format("{}: input needs rank 4 ({}), got {}.", op, layout(2, first), x.shape().str()));
+  if (x.rank() != 4)
+    throw ShapeError(fmt::format("{}: input needs rank 4 ({}), got {}.", op, layout(2, first), x.shape().str()));
   if (w.rank() != 4) throw ShapeError(fmt::format("{}: kernel needs rank 4 (HWCM), got {}.", op, w.str()));
   if (o.groups != 1)
-    throw UsageError(fmt::format("{}: groups must be left at 1, got {}. Every channel is its own group.", op, o.groups));
+    throw UsageError(
+        fmt::format("{}: groups must be left at 1, got {}. Every channel is its own group.", op, o.groups));
   std::int64_t c = x.shape()[first ? 1 : 3];
   if (c != w[2])
-    throw ShapeError(fmt::format("{}: input has {} channels but kernel expects {} (input {} {}, kernel {} HWCM).", op, c, w[2],
-                                 x.shape().str(), layout(2, first), w.str()));
+    throw ShapeError(fmt::format("{}: input has {} channels but kernel expects {} (input {} {}, kernel {} HWCM).", op,
+                                 c, w[2], x.shape().str(), layout(2, first), w.str()));
   o.groups = c;
   return conv(op, 2, x, reshape(kernel, {w[0], w[1], 1, w[2] * w[3]}), o, where);
 }
@@ -371,8 +388,10 @@ Tensor separable_conv2d(const Tensor& x, const Tensor& kernel, const Tensor& poi
   CallSite site(where);
   const Shape &w = kernel.shape(), &p = pointwise.shape();
   if (w.rank() != 4 || p.rank() != 4 || p[0] != 1 || p[1] != 1 || p[2] != w[2] * w[3])
-    throw ShapeError(fmt::format("separable_conv2d: pointwise kernel must be [1, 1, C * M, K], got depthwise {} and "
-                                 "pointwise {}.", w.str(), p.str()));
+    throw ShapeError(
+        fmt::format("separable_conv2d: pointwise kernel must be [1, 1, C * M, K], got depthwise {} and "
+                    "pointwise {}.",
+                    w.str(), p.str()));
   Tensor y = depthwise("separable_conv2d", x, kernel, options, where);
   return conv("separable_conv2d", 2, y, pointwise, {.data_format = options.data_format}, where);
 }

@@ -17,10 +17,10 @@ enum class ConvAlgorithm : std::uint8_t {
 const char* name_of(ConvAlgorithm algorithm);
 
 struct ConvOptions {
-  Shape strides = {};                ///< one per spatial dimension; one serves all; empty: 1
+  Shape strides = {};  ///< one per spatial dimension; one serves all; empty: 1
   Padding padding = Padding::valid;
-  Shape dilations = {};              ///< as strides
-  std::int64_t groups = 1;           ///< channels in `groups` equal parts that do not see each other
+  Shape dilations = {};     ///< as strides
+  std::int64_t groups = 1;  ///< channels in `groups` equal parts that do not see each other
   DataFormat data_format = DataFormat::channels_last;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 };
@@ -40,8 +40,8 @@ struct ConvTransposeOptions {
   Shape dilations = {};
   std::int64_t groups = 1;
   DataFormat data_format = DataFormat::channels_last;
-  Shape output_padding = {};         ///< added at the end of each spatial dimension, as in Keras; empty: Keras' default
-  Shape output_size = {};            ///< the spatial sizes of the result, instead of output_padding
+  Shape output_padding = {};  ///< added at the end of each spatial dimension, as in Keras; empty: Keras' default
+  Shape output_size = {};     ///< the spatial sizes of the result, instead of output_padding
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
 };
 

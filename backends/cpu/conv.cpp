@@ -1,4 +1,5 @@
-// The kernels of the convolution rows: they describe the problem and hand it to the algorithm that conv_entries() gives.
+// The kernels of the convolution rows: they describe the problem and hand it to the algorithm that conv_entries()
+// gives.
 #include <tapir/backends/cpu/conv.h>
 
 #include <tapir/ops/kernels.h>
@@ -15,7 +16,8 @@ bool ConvProblem::pointwise() const {
 
 ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype) {
   const int spatial = a.strides.rank(), lead = 3 - spatial;
-  ConvProblem p{x[0], x.back(), kernel.back(), a.groups, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, dtype};
+  ConvProblem p{x[0],      x.back(),  kernel.back(), a.groups, {1, 1, 1}, {1, 1, 1},
+                {1, 1, 1}, {1, 1, 1}, {1, 1, 1},     {},       dtype};
   for (int d = 0; d < spatial; ++d) {
     p.in[lead + d] = x[1 + d];
     p.kernel[lead + d] = kernel[d];
@@ -29,13 +31,11 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 
 std::span<const ConvEntry* const> conv_entries() {
   static const ConvEntry* const entries[] = {
-      &conv_small_channels,
-      &conv_depthwise,
+      &conv_small_channels, &conv_depthwise,
 #ifdef TAPIR_ONEDNN
       &conv_direct,
 #endif
-      &conv_im2col,
-      &conv_reference,
+      &conv_im2col,         &conv_reference,
   };
   return entries;
 }
@@ -88,8 +88,9 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
     return;
   }
   ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
-  choose_conv(p, d, a.algorithm).run(p, d, {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(),
-                                            y.mutable_data<std::byte>(), kernel.id()});
+  choose_conv(p, d, a.algorithm)
+      .run(p, d,
+           {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id()});
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// depthwise: one input and one output channel a group. Pixels of a row whose taps all fall inside go through the loops of
-// conv_depthwise_loops.cpp together; pixels at the edges one by one, with the taps that they have. Forward and input
+// depthwise: one input and one output channel a group. Pixels of a row whose taps all fall inside go through the loops
+// of conv_depthwise_loops.cpp together; pixels at the edges one by one, with the taps that they have. Forward and input
 // gradient are one: both gather, with strides on the one side or on the other.
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/conv_depthwise_loops.h>
@@ -33,8 +33,13 @@ struct Axis {
   std::int64_t kernel, stride, dilation, before, sources, results;
   bool backward;
   Axis(const ConvProblem& p, int d, bool back)
-      : kernel(p.kernel[d]), stride(p.stride[d]), dilation(p.dilation[d]), before(p.before[d]),
-        sources(back ? p.out[d] : p.in[d]), results(back ? p.in[d] : p.out[d]), backward(back) {}
+      : kernel(p.kernel[d]),
+        stride(p.stride[d]),
+        dilation(p.dilation[d]),
+        before(p.before[d]),
+        sources(back ? p.out[d] : p.in[d]),
+        results(back ? p.in[d] : p.out[d]),
+        backward(back) {}
   std::int64_t phases() const { return backward ? stride : 1; }
   std::int64_t step() const { return backward ? 1 : stride; }
   // False if no source belongs to the pair. The source may be outside.
@@ -48,8 +53,8 @@ struct Axis {
   bool inside(std::int64_t source) const { return source >= 0 && source < sources; }
 };
 
-// Calls f(first result, count, taps) for a row of results that has the row taps `rows` {source row, kh}: the taps of the
-// first of `count` results, which are phases() apart.
+// Calls f(first result, count, taps) for a row of results that has the row taps `rows` {source row, kh}: the taps of
+// the first of `count` results, which are phases() apart.
 template <class F>
 void each_run(const Axis& axis, const std::vector<DepthwiseTap>& rows, std::int64_t channels, F&& f) {
   std::vector<DepthwiseTap> taps;
@@ -128,10 +133,11 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
         for (const std::int64_t stop = std::min(end, r + 64); r < stop; ++r) {
           row_taps(high, r % p.out[1], of_row);
           const T *image = x + r / p.out[1] * p.in[1] * p.in[2] * p.c, *d = dy + r * p.out[2] * p.c;
-          each_run(wide, of_row, p.c, [&](std::int64_t first, std::int64_t count, const std::vector<DepthwiseTap>& taps) {
-            loops<T>().sum(taps.data(), std::int64_t(taps.size()), count, p.c, image, wide.step() * p.c, d + first * p.c,
-                           p.c, some.data());
-          });
+          each_run(wide, of_row, p.c,
+                   [&](std::int64_t first, std::int64_t count, const std::vector<DepthwiseTap>& taps) {
+                     loops<T>().sum(taps.data(), std::int64_t(taps.size()), count, p.c, image, wide.step() * p.c,
+                                    d + first * p.c, p.c, some.data());
+                   });
         }
         for (std::int64_t i = 0; i < size; ++i) sum[i] += some.data()[i];
       }

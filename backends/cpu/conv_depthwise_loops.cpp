@@ -18,8 +18,14 @@ struct One {
   static One load(const T* p) { return {*p}; }
   void store(T* p) const { *p = v; }
 };
-template <class T> One<T> fma(One<T> a, One<T> b, One<T> c) { return {a.v * b.v + c.v}; }
-template <class T> One<T> operator+(One<T> a, One<T> b) { return {a.v + b.v}; }
+template <class T>
+One<T> fma(One<T> a, One<T> b, One<T> c) {
+  return {a.v * b.v + c.v};
+}
+template <class T>
+One<T> operator+(One<T> a, One<T> b) {
+  return {a.v + b.v};
+}
 
 template <class V>
 V zero() {

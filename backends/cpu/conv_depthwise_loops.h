@@ -11,7 +11,8 @@ struct DepthwiseTap {
 
 template <class T>
 struct DepthwiseKernels {
-  /// out[p * out_step + c] = sum over taps of in[offset + p * in_step + c] * w[weight + c], for p < pixels, c < channels.
+  /// out[p * out_step + c] = sum over taps of in[offset + p * in_step + c] * w[weight + c], for p < pixels, c <
+  /// channels.
   void (*apply)(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* in,
                 std::int64_t in_step, const T* w, T* out, std::int64_t out_step);
   /// sum[weight + c] += sum over p of x[offset + p * x_step + c] * dy[p * dy_step + c], for each tap.
@@ -22,8 +23,14 @@ struct DepthwiseTable {
   DepthwiseKernels<float> f32;
   DepthwiseKernels<double> f64;
 };
-namespace v2 { extern const DepthwiseTable depthwise_loops; }
-namespace v3 { extern const DepthwiseTable depthwise_loops; }
-namespace v4 { extern const DepthwiseTable depthwise_loops; }
+namespace v2 {
+extern const DepthwiseTable depthwise_loops;
+}
+namespace v3 {
+extern const DepthwiseTable depthwise_loops;
+}
+namespace v4 {
+extern const DepthwiseTable depthwise_loops;
+}
 
 }  // namespace tapir::cpu

@@ -1,4 +1,5 @@
-// direct: oneDNN's convolutions on plain NHWC images. The kernel's layout is left to oneDNN; we reorder into and out of it.
+// direct: oneDNN's convolutions on plain NHWC images. The kernel's layout is left to oneDNN; we reorder into and out of
+// it.
 #ifdef TAPIR_ONEDNN
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/conv_packed.h>
@@ -75,8 +76,7 @@ struct Described {
 onednn::Key key_of(const char* what, const ConvProblem& p, ConvDirection d) {
   onednn::Key key(what);
   key << d << p.n << p.c << p.k << p.groups << p.dtype;
-  for (int i = 0; i < 3; ++i)
-    key << p.in[i] << p.kernel[i] << p.out[i] << p.stride[i] << p.dilation[i] << p.before[i];
+  for (int i = 0; i < 3; ++i) key << p.in[i] << p.kernel[i] << p.out[i] << p.stride[i] << p.dilation[i] << p.before[i];
   return key;
 }
 
@@ -84,9 +84,9 @@ onednn::Recipe make(const ConvProblem& p, ConvDirection d) {
   constexpr auto plain = dnnl::algorithm::convolution_direct;
   const auto attr = onednn::attributes();
   Described s(p);
-  auto forward = onednn::describe<dnnl::convolution_forward>(attr, dnnl::prop_kind::forward_training, plain, s.x(),
-                                                             s.any_kernel(), s.y(), s.strides(), s.dilations(),
-                                                             s.before(), s.after());
+  auto forward =
+      onednn::describe<dnnl::convolution_forward>(attr, dnnl::prop_kind::forward_training, plain, s.x(), s.any_kernel(),
+                                                  s.y(), s.strides(), s.dilations(), s.before(), s.after());
   if (d == ConvDirection::forward)
     return onednn::recipe(forward, {{DNNL_ARG_SRC, forward.src_desc()},
                                     {DNNL_ARG_WEIGHTS, forward.weights_desc()},
@@ -106,7 +106,8 @@ onednn::Recipe make(const ConvProblem& p, ConvDirection d) {
 }
 
 // Into oneDNN's layout, or back out of it if `back`.
-void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, void* from, void* to, bool back) {
+void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, void* from, void* to,
+                    bool back) {
   auto prepared = onednn::prepared(key_of(back ? "conv_kernel_back" : "conv_kernel", p, d), [&] {
     memory::desc ours = Described(p).plain_kernel();
     const memory::desc &a = back ? theirs : ours, &b = back ? ours : theirs;
@@ -160,8 +161,7 @@ void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   void* kernel = same ? b.kernel : packed.get();
   if (d == ConvDirection::forward)
     prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});
-  else
-    prepared->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+  else prepared->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
 }
 
 }  // namespace

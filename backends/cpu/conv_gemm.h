@@ -12,8 +12,14 @@ struct ConvGemms {
   ConvGemm<float> f32;
   ConvGemm<double> f64;
 };
-namespace v2 { extern const ConvGemms conv_gemms; }
-namespace v3 { extern const ConvGemms conv_gemms; }
-namespace v4 { extern const ConvGemms conv_gemms; }
+namespace v2 {
+extern const ConvGemms conv_gemms;
+}
+namespace v3 {
+extern const ConvGemms conv_gemms;
+}
+namespace v4 {
+extern const ConvGemms conv_gemms;
+}
 
 }  // namespace tapir::cpu

@@ -12,8 +12,8 @@ using PackedKernel = std::shared_ptr<std::byte[]>;
 /// The packed kernel of `key`, which names the kernel's value (Tensor ids are never used twice) and the layout. Null if
 /// there is none.
 PackedKernel find_packed(const std::string& key);
-/// Asked after a miss: was `key` missed before, not long ago? A kernel that is being trained is seen once for each of its
-/// values and is not worth keeping.
+/// Asked after a miss: was `key` missed before, not long ago? A kernel that is being trained is seen once for each of
+/// its values and is not worth keeping.
 bool worth_packing(const std::string& key);
 /// Keeps a packed kernel of `bytes`; the least recently used go once all together pass 128 MiB.
 void keep_packed(const std::string& key, PackedKernel kernel, std::size_t bytes);

@@ -37,7 +37,8 @@ void forward_block(const ConvRow& row, const T* x, const T* panel, T* y, std::in
 
 // B taps; sum[B, V * lanes]
 template <class T, int V, int B>
-void gradient_block(const ConvRow& row, const std::int64_t* offsets, const T* x, const T* dy, std::int64_t ldy, T* out) {
+void gradient_block(const ConvRow& row, const std::int64_t* offsets, const T* x, const T* dy, std::int64_t ldy,
+                    T* out) {
   using P = Pack<T>;
   P sum[B][V];
   const T* q[B];
@@ -85,9 +86,8 @@ void in_blocks(std::int64_t n, const F& f) {
 template <class T>
 void forward(const ConvRow& row, const T* x, const T* panel, int vectors, T* y, std::int64_t ldy) {
   auto run = [&]<int V>() {
-    in_blocks(row.pixels, [&]<int B>(std::int64_t p) {
-      forward_block<T, V, B>(row, x + p * row.step, panel, y + p * ldy, ldy);
-    });
+    in_blocks(row.pixels,
+              [&]<int B>(std::int64_t p) { forward_block<T, V, B>(row, x + p * row.step, panel, y + p * ldy, ldy); });
   };
   vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
 }

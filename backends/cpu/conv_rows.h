@@ -24,8 +24,14 @@ struct ConvRowTable {
   ConvRowKernels<float> f32;
   ConvRowKernels<double> f64;
 };
-namespace v2 { extern const ConvRowTable conv_rows; }
-namespace v3 { extern const ConvRowTable conv_rows; }
-namespace v4 { extern const ConvRowTable conv_rows; }
+namespace v2 {
+extern const ConvRowTable conv_rows;
+}
+namespace v3 {
+extern const ConvRowTable conv_rows;
+}
+namespace v4 {
+extern const ConvRowTable conv_rows;
+}
 
 }  // namespace tapir::cpu

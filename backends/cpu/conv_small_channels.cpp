@@ -1,6 +1,6 @@
 // small_channels: made for 1 to 4 input channels, as first layers have, where direct convolutions blocked over input
-// channels reach a fraction of the machine; any number will do. Rows of output pixels go through the loops of conv_rows.cpp; rows that
-// touch the padding are read from a padded copy of their KH input rows.
+// channels reach a fraction of the machine; any number will do. Rows of output pixels go through the loops of
+// conv_rows.cpp; rows that touch the padding are read from a padded copy of their KH input rows.
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/conv_rows.h>
 #include <tapir/backends/cpu/isa.h>
@@ -61,7 +61,8 @@ class RowReader {
     const std::int64_t line = p_.in[2] * p_.c, top = r % p_.out[1] * p_.stride[1] - p_.before[1];
     const T* image = x + r / p_.out[1] * p_.in[1] * line;
     if (!padded_) return image + top * line;
-    const std::int64_t left = std::min(p_.before[2], width_), count = std::clamp<std::int64_t>(width_ - left, 0, p_.in[2]);
+    const std::int64_t left = std::min(p_.before[2], width_),
+                       count = std::clamp<std::int64_t>(width_ - left, 0, p_.in[2]);
     for (std::int64_t kh = 0; kh < p_.kernel[1]; ++kh) {
       const std::int64_t h = top + kh * p_.dilation[1];
       T* to = strip_.data() + kh * width_ * p_.c;

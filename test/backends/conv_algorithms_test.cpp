@@ -108,7 +108,8 @@ struct Reference {
                     for (std::int64_t c = 0; c < cg; ++c) {
                       const auto pixel = ((n * p.in[0] + i) * p.in[1] + j) * p.in[2] + l;
                       const auto tap = (kd * p.kernel[1] + kh) * p.kernel[2] + kw;
-                      const auto ix = std::size_t(pixel * p.c + k / kg * cg + c), iw = std::size_t((tap * cg + c) * p.k + k);
+                      const auto ix = std::size_t(pixel * p.c + k / kg * cg + c),
+                                 iw = std::size_t((tap * cg + c) * p.k + k);
                       y[iy] += x[ix] * w[iw];
                       dx[ix] += dy[iy] * w[iw];
                       dw[iw] += dy[iy] * x[ix];
@@ -120,7 +121,8 @@ struct Reference {
 double relative_error(const Tensor& t, const std::vector<double>& want) {
   auto got = t.astype(DType::f64).to_vector<double>();
   double num = 0, den = 0;
-  for (std::size_t i = 0; i < want.size(); ++i) num += (got[i] - want[i]) * (got[i] - want[i]), den += want[i] * want[i];
+  for (std::size_t i = 0; i < want.size(); ++i)
+    num += (got[i] - want[i]) * (got[i] - want[i]), den += want[i] * want[i];
   return std::sqrt(num / (den > 0 ? den : 1));
 }
 

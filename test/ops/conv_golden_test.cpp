@@ -1,8 +1,8 @@
 // What TensorFlow gives (test/golden/conv.*, made by make_golden.py in f64): values and gradients, f32 and f64.
 #include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
 #include <tapir/io/npy.h>
 #include <tapir/tapir.h>
+#include <nlohmann/json.hpp>
 
 #include <cstdlib>
 #include <fstream>
@@ -29,14 +29,20 @@ Tensor run(const json& c, const std::vector<Tensor>& in) {
   const std::string op = c["op"], format = a["data_format"];
   const DataFormat layout = format[1] == 'C' ? DataFormat::channels_first : DataFormat::channels_last;
   if (op.ends_with("_transpose")) {
-    ConvTransposeOptions o{.strides = shape_of(a["strides"]), .padding = padding_of(a),
-                           .dilations = shape_of(a["dilations"]), .data_format = layout};
+    ConvTransposeOptions o{.strides = shape_of(a["strides"]),
+                           .padding = padding_of(a),
+                           .dilations = shape_of(a["dilations"]),
+                           .data_format = layout};
     if (a.contains("output_padding")) o.output_padding = {a["output_padding"].get<std::int64_t>()};
-    return op[4] == '1' ? conv1d_transpose(in[0], in[1], o)
-                        : op[4] == '2' ? conv2d_transpose(in[0], in[1], o) : conv3d_transpose(in[0], in[1], o);
+    return op[4] == '1'   ? conv1d_transpose(in[0], in[1], o)
+           : op[4] == '2' ? conv2d_transpose(in[0], in[1], o)
+                          : conv3d_transpose(in[0], in[1], o);
   }
-  ConvOptions o{.strides = shape_of(a["strides"]), .padding = padding_of(a), .dilations = shape_of(a["dilations"]),
-                .groups = a.value("groups", std::int64_t(1)), .data_format = layout};
+  ConvOptions o{.strides = shape_of(a["strides"]),
+                .padding = padding_of(a),
+                .dilations = shape_of(a["dilations"]),
+                .groups = a.value("groups", std::int64_t(1)),
+                .data_format = layout};
   if (op == "depthwise_conv2d") return depthwise_conv2d(in[0], in[1], o);
   if (op == "separable_conv2d") return separable_conv2d(in[0], in[1], in[2], o);
   return op == "conv1d" ? conv1d(in[0], in[1], o) : op == "conv2d" ? conv2d(in[0], in[1], o) : conv3d(in[0], in[1], o);
