@@ -59,4 +59,7 @@ void take_along_axis_gradient(const Call& call);
 void flat_index(const Call& call);
 void scatter(const Call& call);
 
+// Matrix products.
+void matmul(const Call& call);
+
 }  // namespace tapir::cpu

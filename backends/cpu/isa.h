@@ -10,4 +10,13 @@ enum class Isa { v2, v3, v4 };
 Isa isa();
 const char* name_of(Isa isa);
 
+#ifndef TAPIR_TOP_ISA
+#define TAPIR_TOP_ISA 4
+#endif
+/// The one of three tables of kernels that this machine takes; levels that were not built are never named.
+template <class Table>
+const Table& by_isa(const Table* v2, const Table* v3, const Table* v4) {
+  return isa() == Isa::v4 && v4 ? *v4 : isa() >= Isa::v3 && v3 ? *v3 : *v2;
+}
+
 }  // namespace tapir::cpu
