@@ -62,4 +62,11 @@ void scatter(const Call& call);
 // Matrix products.
 void matmul(const Call& call);
 
+// Pooling of [N, D, H, W, C].
+void max_pool(const Call& call);
+void max_pool_grad(const Call& call);
+void max_pool_pick(const Call& call);
+void avg_pool(const Call& call);
+void avg_pool_grad(const Call& call);
+
 }  // namespace tapir::cpu
