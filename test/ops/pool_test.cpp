@@ -41,8 +41,7 @@ TEST_CASE("pooling: TensorFlow's values and gradients") {
           }
           PoolOptions o{.strides = Shape(c["attrs"]["strides"].get<std::vector<std::int64_t>>()),
                         .padding = c["attrs"]["padding"] == "same" ? Padding::same : Padding::valid,
-                        .data_format = c["attrs"]["data_format"].get<std::string>()[1] == 'C' && op.back() == 'd' &&
-                                               c["attrs"]["data_format"].get<std::string>().substr(0, 2) == "NC"
+                        .data_format = c["attrs"]["data_format"].get<std::string>().starts_with("NC")
                                            ? DataFormat::channels_first
                                            : DataFormat::channels_last};
           return pool_named(op)(t, Shape(c["attrs"]["ksize"].get<std::vector<std::int64_t>>()), o, Where::current());
