@@ -69,4 +69,11 @@ void max_pool_pick(const Call& call);
 void avg_pool(const Call& call);
 void avg_pool_grad(const Call& call);
 
+// Cross entropies: (labels, logits) -> loss; (dy, labels, logits) -> dlogits.
+void softmax_cross_entropy(const Call& call);
+void softmax_cross_entropy_grad(const Call& call);
+void sparse_softmax_cross_entropy(const Call& call);
+void sparse_softmax_cross_entropy_grad(const Call& call);
+void sigmoid_cross_entropy(const Call& call);
+
 }  // namespace tapir::cpu
