@@ -41,10 +41,10 @@ std::vector<Tensor> logits() { return {spread({3, 4}, -2, 2)}; }
 const std::vector<OpCase> elementwise_cases = {
     BINARY(add, two), BINARY(subtract, two), BINARY(multiply, two), BINARY(divide, positive_two),
     BINARY(maximum, two), BINARY(minimum, two), BINARY(pow, positive_two), BINARY(remainder, positive_two),
-    {"floor_divide", positive_two, [](In x) { return floor_divide(x[0], x[1]); }, NO_GRADIENT},
+    {"floor_divide", positive_two, [](In x) { return floor_divide(x[0], x[1]); }, {NO_GRADIENT}},
     BINARY(atan2, positive_two), BINARY(hypot, positive_two), BINARY(logaddexp, two), BINARY(squared_difference, two),
     BINARY(copysign, two),
-    {"nextafter", two, [](In x) { return nextafter(x[0], x[1]); }, NO_GRADIENT, .halves = false},
+    {"nextafter", two, [](In x) { return nextafter(x[0], x[1]); }, {NO_GRADIENT, .halves = false}},
     {"clip", one, [](In x) { return clip(x[0], -0.5, 0.5); }},
     {"clip by tensors", two, [](In x) { return clip(x[0] * 2.0, -0.5, 1.0 + square(x[1])); }},
     UNARY(negative), UNARY(positive), UNARY(abs), UNARY(square), UNARY(exp), UNARY(exp2), UNARY(expm1), UNARY(sin),
@@ -53,7 +53,7 @@ const std::vector<OpCase> elementwise_cases = {
     UNARY_FROM(log2, positive_one), UNARY_FROM(log10, positive_one), UNARY_FROM(log1p, positive_one),
     UNARY_FROM(sqrt, positive_one), UNARY_FROM(rsqrt, positive_one), UNARY_FROM(reciprocal, positive_one),
     {"lgamma", positive_one, [](In x) { return lgamma(x[0]); }},
-    {"digamma", positive_one, [](In x) { return digamma(x[0]); }, .tolerance = 1e-5},
+    {"digamma", positive_one, [](In x) { return digamma(x[0]); }, {.tolerance = 1e-5}},
     UNARY(sign), UNARY(floor), UNARY(ceil), UNARY(round), UNARY(trunc),
     UNARY(relu), UNARY(relu6), UNARY(elu), UNARY(selu), UNARY(gelu), UNARY(silu), UNARY(mish), UNARY(softplus),
     UNARY(softsign), UNARY(sigmoid), UNARY(log_sigmoid), UNARY(hard_sigmoid), UNARY(hard_silu),
@@ -64,18 +64,18 @@ const std::vector<OpCase> elementwise_cases = {
        Tensor a = equal(x[0], x[1]), b = not_equal(x[0], x[1]);
        return stack({broadcast_to(a, b.shape()), b, less(x[0], x[1]), less_equal(x[0], x[1]), greater(x[0], x[1]),
                      greater_equal(x[0], x[1])}, {.axis = -1});
-     }, NO_GRADIENT},
+     }, {NO_GRADIENT}},
     {"tests of one number", one, [](In x) {
        return stack({isnan(x[0]), isinf(x[0]), isfinite(x[0]), signbit(x[0])}, {.axis = -1});
-     }, NO_GRADIENT},
+     }, {NO_GRADIENT}},
     {"logic", bools, [](In x) {
        return stack({logical_and(x[0], x[1]), logical_or(x[0], x[1]), logical_xor(x[0], x[1]),
                      logical_not(logical_and(x[0], x[1]))}, {.axis = -1});
-     }, NO_GRADIENT, .halves = false},
+     }, {NO_GRADIENT, .halves = false}},
     {"bits", integers, [](In x) {
        return stack({bitwise_and(x[0], x[1]), bitwise_or(x[0], x[1]), bitwise_xor(x[0], x[1]), bitwise_invert(x[0]),
                      bitwise_left_shift(x[0], x[1]), bitwise_right_shift(x[0], x[1])}, {.axis = -1});
-     }, NO_GRADIENT, .halves = false},
+     }, {NO_GRADIENT, .halves = false}},
 };
 
 const std::vector<OpCase> shape_cases = {
@@ -83,8 +83,8 @@ const std::vector<OpCase> shape_cases = {
     {"permute_dims", one, [](In x) { return permute_dims(x[0], {1, 0}); }},
     {"broadcast_to", one, [](In x) { return broadcast_to(x[0], {2, x[0].shape()[0], 4}); }},
     {"contiguous", one, [](In x) { return contiguous(permute_dims(x[0], {1, 0})); }},
-    {"astype", one, [](In x) { return x[0].astype(DType::f32).astype(DType::f64); }, NO_GRADIENT},
-    {"stop_gradient", one, [](In x) { return x[0] * stop_gradient(x[0] * 2.0); }, NO_GRADIENT},
+    {"astype", one, [](In x) { return x[0].astype(DType::f32).astype(DType::f64); }, {NO_GRADIENT}},
+    {"stop_gradient", one, [](In x) { return x[0] * stop_gradient(x[0] * 2.0); }, {NO_GRADIENT}},
     {"concat", two, [](In x) { return concat({x[0], broadcast_to(x[1], x[0].shape())}, {.axis = 1}); }},
     {"stack", two, [](In x) { return stack({x[0], broadcast_to(x[1], x[0].shape())}, {.axis = 1}); }},
     {"split", one, [](In x) { auto p = split(x[0], 2, {.axis = 1}); return p[0] * p[1]; }},
@@ -103,47 +103,47 @@ const std::vector<OpCase> shape_cases = {
     {"space_to_depth", pixels, [](In x) { return space_to_depth(x[0], 2); }},
     {"depth_to_space", pixels, [](In x) { return depth_to_space(concat({x[0], x[0] * 2.0, x[0], x[0]}, {.axis = 3}), 2); }},
     {"diag_embed", one, [](In x) { return diag_embed(x[0], 1); }},
-    {"diagonal", one, [](In x) { return diagonal(x[0], 1); }, .batched = false},
+    {"diagonal", one, [](In x) { return diagonal(x[0], 1); }, {.batched = false}},
     {"tril", one, [](In x) { return tril(x[0]); }},
     {"triu", one, [](In x) { return triu(x[0], 1); }},
     {"strided_slice", one, [](In x) { return x[0](Slice(), Slice(none, none, -2)); }},
     {"take", picked, [](In x) { return take(x[0], x[1], 1); }},
     {"take_along_axis", picked, [](In x) { return take_along_axis(x[0], broadcast_to(x[1], {x[0].shape()[0], 3}), 1); }},
-    {"gather_nd", picked, [](In x) { return gather_nd(x[0], stack({x[1], x[1]}, {.axis = -1})); }, .batched = false},
+    {"gather_nd", picked, [](In x) { return gather_nd(x[0], stack({x[1], x[1]}, {.axis = -1})); }, {.batched = false}},
     {"tensor_scatter_add", picked, [](In x) {
        return tensor_scatter_add(x[0], expand_dims(x[1], -1), ones({3, 4}, x[0].dtype()) * 0.5) * x[0];
-     }, .batched = false},
+     }, {.batched = false}},
     {"tensor_scatter_max", picked, [](In x) {
        return tensor_scatter_max(x[0], expand_dims(x[1], -1), x[0] * 0.5);
-     }, .batched = false},
-    {"one_hot", picked, [](In x) { return one_hot(x[1], 4); }, NO_GRADIENT, .halves = false, .batched = false},
+     }, {.batched = false}},
+    {"one_hot", picked, [](In x) { return one_hot(x[1], 4); }, {NO_GRADIENT, .halves = false, .batched = false}},
 };
 
 const std::vector<OpCase> reduce_cases = {
     {"sum", one, [](In x) { return sum(x[0], {.axis = 1}); }},
-    {"sum of all", one, [](In x) { return sum(x[0]); }, .batched = false},
+    {"sum of all", one, [](In x) { return sum(x[0]); }, {.batched = false}},
     {"prod", one, [](In x) { return prod(x[0], {.axis = 1}); }},
     {"mean", one, [](In x) { return mean(x[0], {.axis = {1}, .keepdims = true}); }},
     {"var", one, [](In x) { return var(x[0], {.axis = 1, .correction = 1}); }},
     {"stddev", one, [](In x) { return stddev(x[0], {.axis = 1}); }},
     {"min", one, [](In x) { return min(x[0], {.axis = 1}); }},
     {"max", one, [](In x) { return max(x[0], {.axis = 1}); }},
-    {"argmin and argmax", one, [](In x) { return argmin(x[0], {.axis = 1}) * 10 + argmax(x[0], {.axis = 1}); }, NO_GRADIENT},
+    {"argmin and argmax", one, [](In x) { return argmin(x[0], {.axis = 1}) * 10 + argmax(x[0], {.axis = 1}); }, {NO_GRADIENT}},
     {"any and all", bools, [](In x) { return stack({any(x[0], {.axis = 1}), all(x[0], {.axis = 1})}, {.axis = -1}); },
-     NO_GRADIENT, .halves = false},
-    {"count_nonzero", bools, [](In x) { return count_nonzero(x[0], {.axis = 1}); }, NO_GRADIENT, .halves = false},
+     {NO_GRADIENT, .halves = false}},
+    {"count_nonzero", bools, [](In x) { return count_nonzero(x[0], {.axis = 1}); }, {NO_GRADIENT, .halves = false}},
     {"norm", one, [](In x) { return norm(x[0], {.axis = 1}); }},
-    {"norm of order 3", one, [](In x) { return norm(x[0], {.axis = 1, .ord = 3}); }, .tolerance = 1e-5},
+    {"norm of order 3", one, [](In x) { return norm(x[0], {.axis = 1, .ord = 3}); }, {.tolerance = 1e-5}},
     {"logsumexp", logits, [](In x) { return logsumexp(x[0], {.axis = 1}); }},
     {"softmax", logits, [](In x) { return softmax(x[0]); }},
     {"log_softmax", logits, [](In x) { return log_softmax(x[0]); }},
     {"cumulative_sum", one, [](In x) { return cumulative_sum(x[0], {.axis = 1}); }},
     {"cumulative_prod", one, [](In x) { return cumulative_prod(x[0], {.axis = 1}); }},
     {"sort", one, [](In x) { return sort(x[0]); }},
-    {"argsort", one, [](In x) { return argsort(x[0]); }, NO_GRADIENT},
+    {"argsort", one, [](In x) { return argsort(x[0]); }, {NO_GRADIENT}},
     {"top_k", one, [](In x) { return top_k(x[0], 2).values; }},
     {"searchsorted", positive_one, [](In x) { return searchsorted(tensor({0.1, 0.4, 0.8}, x[0].dtype()), x[0]); },
-     NO_GRADIENT, .halves = false},
+     {NO_GRADIENT, .halves = false}},
 };
 
 const std::vector<OpCase> contraction_cases = {
@@ -169,7 +169,7 @@ const std::vector<OpCase> network_cases = {
     {"max_pool2d, overlapping", pixels, [](In x) { return max_pool2d(x[0], {3, 3}, {.strides = {1, 2}, .padding = Padding::same}); }},
     {"avg_pool2d", pixels, [](In x) { return avg_pool2d(x[0], {3, 2}, {.strides = {2, 2}, .padding = Padding::same}); }},
     {"global pooling", pixels, [](In x) { return global_max_pool(x[0]) * global_avg_pool(x[0]); }},
-    {"dropout", one, [](In x) { return dropout(x[0], 0.4, {.seed = 3}); }, .halves = false},
+    {"dropout", one, [](In x) { return dropout(x[0], 0.4, {.seed = 3}); }, {.halves = false}},
     {"sparse softmax cross entropy", logits, [](In x) {
        return sparse_softmax_cross_entropy_with_logits(tensor({2, 0, 3})[Slice(0, x[0].shape()[0])], x[0]);
      }},
@@ -189,7 +189,7 @@ const std::vector<OpCase> random_cases = {
                       random::categorical(zeros({1, 3}), 4, {.seed = 1}).astype(DType::f64) +
                       random::permutation(4, {.seed = 1}).astype(DType::f64);
        return x[0].astype(DType::f64) * draws;
-     }, NO_GRADIENT, .halves = false},
+     }, {NO_GRADIENT, .halves = false}},
 };
 
 }  // namespace

@@ -2,15 +2,20 @@
 #pragma once
 #include <tapir/tapir.h>
 
-struct OpCase {
-  const char* name;
-  std::vector<tapir::Tensor> (*inputs)();
-  tapir::Tensor (*run)(const std::vector<tapir::Tensor>& x);
+/// What the table test may ask of a case.
+struct Expect {
   bool differentiable = true;
   int order = 2;            ///< of derivatives to check
   bool halves = true;       ///< does it take f16 and bf16?
   bool batched = true;      ///< does an empty first dimension of input 0 give an empty result?
   double tolerance = 2e-6;  ///< of f32 against f64, relative to the largest value
+};
+
+struct OpCase {
+  const char* name;
+  std::vector<tapir::Tensor> (*inputs)();
+  tapir::Tensor (*run)(const std::vector<tapir::Tensor>& x);
+  Expect expect = {};
 };
 
 const std::vector<OpCase>& op_cases();

@@ -74,31 +74,31 @@ TEST_CASE("every case: f32, f64, strides, halves, gradients of both orders") {
     Witness witness(seen());
     std::vector<Tensor> in = c.inputs();
     Tensor wide = c.run(in);
-    CHECK_MESSAGE(difference(c.run(cast_floats(in, DType::f32)), wide) < c.tolerance, c.name, ": f32 against f64");
+    CHECK_MESSAGE(difference(c.run(cast_floats(in, DType::f32)), wide) < c.expect.tolerance, c.name, ": f32 against f64");
     std::vector<Tensor> views;
     for (auto& t : in) views.push_back(strided(t));
     CHECK_MESSAGE(difference(c.run(views), wide) < 1e-12, c.name, ": strided views");
-    if (c.halves)
+    if (c.expect.halves)
       for (DType d : {DType::bf16, DType::f16}) {
         Tensor half = c.run(cast_floats(in, d)), rounded = c.run(cast_floats(cast_floats(in, d), DType::f32));
         CHECK_MESSAGE(difference(half, rounded) < (d == DType::bf16 ? 1.6e-2 : 2e-3), c.name, ": ", name_of(d));
       }
-    if (!c.differentiable) continue;
-    GradcheckResult r = gradcheck(c.run, in, {.order = c.order, .tolerance = 2e-6});
+    if (!c.expect.differentiable) continue;
+    GradcheckResult r = gradcheck(c.run, in, {.order = c.expect.order, .tolerance = 2e-6});
     CHECK_MESSAGE(r.ok, c.name, ": ", r.report);
   }
 }
 
 TEST_CASE("empty inputs give empty results and gradients") {
   for (auto& c : op_cases()) {
-    if (!c.batched) continue;
+    if (!c.expect.batched) continue;
     CAPTURE(c.name);
     Witness witness(seen());
     std::vector<Tensor> in = c.inputs();
     in[0] = in[0][Slice(0, 0)];
     Tensor y = c.run(in);
     CHECK_MESSAGE(y.size() == 0, c.name);
-    if (!c.differentiable) continue;
+    if (!c.expect.differentiable) continue;
     GradientTape tape;
     tape.watch(in[0]);
     Tensor z = c.run(in);
