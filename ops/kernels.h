@@ -75,5 +75,10 @@ void softmax_cross_entropy_grad(const Call& call);
 void sparse_softmax_cross_entropy(const Call& call);
 void sparse_softmax_cross_entropy_grad(const Call& call);
 void sigmoid_cross_entropy(const Call& call);
+// One optimizer step on one parameter.
+void sgd_update(const Call& call);
+void adam_update(const Call& call);
+void rmsprop_update(const Call& call);
+void adagrad_update(const Call& call);
 
 }  // namespace tapir::cpu

@@ -21,6 +21,7 @@ void list_pool(std::vector<const OpDef*>& out);
 void list_normalization(std::vector<const OpDef*>& out);
 void list_cross_entropy(std::vector<const OpDef*>& out);
 void list_resize(std::vector<const OpDef*>& out);
+void list_optimizer_update(std::vector<const OpDef*>& out);
 
 std::span<const OpDef* const> all_ops() {
   static const std::vector<const OpDef*> table = [] {
@@ -45,6 +46,7 @@ std::span<const OpDef* const> all_ops() {
              list_normalization,
              list_cross_entropy,
              list_resize,
+             list_optimizer_update,
          })
       list(out);
     return out;

@@ -1,0 +1,102 @@
+// Activations as layers.
+#pragma once
+#include <tapir/nn/core_layers.h>
+
+namespace tapir::nn {
+
+/// Any activation, by name or function.
+class Activation : public Layer {
+ public:
+  explicit Activation(ActivationFunction function, const LayerName& options = {})
+      : Layer(options.name), function_(std::move(function)) { needs_no_build(); }
+
+ protected:
+  Tensor call(const Tensor& x, bool) override { return function_(x); }
+
+ private:
+  ActivationFunction function_;
+};
+
+struct ReLUOptions {
+  double max_value = -1;  ///< the result is at most this; negative: no limit
+  double negative_slope = 0, threshold = 0;
+  std::string name = "";
+};
+/// x where x >= threshold, else negative_slope * (x - threshold); at most max_value.
+class ReLU : public Layer {
+ public:
+  explicit ReLU(const ReLUOptions& options = {}, Where where = Where::current());
+
+ protected:
+  Tensor call(const Tensor& x, bool) override;
+
+ private:
+  ReLUOptions options_;
+};
+
+struct LeakyReLUOptions {
+  double negative_slope = 0.3;
+  std::string name = "";
+};
+/// x where x > 0, else negative_slope * x.
+class LeakyReLU : public Layer {
+ public:
+  explicit LeakyReLU(const LeakyReLUOptions& options = {});
+
+ protected:
+  Tensor call(const Tensor& x, bool) override;
+
+ private:
+  double slope_;
+};
+
+struct ELUOptions {
+  double alpha = 1;
+  std::string name = "";
+};
+/// x where x > 0, else alpha * (exp(x) - 1). Source: Clevert et al., ICLR 2016.
+class ELU : public Layer {
+ public:
+  explicit ELU(const ELUOptions& options = {});
+
+ protected:
+  Tensor call(const Tensor& x, bool) override;
+
+ private:
+  double alpha_;
+};
+
+struct PReLUOptions {
+  Initializer alpha_initializer = "zeros";
+  std::string name = "";
+};
+/// As LeakyReLU, with one learned slope per feature. Source: He et al., ICCV 2015.
+class PReLU : public Layer {
+ public:
+  explicit PReLU(const PReLUOptions& options = {}) : Layer(options.name), options_(options) {}
+
+ protected:
+  void make_weights(const Shape& input_shape) override;
+  Tensor call(const Tensor& x, bool) override;
+
+ private:
+  PReLUOptions options_;
+  Variable alpha_;
+};
+
+struct SoftmaxOptions {
+  int axis = -1;
+  std::string name = "";
+};
+class Softmax : public Layer {
+ public:
+  explicit Softmax(const SoftmaxOptions& options = {});
+
+ protected:
+  Tensor call(const Tensor& x, bool) override;
+
+ private:
+  int axis_;
+};
+
+}  // namespace tapir::nn

@@ -1,0 +1,38 @@
+// Callable<R(Args...)>: a shared function object; what std::function is, without the weight of <functional>.
+#pragma once
+#include <concepts>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace tapir::nn {
+
+template <class Signature>
+class Callable;
+
+/// Holds any callable of this signature; copies share it.
+template <class R, class... Args>
+class Callable<R(Args...)> {
+ public:
+  Callable() = default;
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, Callable> && std::is_invocable_r_v<R, F&, Args...>)
+  Callable(F f) : target_(std::make_shared<Target<F>>(std::move(f))) {}
+  explicit operator bool() const { return target_ != nullptr; }
+  R operator()(Args... args) const { return target_->call(std::forward<Args>(args)...); }
+
+ private:
+  struct Base {
+    virtual ~Base() = default;
+    virtual R call(Args... args) = 0;
+  };
+  template <class F>
+  struct Target final : Base {
+    explicit Target(F g) : f(std::move(g)) {}
+    R call(Args... args) override { return f(std::forward<Args>(args)...); }
+    F f;
+  };
+  std::shared_ptr<Base> target_;
+};
+
+}  // namespace tapir::nn

@@ -1,0 +1,125 @@
+#include <tapir/nn/core_layers.h>
+#include <tapir/nn/names.h>
+#include <tapir/ops/dropout.h>
+#include <tapir/ops/elementwise.h>
+#include <tapir/ops/gather.h>
+#include <tapir/ops/matmul.h>
+#include <tapir/ops/shaping.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tapir::nn {
+
+LayerPadding::LayerPadding(const char* name, Where where) {
+  CallSite site(where);
+  const std::string n = name;
+  if (n == "same") padding_ = Padding::same;
+  else if (n == "causal") causal_ = true;
+  else if (n != "valid") detail::unknown_name("padding", n, {"causal", "same", "valid"});
+}
+
+namespace detail {
+
+void check_positive(const char* layer, const char* what, std::int64_t n) {
+  if (n < 1) throw UsageError(fmt::format("{}: {} must be 1 or more, got {}.", layer, what, n));
+}
+
+Shape checked_sizes(const char* layer, const char* what, const Shape& given, int rank) {
+  bool good = given.rank() == 1 || given.rank() == rank;
+  for (auto n : given) good &= n >= 1;
+  if (!good)
+    throw UsageError(fmt::format("{}: {} must be {} size{} of 1 or more, or one for all, got {}.", layer, what, rank,
+                                 rank == 1 ? "" : "s", given.str()));
+  return given.rank() == rank ? given : Shape::filled(rank, given[0]);
+}
+
+}  // namespace detail
+
+Dense::Dense(std::int64_t units, const DenseOptions& options, Where where)
+    : Layer(options.name), units_(units), options_(options) {
+  CallSite site(where);
+  detail::check_positive("Dense", "units", units);
+}
+
+void Dense::make_weights(const Shape& s) {
+  if (s.empty()) throw ShapeError("Dense: needs an input [N, ..., features], got rank 1 or less.");
+  kernel_ = add_weight("kernel", {s.back(), units_}, {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  if (options_.use_bias)
+    bias_ = add_weight("bias", {units_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+}
+
+Tensor Dense::call(const Tensor& x, bool) {
+  if (x.rank() < 2 || x.shape().back() != kernel_.shape()[0])
+    throw ShapeError(fmt::format("Dense: '{}' was built for {} features, got an input {}.", name(), kernel_.shape()[0],
+                                 x.shape().str()));
+  Tensor y = matmul(x, kernel_);
+  if (options_.use_bias) y = std::move(y) + bias_;
+  return options_.activation(y);
+}
+
+Embedding::Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options, Where where)
+    : Layer(options.name), input_dim_(input_dim), output_dim_(output_dim), options_(options) {
+  CallSite site(where);
+  detail::check_positive("Embedding", "input_dim", input_dim);
+  detail::check_positive("Embedding", "output_dim", output_dim);
+}
+
+void Embedding::make_weights(const Shape&) {
+  embeddings_ = add_weight("embeddings", {input_dim_, output_dim_},
+                           {.initializer = options_.embeddings_initializer, .seed = options_.seed});
+}
+
+Tensor Embedding::call(const Tensor& x, bool) {
+  return embedding_lookup(embeddings_, is_integer(x.dtype()) ? x : astype(x, DType::i64));
+}
+
+Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where)
+    : Layer(options.name), rate_(rate), seed_(options.seed) {
+  CallSite site(where);
+  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
+}
+
+// A seeded layer draws from seed, seed + 2^32, ...: each call its own numbers, the same for each new layer.
+Tensor Dropout::call(const Tensor& x, bool training) {
+  if (!training || rate_ == 0) return x;
+  Tensor y = dropout(x, rate_, {.seed = seed_});
+  if (seed_ >= 0) seed_ = (seed_ + (std::int64_t(1) << 32)) & std::numeric_limits<std::int64_t>::max();
+  return y;
+}
+
+Tensor Flatten::call(const Tensor& x, bool) {
+  std::int64_t features = 1;
+  for (int i = 1; i < x.rank(); ++i) features *= x.shape()[i];
+  return reshape(x, {x.rank() == 0 ? 1 : x.shape()[0], features});
+}
+
+Reshape::Reshape(const Shape& target_shape, const LayerName& options, Where where)
+    : Layer(options.name), target_(target_shape) {
+  CallSite site(where);
+  for (auto d : target_)
+    if (d < -1 || std::count(target_.begin(), target_.end(), -1) > 1)
+      throw UsageError(fmt::format("Reshape: sizes must be 0 or more and at most one -1, got {}.", target_.str()));
+}
+Tensor Reshape::call(const Tensor& x, bool) { return reshape(x, x.shape().first(1).concat(target_)); }
+
+Permute::Permute(const Shape& dims, const LayerName& options, Where where) : Layer(options.name), dims_(dims) {
+  CallSite site(where);
+  std::vector<std::int64_t> sorted = dims.to_vector();
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 0; i < sorted.size(); ++i)
+    if (sorted[i] != std::int64_t(i) + 1)
+      throw UsageError(fmt::format("Permute: dims must be 1 to {}, each once, got {}.", dims.rank(), dims.str()));
+}
+Tensor Permute::call(const Tensor& x, bool) {
+  Axes axes{0};
+  for (auto d : dims_) axes.push_back(d);
+  return permute_dims(x, axes);
+}
+
+Tensor Rescaling::call(const Tensor& x, bool) {
+  return (is_floating(x.dtype()) ? x : astype(x, DType::f32)) * scale_ + offset_;
+}
+
+}  // namespace tapir::nn

@@ -1,0 +1,122 @@
+// Dense, Embedding, Dropout, and layers that only reshape or rescale. Names, defaults and initialisers are Keras's.
+#pragma once
+#include <tapir/nn/layer_options.h>
+
+namespace tapir::nn {
+
+struct LayerName {
+  std::string name = "";  ///< made from the type if empty
+};
+
+struct DenseOptions {
+  ActivationFunction activation = {};
+  bool use_bias = true;
+  Initializer kernel_initializer = "glorot_uniform", bias_initializer = "zeros";
+  std::int64_t seed = -1;  ///< of the initialisers; -1: the global generator
+  std::string name = "";
+};
+/// activation(x @ kernel + bias): x [..., in] -> [..., units].
+class Dense : public Layer {
+ public:
+  explicit Dense(std::int64_t units, const DenseOptions& options = {}, Where where = Where::current());
+  Variable kernel() const { return kernel_; }
+  Variable bias() const { return bias_; }
+
+ protected:
+  void make_weights(const Shape& input_shape) override;
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  std::int64_t units_;
+  DenseOptions options_;
+  Variable kernel_, bias_;
+};
+
+struct EmbeddingOptions {
+  Initializer embeddings_initializer = "uniform";
+  std::int64_t seed = -1;
+  std::string name = "";
+};
+/// A row of a table for each number: x [...], integers in [0, input_dim) -> [..., output_dim]. Floating x is cast.
+class Embedding : public Layer {
+ public:
+  Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options = {},
+            Where where = Where::current());
+
+ protected:
+  void make_weights(const Shape& input_shape) override;
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  std::int64_t input_dim_, output_dim_;
+  EmbeddingOptions options_;
+  Variable embeddings_;
+};
+
+struct DropoutLayerOptions {
+  std::int64_t seed = -1;  ///< given: the draws of a new layer repeat
+  std::string name = "";
+};
+/// In training sets each element to 0 with probability `rate` and divides the others by 1 - rate; else x.
+class Dropout : public Layer {
+ public:
+  explicit Dropout(double rate, const DropoutLayerOptions& options = {}, Where where = Where::current());
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  double rate_;
+  std::int64_t seed_;
+};
+
+/// [N, ...] -> [N, all the rest].
+class Flatten : public Layer {
+ public:
+  explicit Flatten(const LayerName& options = {}) : Layer(options.name) {}
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+};
+
+/// [N, ...] -> [N, target_shape...]; one size may be -1.
+class Reshape : public Layer {
+ public:
+  explicit Reshape(const Shape& target_shape, const LayerName& options = {}, Where where = Where::current());
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  Shape target_;
+};
+
+/// Reorders the dimensions after the first, counted from 1 as in Keras: Permute({2, 1}) exchanges the two.
+class Permute : public Layer {
+ public:
+  explicit Permute(const Shape& dims, const LayerName& options = {}, Where where = Where::current());
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  Shape dims_;
+};
+
+struct RescalingOptions {
+  double offset = 0;
+  std::string name = "";
+};
+/// x * scale + offset, in f32 if x is not floating.
+class Rescaling : public Layer {
+ public:
+  explicit Rescaling(double scale, const RescalingOptions& options = {}) : Layer(options.name), scale_(scale), offset_(options.offset) {}
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  double scale_, offset_;
+};
+
+}  // namespace tapir::nn

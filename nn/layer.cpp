@@ -1,0 +1,213 @@
+#include <tapir/nn/layer_state.h>
+#include <tapir/nn/names.h>
+#include <tapir/ops/create.h>
+#include <tapir/ops/op.h>
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <typeinfo>
+
+namespace tapir::nn {
+namespace {
+
+// The layers whose `call` is running on this thread, innermost first.
+struct Scope {
+  std::shared_ptr<Layer::State> state;
+  bool training, frozen;
+  Scope* outer;
+};
+thread_local Scope* scope = nullptr;
+
+// Hands each variable that is read to the innermost layer.
+struct Finder final : tapir::detail::VariableObserver {
+  void on_read(const Variable& v, const Tensor&) override {
+    if (scope) scope->state->attach(v);
+  }
+};
+
+// Enters a layer. The outermost one puts the Finder in place.
+class Entered {
+ public:
+  Entered(const std::shared_ptr<Layer::State>& state, bool training)
+      : scope_{state, training, !state->trainable || (scope && scope->frozen), scope} {
+    if (scope) scope->state->attach(state);
+    else {
+      finder_.previous = tapir::detail::variable_observer();
+      tapir::detail::variable_observer() = &finder_;
+      outermost_ = true;
+    }
+    scope = &scope_;
+  }
+  ~Entered() {
+    scope = scope_.outer;
+    if (outermost_) tapir::detail::variable_observer() = finder_.previous;
+  }
+
+ private:
+  Scope scope_;
+  Finder finder_;
+  bool outermost_ = false;
+};
+
+// "tapir::nn::Conv2D" -> "Conv2D"; "(anonymous namespace)::Block<int>" -> "Block".
+std::string type_of(const Layer& layer) {
+  int status = 0;
+  char* text = abi::__cxa_demangle(typeid(layer).name(), nullptr, nullptr, &status);
+  std::string name = text ? text : "Layer";
+  std::free(text);
+  name = name.substr(0, name.find('<'));
+  auto colons = name.rfind("::");
+  return colons == std::string::npos ? name : name.substr(colons + 2);
+}
+
+}  // namespace
+
+void Layer::State::attach(const std::shared_ptr<State>& child) {
+  if (child.get() == this) return;
+  if (std::find(children.begin(), children.end(), child) == children.end()) children.push_back(child);
+}
+void Layer::State::attach(const Variable& v) {
+  if (std::find(own.begin(), own.end(), v) == own.end()) own.push_back(v);
+}
+
+Layer::Layer(std::string name) : state_(std::make_shared<State>()) {
+  state_->named = !name.empty();
+  state_->name = std::move(name);
+}
+Layer::~Layer() = default;
+Layer::Layer(const Layer&) = default;
+Layer::Layer(Layer&& other) noexcept : state_(other.state_), made_(other.made_) {}
+Layer& Layer::operator=(const Layer&) = default;
+Layer& Layer::operator=(Layer&& other) noexcept {
+  state_ = other.state_;
+  made_ = other.made_;
+  return *this;
+}
+
+const std::string& Layer::type() const {
+  if (state_->type.empty()) state_->type = type_of(*this);
+  return state_->type;
+}
+const std::string& Layer::name() const {
+  if (state_->name.empty()) state_->name = detail::unique_name(detail::snake_case(type()));
+  return state_->name;
+}
+bool Layer::built() const { return state_->built; }
+bool Layer::trainable() const { return state_->trainable; }
+void Layer::set_trainable(bool trainable) { state_->trainable = trainable; }
+bool Layer::frozen() const { return !state_->trainable || (scope && scope->frozen); }
+void Layer::needs_no_build() { state_->needs_build = false; }
+
+Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
+  CallSite site(where);
+  State& s = *state_;
+  name();
+  if (!x.defined()) throw UsageError(fmt::format("{}: the input is an undefined tensor.", s.name));
+  const bool training = options.training >= 0 ? options.training != 0 : scope && scope->training;
+  if (!made_) {
+    detail::Unrecorded unrecorded;
+    make_weights(x.rank() > 0 ? x.shape().last(x.rank() - 1) : Shape());
+    made_ = true;
+  }
+  Entered entered(state_, training);
+  Tensor y = call(x, training);
+  if (!s.built) {
+    s.built = true;
+    if (y.defined()) s.output = y.shape();
+  }
+  return y;
+}
+
+void Layer::build(const Shape& input_shape, Where where) {
+  CallSite site(where);
+  for (auto d : input_shape)
+    if (d < 0) throw ShapeError(fmt::format("build: the input shape {} has an unknown size.", input_shape.str()));
+  detail::Unrecorded unrecorded;
+  (*this)(zeros(Shape({1}).concat(input_shape)), {.training = false});
+}
+
+Variable Layer::add_weight(const std::string& name, const Shape& shape, const WeightOptions& options) {
+  const std::string path = this->name() + "/" + name;
+  for (auto& v : state_->own)
+    if (v.name() == path) return v;
+  detail::Unrecorded unrecorded;
+  Variable v(options.initializer(shape, options.seed), path, {.trainable = options.trainable});
+  state_->own.push_back(v);
+  return v;
+}
+
+std::vector<Variable> Layer::variables() const {
+  std::vector<Variable> out;
+  detail::visit_variables(*state_, [&](const Variable& v, bool, const std::string&) { out.push_back(v); });
+  return out;
+}
+std::vector<Variable> Layer::trainable_variables() const {
+  std::vector<Variable> out;
+  detail::visit_variables(*state_, [&](const Variable& v, bool trainable, const std::string&) {
+    if (trainable) out.push_back(v);
+  });
+  return out;
+}
+std::vector<Variable> Layer::non_trainable_variables() const {
+  std::vector<Variable> out;
+  detail::visit_variables(*state_, [&](const Variable& v, bool trainable, const std::string&) {
+    if (!trainable) out.push_back(v);
+  });
+  return out;
+}
+std::int64_t Layer::count_params() const {
+  std::int64_t n = 0;
+  for (auto& v : variables()) n += v.size();
+  return n;
+}
+
+namespace detail {
+namespace {
+
+// A name within its parent: the user's, else the type's with a count of its own.
+std::string local_name(const std::string& base, std::map<std::string, int>& taken) {
+  int n = taken[base]++;
+  return n == 0 ? base : local_name(fmt::format("{}_{}", base, n), taken);
+}
+
+struct Visit {
+  const Callable<void(const Variable&, bool, const std::string&)>& f;
+  std::set<const void*> seen;
+
+  void layer(const Layer::State& s, bool trainable, const std::string& path) {
+    if (!seen.insert(&s).second) return;
+    trainable &= s.trainable;
+    std::map<std::string, int> taken;
+    for (auto& v : s.own) {
+      std::string leaf = v.name().substr(v.name().rfind('/') + 1);
+      std::string name = local_name(leaf, taken);
+      if (seen.insert(v.cell()).second) f(v, trainable && v.trainable(), path + name);
+    }
+    for (auto& c : s.children)
+      layer(*c, trainable, path + local_name(c->named ? c->name : snake_case(c->type), taken) + "/");
+  }
+};
+
+}  // namespace
+
+void visit_variables(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f) {
+  Visit{f, {}}.layer(root, true, "");
+}
+
+Unrecorded::Unrecorded()
+    : recorder_(std::exchange(tapir::recorder(), nullptr)),
+      observer_(std::exchange(tapir::detail::variable_observer(), nullptr)),
+      scope_(std::exchange(scope, nullptr)) {}
+Unrecorded::~Unrecorded() {
+  tapir::recorder() = static_cast<Recorder*>(recorder_);
+  tapir::detail::variable_observer() = static_cast<tapir::detail::VariableObserver*>(observer_);
+  scope = static_cast<Scope*>(scope_);
+}
+
+}  // namespace detail
+}  // namespace tapir::nn

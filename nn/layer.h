@@ -1,0 +1,100 @@
+// Layer: something with weights that maps a tensor to a tensor.
+//
+// Layers are values. A copy of a layer shares its weights, its name and its sublayers; it has its own members. So
+// `nn::Dense d(10)` can be a member, can be put into a Sequential by value, and used again beside it.
+//
+// Your own layer derives from Layer (or Model) and overrides `call`; weights and sublayers are found by themselves, the
+// first time that `call` reads a Variable or calls a layer:
+//
+//     struct Residual : nn::Layer {
+//       nn::Dense inner{64, {.activation = "relu"}}, outer{64};
+//       Variable gain{zeros({}), "gain"};
+//       Tensor call(const Tensor& x, bool) override { return x + gain * outer(inner(x)); }
+//     };
+#pragma once
+#include <tapir/nn/initializers.h>
+#include <tapir/tensor/variable.h>
+
+#include <concepts>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tapir::nn {
+
+struct CallOptions {
+  int training = -1;  ///< true or false; -1: as the layer around this one, false if there is none
+};
+
+struct WeightOptions {
+  Initializer initializer = "glorot_uniform";
+  bool trainable = true;
+  std::int64_t seed = -1;
+};
+
+class Layer {
+ public:
+  virtual ~Layer();
+  Layer(const Layer&);
+  Layer(Layer&&) noexcept;
+  Layer& operator=(const Layer&);
+  Layer& operator=(Layer&&) noexcept;
+
+  /// Runs the layer: makes its weights if this is the first call, then `call`. Errors name the caller's line.
+  Tensor operator()(const Tensor& x, CallOptions options = {}, Where where = Where::current());
+  /// Makes all weights for inputs of this shape, without the batch dimension, by running a batch of one zero example.
+  void build(const Shape& input_shape, Where where = Where::current());
+  bool built() const;
+
+  const std::string& name() const;
+  /// The last part of the type's name: "Conv2D".
+  const std::string& type() const;
+  /// False freezes the layer and those in it: their variables are not listed as trainable, and batch normalisation uses its
+  /// moving statistics.
+  void set_trainable(bool trainable);
+  bool trainable() const;
+
+  /// All variables of this layer and those in it, each once, in order of first use. Empty before the layer is built.
+  std::vector<Variable> variables() const;
+  std::vector<Variable> trainable_variables() const;
+  std::vector<Variable> non_trainable_variables() const;
+  /// The number of weights.
+  std::int64_t count_params() const;
+
+  struct State;
+  const std::shared_ptr<State>& state() const { return state_; }
+
+ protected:
+  /// An empty name is made from the type: "dense", "dense_1", ...
+  explicit Layer(std::string name = "");
+  /// What the layer does; `training` is true within fit.
+  virtual Tensor call(const Tensor& x, bool training) = 0;
+  /// Makes weights whose shapes depend on the input's; called once, before the first `call`. Weights that do not can be
+  /// made anywhere. input_shape: without the batch dimension.
+  virtual void make_weights(const Shape& input_shape) { (void)input_shape; }
+  /// A new weight named `<layer>/<name>`; of a copied layer, the one that its twin has made already.
+  Variable add_weight(const std::string& name, const Shape& shape, const WeightOptions& options = {});
+  /// Has this layer, or one around the running call, been frozen by set_trainable(false)?
+  bool frozen() const;
+  /// For layers without weights that summary() need not call unbuilt.
+  void needs_no_build();
+
+ private:
+  std::shared_ptr<State> state_;
+  bool made_ = false;  // this copy has called make_weights
+};
+
+/// A layer made into a shared pointer by value; what Sequential is listed from.
+class AnyLayer {
+ public:
+  template <class L>
+    requires std::derived_from<std::remove_cvref_t<L>, Layer>
+  AnyLayer(L&& layer) : layer_(std::make_shared<std::remove_cvref_t<L>>(std::forward<L>(layer))) {}
+  Layer& operator*() const { return *layer_; }
+  Layer* operator->() const { return layer_.get(); }
+
+ private:
+  std::shared_ptr<Layer> layer_;
+};
+
+}  // namespace tapir::nn
