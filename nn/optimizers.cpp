@@ -1,5 +1,5 @@
 #include <tapir/nn/names.h>
-#include <tapir/nn/optim/optimizer.h>
+#include <tapir/nn/optimizers.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/optimizer_update.h>

@@ -1,0 +1,46 @@
+// What training and evaluation report.
+#pragma once
+#include <tapir/tensor/error.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tapir::nn {
+
+/// Values by name, in the order in which they came: "loss", the metrics, "val_loss", ...
+template <class T>
+class NamedValues {
+ public:
+  /// Throws UsageError for a name that is not there.
+  const T& operator[](const std::string& name) const {
+    for (auto& [n, v] : values_)
+      if (n == name) return v;
+    std::string known;
+    for (auto& [n, v] : values_) known += (known.empty() ? "" : ", ") + n;
+    throw UsageError("there is no '" + name + "' among the results: " + known + ".");
+  }
+  T& at_or_new(const std::string& name) {
+    for (auto& [n, v] : values_)
+      if (n == name) return v;
+    return values_.emplace_back(name, T()).second;
+  }
+  bool contains(const std::string& name) const {
+    for (auto& [n, v] : values_)
+      if (n == name) return true;
+    return false;
+  }
+  auto begin() const { return values_.begin(); }
+  auto end() const { return values_.end(); }
+  std::size_t size() const { return values_.size(); }
+
+ private:
+  std::vector<std::pair<std::string, T>> values_;
+};
+
+/// Loss and metrics of one epoch or one evaluation: `logs["accuracy"]`.
+using Logs = NamedValues<double>;
+/// The same for each epoch: `history["val_loss"].back()`.
+using History = NamedValues<std::vector<double>>;
+
+}  // namespace tapir::nn

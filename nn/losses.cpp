@@ -1,0 +1,235 @@
+#include <tapir/nn/activations.h>
+#include <tapir/nn/losses.h>
+#include <tapir/nn/names.h>
+#include <tapir/ops/create.h>
+#include <tapir/ops/cross_entropy.h>
+#include <tapir/ops/elementwise.h>
+#include <tapir/ops/rearrange.h>
+#include <tapir/ops/reduce.h>
+#include <tapir/ops/shaping.h>
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace tapir::nn {
+namespace {
+
+constexpr double kEpsilon = 1e-7;  // Keras's
+
+// The values of examples, weighted and reduced.
+Tensor reduced(const char* name, Tensor values, const LossOptions& o) {
+  if (o.sample_weight.defined()) {
+    Tensor w = astype(o.sample_weight, values.dtype());
+    if (w.rank() == values.rank() + 1 && w.shape().back() == 1) w = squeeze(w, {-1});
+    while (w.rank() < values.rank()) w = expand_dims(w, -1);
+    Shape joined;
+    if (!broadcast_shapes(w.shape(), values.shape(), joined) || joined != values.shape())
+      throw ShapeError(fmt::format("{}: sample_weight {} does not fit the values {}.", name, o.sample_weight.shape().str(),
+                                   values.shape().str()));
+    values = values * w;
+  }
+  if (o.reduction == Reduction::none) return values;
+  return o.reduction == Reduction::sum ? sum(values) : mean(values);
+}
+
+struct Pair {
+  Tensor t, p;
+};
+
+void check_floating(const char* name, const Tensor& p) {
+  if (!is_floating(p.dtype()))
+    throw DTypeError(fmt::format("{}: y_pred must be floating, got {}.", name, name_of(p.dtype())));
+}
+
+// y_true in y_pred's dtype and rank.
+Pair fitted(const char* name, const Tensor& y_true, const Tensor& y_pred) {
+  check_floating(name, y_pred);
+  Pair r{astype(y_true, y_pred.dtype()), y_pred};
+  if (r.t.rank() + 1 == r.p.rank() && r.p.shape().back() == 1) r.t = expand_dims(r.t, -1);
+  else if (r.p.rank() + 1 == r.t.rank() && r.t.shape().back() == 1) {
+    if (r.p.rank() == 1) r.p = expand_dims(r.p, -1);
+    else r.t = squeeze(r.t, {-1});
+  }
+  if (r.t.shape() != r.p.shape())
+    throw ShapeError(fmt::format("{}: y_true {} and y_pred {} differ in shape.{}", name, y_true.shape().str(),
+                                 y_pred.shape().str(),
+                                 std::string(name) == "categorical_crossentropy" && r.t.rank() + 1 == r.p.rank()
+                                     ? " For class numbers there is sparse_categorical_crossentropy."
+                                     : ""));
+  return r;
+}
+
+Tensor last_mean(const Tensor& x) { return x.rank() == 0 ? x : mean(x, {.axis = -1}); }
+Tensor last_sum(const Tensor& x) { return x.rank() == 0 ? x : sum(x, {.axis = -1}); }
+
+// A loss whose value is the mean of f(t, p) over the last axis.
+template <class F>
+Tensor mean_of(const char* name, const Operand& y_true, const Operand& y_pred, const LossOptions& o, F f) {
+  CallSite site(y_true.where());
+  Pair r = fitted(name, y_true, y_pred);
+  return reduced(name, last_mean(f(r.t, r.p)), o);
+}
+
+Tensor clipped(const Tensor& p) { return clip(p, kEpsilon, 1 - kEpsilon); }
+
+// {0, 1} labels as {-1, 1}.
+Tensor as_signs(const Tensor& t) { return where(all(logical_or(equal(t, 0), equal(t, 1))), 2 * t - 1, t); }
+
+void check_smoothing(const char* name, double s) {
+  if (!(s >= 0 && s <= 1)) throw UsageError(fmt::format("{}: label_smoothing must be in [0, 1], got {}.", name, s));
+}
+
+Tensor l2_normalized(const Tensor& x, int axis) {
+  return x / maximum(sqrt(sum(square(x), {.axis = axis, .keepdims = true})), kEpsilon);
+}
+
+}  // namespace
+
+Tensor mean_squared_error(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("mean_squared_error", y_true, y_pred, o, [](auto& t, auto& p) { return square(p - t); });
+}
+Tensor mean_absolute_error(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("mean_absolute_error", y_true, y_pred, o, [](auto& t, auto& p) { return abs(t - p); });
+}
+Tensor mean_absolute_percentage_error(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("mean_absolute_percentage_error", y_true, y_pred, o,
+                 [](auto& t, auto& p) { return 100 * abs((t - p) / maximum(abs(t), kEpsilon)); });
+}
+Tensor mean_squared_logarithmic_error(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("mean_squared_logarithmic_error", y_true, y_pred, o, [](auto& t, auto& p) {
+    return square(log(maximum(p, kEpsilon) + 1) - log(maximum(t, kEpsilon) + 1));
+  });
+}
+Tensor huber(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("huber", y_true, y_pred, o, [&](auto& t, auto& p) {
+    if (!(o.delta > 0)) throw UsageError(fmt::format("huber: delta must be positive, got {}.", o.delta));
+    const Tensor e = p - t, size = abs(e);
+    return where(size <= o.delta, 0.5 * square(e), o.delta * size - 0.5 * o.delta * o.delta);
+  });
+}
+Tensor log_cosh(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("log_cosh", y_true, y_pred, o, [](auto& t, auto& p) {
+    const Tensor e = p - t;
+    return e + softplus(-2 * e) - std::log(2.0);
+  });
+}
+Tensor cosine_similarity(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  Pair r = fitted("cosine_similarity", y_true, y_pred);
+  return reduced("cosine_similarity", -sum(l2_normalized(r.t, o.axis) * l2_normalized(r.p, o.axis), {.axis = o.axis}), o);
+}
+Tensor hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("hinge", y_true, y_pred, o, [](auto& t, auto& p) { return maximum(1 - as_signs(t) * p, 0); });
+}
+Tensor squared_hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("squared_hinge", y_true, y_pred, o, [](auto& t, auto& p) { return square(maximum(1 - as_signs(t) * p, 0)); });
+}
+Tensor categorical_hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  Pair r = fitted("categorical_hinge", y_true, y_pred);
+  const Tensor right = last_sum(r.t * r.p), wrong = max((1 - r.t) * r.p, {.axis = -1});
+  return reduced("categorical_hinge", maximum(wrong - right + 1, 0), o);
+}
+Tensor kl_divergence(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  Pair r = fitted("kl_divergence", y_true, y_pred);
+  const Tensor t = clip(r.t, kEpsilon, 1), p = clip(r.p, kEpsilon, 1);
+  return reduced("kl_divergence", last_sum(t * log(t / p)), o);
+}
+Tensor poisson(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("poisson", y_true, y_pred, o, [](auto& t, auto& p) { return p - t * log(p + kEpsilon); });
+}
+
+Tensor binary_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  return mean_of("binary_crossentropy", y_true, y_pred, o, [&](auto& labels, auto& p) {
+    check_smoothing("binary_crossentropy", o.label_smoothing);
+    const Tensor t = o.label_smoothing == 0 ? labels : labels * (1 - o.label_smoothing) + 0.5 * o.label_smoothing;
+    if (o.from_logits) return sigmoid_cross_entropy_with_logits(t, p);
+    if (Tensor logits = detail::LogitsScope::logits_of(y_pred, "sigmoid"); logits.defined())
+      return sigmoid_cross_entropy_with_logits(t, reshape(logits, p.shape()));
+    const Tensor q = clipped(p);
+    return -(t * log(q) + (1 - t) * log(1 - q));
+  });
+}
+
+Tensor categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  Pair r = fitted("categorical_crossentropy", y_true, y_pred);
+  check_smoothing("categorical_crossentropy", o.label_smoothing);
+  if (r.p.rank() == 0) throw ShapeError("categorical_crossentropy: needs a last axis of classes, got [].");
+  if (o.label_smoothing != 0)
+    r.t = r.t * (1 - o.label_smoothing) + o.label_smoothing / double(r.p.shape().back());
+  Tensor logits = o.from_logits ? r.p : detail::LogitsScope::logits_of(y_pred, "softmax");
+  if (logits.defined()) return reduced("categorical_crossentropy", softmax_cross_entropy_with_logits(r.t, logits), o);
+  const Tensor q = clipped(r.p / sum(r.p, {.axis = -1, .keepdims = true}));
+  return reduced("categorical_crossentropy", -last_sum(r.t * log(q)), o);
+}
+
+Tensor sparse_categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  const char* name = "sparse_categorical_crossentropy";
+  CallSite site(y_true.where());
+  check_floating(name, y_pred);
+  const Tensor& p = y_pred;
+  Tensor t = y_true;
+  if (p.rank() >= 1 && t.rank() == p.rank() && t.shape().back() == 1) t = squeeze(t, {-1});
+  if (p.rank() < 1 || t.shape() != p.shape().first(p.rank() - 1))
+    throw ShapeError(fmt::format("{}: y_true {} are not the class numbers of y_pred {}.{}", name,
+                                 y_true.tensor().shape().str(), p.shape().str(),
+                                 t.shape() == p.shape() ? " For distributions there is categorical_crossentropy." : ""));
+  if (!is_integer(t.dtype())) t = astype(t, DType::i64);
+  Tensor logits = o.from_logits ? p : detail::LogitsScope::logits_of(p, "softmax");
+  if (!logits.defined()) logits = log(clipped(p));
+  return reduced(name, sparse_softmax_cross_entropy_with_logits(t, logits), o);
+}
+
+namespace {
+using Function = Tensor (*)(const Operand&, const Operand&, const LossOptions&);
+const std::pair<const char*, Function> table[] = {
+    {"binary_crossentropy", binary_crossentropy},
+    {"categorical_crossentropy", categorical_crossentropy},
+    {"categorical_hinge", categorical_hinge},
+    {"cosine_similarity", cosine_similarity},
+    {"hinge", hinge},
+    {"huber", huber},
+    {"kl_divergence", kl_divergence},
+    {"log_cosh", log_cosh},
+    {"mae", mean_absolute_error},
+    {"mape", mean_absolute_percentage_error},
+    {"mean_absolute_error", mean_absolute_error},
+    {"mean_absolute_percentage_error", mean_absolute_percentage_error},
+    {"mean_squared_error", mean_squared_error},
+    {"mean_squared_logarithmic_error", mean_squared_logarithmic_error},
+    {"mse", mean_squared_error},
+    {"msle", mean_squared_logarithmic_error},
+    {"poisson", poisson},
+    {"sparse_categorical_crossentropy", sparse_categorical_crossentropy},
+    {"squared_hinge", squared_hinge},
+};
+}  // namespace
+
+Loss::Loss(const char* name, const LossOptions& options, Where where) : name_(name), options_(options) {
+  CallSite site(where);
+  std::vector<std::string> known;
+  for (auto& [n, f] : table) {
+    if (name_ == n) {
+      function_ = f;
+      return;
+    }
+    known.push_back(n);
+  }
+  detail::unknown_name("loss", name_, known);
+}
+
+Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight) const {
+  if (custom_) {
+    Tensor value = custom_(y_true, y_pred);
+    if (sample_weight.defined()) return reduced("loss", value, {.sample_weight = sample_weight});
+    return value.defined() && value.size() != 1 ? mean(value) : value;
+  }
+  LossOptions o = options_;
+  if (sample_weight.defined()) o.sample_weight = sample_weight;
+  return function_(y_true, y_pred, o);
+}
+
+}  // namespace tapir::nn

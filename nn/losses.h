@@ -1,0 +1,77 @@
+// Losses: how wrong y_pred is about y_true. Names, formulas and defaults are Keras's.
+#pragma once
+#include <tapir/nn/callable.h>
+#include <tapir/ops/operand.h>
+
+#include <string>
+
+namespace tapir::nn {
+
+enum class Reduction : std::uint8_t {
+  mean,  ///< over all values, Keras's "sum_over_batch_size"
+  sum,
+  none,  ///< one value per example (and position)
+};
+
+struct LossOptions {
+  bool from_logits = false;    ///< cross entropies: y_pred is not yet a probability
+  double label_smoothing = 0;  ///< binary and categorical cross entropy
+  double delta = 1;            ///< huber: from where on it is linear
+  int axis = -1;               ///< cosine_similarity
+  Reduction reduction = Reduction::mean;
+  Tensor sample_weight = {};   ///< multiplies the value of each example, [N] or of the values' shape
+};
+
+// All take y_true and y_pred [N, ..., C] of one shape (y_true is cast to y_pred's dtype, a missing last dimension of 1 is
+// put in), give one value for each [N, ...], and reduce those. Throw ShapeError if the shapes do not fit, DTypeError
+// unless y_pred is floating.
+
+Tensor mean_squared_error(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+Tensor mean_absolute_error(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// 100 |t - p| / max(|t|, 1e-7)
+Tensor mean_absolute_percentage_error(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// (log(1 + t) - log(1 + p))^2, negative values taken as 0
+Tensor mean_squared_logarithmic_error(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2. Source: Huber, 1964.
+Tensor huber(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+Tensor log_cosh(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// Minus the cosine of the angle: -1 for the same direction.
+Tensor cosine_similarity(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// max(1 - t p, 0) with t in {-1, 1}; {0, 1} is converted.
+Tensor hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+Tensor squared_hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+Tensor categorical_hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+Tensor kl_divergence(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+Tensor poisson(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// Independent yes-or-no questions. Probabilities are clipped to [1e-7, 1 - 1e-7].
+Tensor binary_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// y_true: distributions over the last axis. Probabilities are made to sum to 1, then clipped as above.
+Tensor categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// y_true: class numbers [N, ...], or [N, ..., 1]; y_pred [N, ..., classes].
+Tensor sparse_categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+
+/// What `.loss` takes: a name ("mse", "sparse_categorical_crossentropy", ...; UsageError for an unknown one), a name with
+/// options, `{"huber", {.delta = 2}}`, or a function `Tensor(const Tensor& y_true, const Tensor& y_pred)`.
+class Loss {
+ public:
+  Loss() = default;
+  Loss(const char* name, const LossOptions& options = {}, Where where = Where::current());
+  Loss(const std::string& name, const LossOptions& options = {}, Where where = Where::current())
+      : Loss(name.c_str(), options, where) {}
+  template <class F>
+    requires std::is_invocable_r_v<Tensor, F&, const Tensor&, const Tensor&>
+  Loss(F f) : name_("custom"), custom_(std::move(f)) {}
+
+  bool defined() const { return !name_.empty(); }
+  const std::string& name() const { return name_; }
+  /// The scalar loss of a batch; `sample_weight` may be undefined.
+  Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {}) const;
+
+ private:
+  std::string name_;
+  LossOptions options_;
+  Tensor (*function_)(const Operand&, const Operand&, const LossOptions&) = nullptr;
+  Callable<Tensor(const Tensor&, const Tensor&)> custom_;
+};
+
+}  // namespace tapir::nn

@@ -1,0 +1,317 @@
+#include <tapir/nn/metrics.h>
+#include <tapir/nn/names.h>
+#include <tapir/ops/elementwise.h>
+#include <tapir/ops/gather.h>
+#include <tapir/ops/rearrange.h>
+#include <tapir/ops/reduce.h>
+#include <tapir/ops/shaping.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace tapir::nn {
+
+struct Metric::Impl {
+  std::string name;
+  explicit Impl(std::string n) : name(std::move(n)) {}
+  virtual ~Impl() = default;
+  virtual void update(const Tensor& t, const Tensor& p, const Tensor& weight) = 0;
+  virtual double result() const = 0;
+  virtual void reset() = 0;
+};
+
+namespace {
+
+using Function = Callable<Tensor(const Tensor&, const Tensor&)>;
+
+std::vector<double> numbers(const Tensor& x) { return astype(x, DType::f64).to_vector<double>(); }
+
+void same_shape(const std::string& name, const Tensor& t, const Tensor& p) {
+  if (t.shape() != p.shape())
+    throw ShapeError(fmt::format("{}: y_true {} and y_pred {} differ in shape.", name, t.shape().str(), p.shape().str()));
+}
+
+// Weights for values of `shape`: those of the examples, spread over what belongs to each.
+Tensor spread(const std::string& name, Tensor weight, const Shape& shape) {
+  if (weight.rank() == shape.rank() + 1 && weight.shape().back() == 1) weight = squeeze(weight, {-1});
+  while (weight.rank() < shape.rank()) weight = expand_dims(weight, -1);
+  Shape joined;
+  if (!broadcast_shapes(weight.shape(), shape, joined) || joined != shape)
+    throw ShapeError(fmt::format("{}: sample_weight {} does not fit the values {}.", name, weight.shape().str(), shape.str()));
+  return broadcast_to(weight, shape);
+}
+
+// The weighted mean of f(t, p); `root` takes its square root.
+struct MeanOf final : Metric::Impl {
+  Function f;
+  bool root;
+  double total = 0, count = 0;
+  MeanOf(std::string name, Function g, bool square_root = false) : Impl(std::move(name)), f(std::move(g)), root(square_root) {}
+
+  void add(Tensor values, const Tensor& weight) {
+    if (weight.defined()) {
+      Tensor w = astype(spread(name, weight, values.shape()), DType::f64);
+      total += sum(astype(values, DType::f64) * w).item<double>();
+      count += sum(w).item<double>();
+    } else {
+      // bool counts exactly, floats sum in f64
+      total += sum(values.dtype() == DType::boolean ? values : astype(values, DType::f64)).item<double>();
+      count += double(values.size());
+    }
+  }
+  void update(const Tensor& t, const Tensor& p, const Tensor& weight) override { add(f(t, p), weight); }
+  double result() const override {
+    const double mean = count == 0 ? 0 : total / count;
+    return root ? std::sqrt(mean) : mean;
+  }
+  void reset() override { total = count = 0; }
+};
+
+Tensor last_mean(const Tensor& x) { return x.rank() == 0 ? x : mean(x, {.axis = -1}); }
+
+Tensor as_pred(const Tensor& t, const Tensor& p) {
+  Tensor r = astype(t, p.dtype());
+  if (r.rank() + 1 == p.rank() && p.shape().back() == 1) r = expand_dims(r, -1);
+  else if (p.rank() + 1 == r.rank() && r.shape().back() == 1) r = squeeze(r, {-1});
+  return r;
+}
+
+Function errors(std::string name, Tensor (*of_difference)(const Tensor&)) {
+  return [=](const Tensor& t, const Tensor& p) {
+    Tensor like = as_pred(t, p);
+    same_shape(name, like, p);
+    return last_mean(of_difference(p - like));
+  };
+}
+
+Tensor equal_values(const Tensor& t, const Tensor& p) {
+  Tensor like = as_pred(t, p);
+  same_shape("accuracy", like, p);
+  return last_mean(astype(equal(like, p), DType::f32));
+}
+
+Function above(double threshold) {
+  return [=](const Tensor& t, const Tensor& p) {
+    Tensor like = as_pred(t, p);
+    same_shape("binary_accuracy", like, p);
+    return last_mean(astype(equal(like, astype(p > threshold, p.dtype())), DType::f32));
+  };
+}
+
+// Class numbers [N, ...] for predictions [N, ..., C].
+Tensor class_numbers(const char* name, Tensor t, const Tensor& p) {
+  if (t.rank() == p.rank() && t.rank() > 0 && t.shape().back() == 1) t = squeeze(t, {-1});
+  if (p.rank() < 1 || t.shape() != p.shape().first(p.rank() - 1))
+    throw ShapeError(fmt::format("{}: y_true {} are not the class numbers of y_pred {}.", name, t.shape().str(), p.shape().str()));
+  return astype(t, DType::i64);
+}
+
+Tensor categorical(const Tensor& t, const Tensor& p) {
+  same_shape("categorical_accuracy", t, p);
+  return equal(argmax(t, {.axis = -1}), argmax(p, {.axis = -1}));
+}
+Tensor sparse_categorical(const Tensor& t, const Tensor& p) {
+  return equal(class_numbers("sparse_categorical_accuracy", t, p), argmax(p, {.axis = -1}));
+}
+
+Tensor in_top(const Tensor& classes, const Tensor& p, int k) {
+  Tensor own = take_along_axis(p, expand_dims(classes, -1), -1);
+  return count_nonzero(p > own, {.axis = -1}) < k;
+}
+Function sparse_top_k(int k) {
+  return [=](const Tensor& t, const Tensor& p) { return in_top(class_numbers("sparse_top_k_categorical_accuracy", t, p), p, k); };
+}
+Function top_k(int k) {
+  return [=](const Tensor& t, const Tensor& p) {
+    same_shape("top_k_categorical_accuracy", t, p);
+    return in_top(argmax(t, {.axis = -1}), p, k);
+  };
+}
+
+// As Keras resolves "accuracy".
+Tensor resolved_accuracy(const Tensor& t, const Tensor& p) {
+  if (p.rank() == 0 || p.shape().back() == 1 || (p.rank() == 1 && t.rank() == 1)) return above(0.5)(t, p);
+  if (t.rank() < p.rank() || t.shape().back() == 1) return sparse_categorical(t, p);
+  return categorical(t, p);
+}
+
+// Weighted counts of true and false positives and negatives.
+struct Counts {
+  double tp = 0, fp = 0, fn = 0, tn = 0;
+};
+
+struct Confusion : Metric::Impl {
+  std::vector<double> thresholds;
+  std::vector<Counts> counts;
+  Confusion(std::string name, std::vector<double> at)
+      : Impl(std::move(name)), thresholds(std::move(at)), counts(thresholds.size()) {}
+
+  void update(const Tensor& y_true, const Tensor& y_pred, const Tensor& weight) override {
+    Tensor like = as_pred(y_true, y_pred);
+    same_shape(name, like, y_pred);
+    const auto t = numbers(like), p = numbers(y_pred);
+    const auto w = weight.defined() ? numbers(spread(name, weight, y_pred.shape())) : std::vector<double>(p.size(), 1.0);
+    for (double v : p)
+      if (!(v >= 0 && v <= 1)) throw UsageError(fmt::format("{}: predictions must be in [0, 1], got {}.", name, v));
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      // thresholds ascend: p is above the first `n` of them
+      const auto n = std::size_t(std::lower_bound(thresholds.begin(), thresholds.end(), p[i]) - thresholds.begin());
+      for (std::size_t k = 0; k < counts.size(); ++k) {
+        Counts& c = counts[k];
+        (k < n ? (t[i] != 0 ? c.tp : c.fp) : (t[i] != 0 ? c.fn : c.tn)) += w[i];
+      }
+    }
+  }
+  void reset() override { std::fill(counts.begin(), counts.end(), Counts()); }
+};
+
+double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
+
+struct PrecisionImpl final : Confusion {
+  using Confusion::Confusion;
+  double result() const override { return ratio(counts[0].tp, counts[0].tp + counts[0].fp); }
+};
+struct RecallImpl final : Confusion {
+  using Confusion::Confusion;
+  double result() const override { return ratio(counts[0].tp, counts[0].tp + counts[0].fn); }
+};
+
+struct AUCImpl final : Confusion {
+  metrics::AUCOptions options;
+  AUCImpl(const metrics::AUCOptions& o, std::vector<double> at) : Confusion(o.name, std::move(at)), options(o) {}
+  void update(const Tensor& t, const Tensor& p, const Tensor& weight) override {
+    Confusion::update(t, options.from_logits ? sigmoid(p) : p, weight);
+  }
+  double result() const override { return options.curve == metrics::Curve::roc ? roc() : precision_recall(); }
+
+  double roc() const {
+    double area = 0;
+    auto x = [](const Counts& c) { return ratio(c.fp, c.fp + c.tn); };
+    auto y = [](const Counts& c) { return ratio(c.tp, c.tp + c.fn); };
+    for (std::size_t i = 0; i + 1 < counts.size(); ++i)
+      area += (x(counts[i]) - x(counts[i + 1])) * (y(counts[i]) + y(counts[i + 1])) / 2;
+    return area;
+  }
+  double precision_recall() const {
+    double area = 0;
+    for (std::size_t i = 0; i + 1 < counts.size(); ++i) {
+      const Counts &a = counts[i], &b = counts[i + 1];
+      const double dtp = a.tp - b.tp, p = a.tp + a.fp, q = b.tp + b.fp;
+      const double slope = ratio(dtp, std::max(p - q, 0.0)), intercept = b.tp - slope * q;
+      const double relative = p > 0 && q > 0 ? p / q : 1;
+      area += ratio(slope * (dtp + intercept * std::log(relative)), b.tp + b.fn);
+    }
+    return area;
+  }
+};
+
+void check_threshold(const char* type, double t) {
+  if (!(t >= 0 && t <= 1)) throw UsageError(fmt::format("{}: threshold must be in [0, 1], got {}.", type, t));
+}
+void check_k(const char* type, int k) {
+  if (k < 1) throw UsageError(fmt::format("{}: k must be 1 or more, got {}.", type, k));
+}
+
+}  // namespace
+
+namespace metrics {
+
+Mean::Mean(std::string name) : Metric(std::make_shared<MeanOf>(std::move(name), Function())) {}
+void Mean::update(const Tensor& values, const Tensor& weight, Where where) {
+  CallSite site(where);
+  static_cast<MeanOf&>(*impl_).add(values, weight);
+}
+
+Accuracy::Accuracy(std::string n) : Metric(std::make_shared<MeanOf>(std::move(n), equal_values)) {}
+BinaryAccuracy::BinaryAccuracy(double threshold, std::string n)
+    : Metric(std::make_shared<MeanOf>(std::move(n), above(threshold))) {}
+CategoricalAccuracy::CategoricalAccuracy(std::string n) : Metric(std::make_shared<MeanOf>(std::move(n), categorical)) {}
+SparseCategoricalAccuracy::SparseCategoricalAccuracy(std::string n)
+    : Metric(std::make_shared<MeanOf>(std::move(n), sparse_categorical)) {}
+TopKCategoricalAccuracy::TopKCategoricalAccuracy(int k, std::string n, Where where)
+    : Metric(std::make_shared<MeanOf>(std::move(n), top_k(k))) {
+  CallSite site(where);
+  check_k("TopKCategoricalAccuracy", k);
+}
+SparseTopKCategoricalAccuracy::SparseTopKCategoricalAccuracy(int k, std::string n, Where where)
+    : Metric(std::make_shared<MeanOf>(std::move(n), sparse_top_k(k))) {
+  CallSite site(where);
+  check_k("SparseTopKCategoricalAccuracy", k);
+}
+MeanSquaredError::MeanSquaredError(std::string n)
+    : Metric(std::make_shared<MeanOf>(n, errors(n, [](const Tensor& e) { return square(e); }))) {}
+MeanAbsoluteError::MeanAbsoluteError(std::string n)
+    : Metric(std::make_shared<MeanOf>(n, errors(n, [](const Tensor& e) { return abs(e); }))) {}
+RootMeanSquaredError::RootMeanSquaredError(std::string n)
+    : Metric(std::make_shared<MeanOf>(n, errors(n, [](const Tensor& e) { return square(e); }), true)) {}
+
+Precision::Precision(double threshold, std::string n, Where where)
+    : Metric(std::make_shared<PrecisionImpl>(std::move(n), std::vector{threshold})) {
+  CallSite site(where);
+  check_threshold("Precision", threshold);
+}
+Recall::Recall(double threshold, std::string n, Where where)
+    : Metric(std::make_shared<RecallImpl>(std::move(n), std::vector{threshold})) {
+  CallSite site(where);
+  check_threshold("Recall", threshold);
+}
+
+// Thresholds: evenly spaced, the ends moved out by 1e-7 so that 0 and 1 are inside.
+AUC::AUC(const AUCOptions& o, Where where) : Metric(std::shared_ptr<Impl>()) {
+  CallSite site(where);
+  if (o.num_thresholds < 2) throw UsageError(fmt::format("AUC: num_thresholds must be 2 or more, got {}.", o.num_thresholds));
+  std::vector<double> at{-1e-7};
+  for (int i = 1; i + 1 < o.num_thresholds; ++i) at.push_back(double(i) / (o.num_thresholds - 1));
+  at.push_back(1 + 1e-7);
+  impl_ = std::make_shared<AUCImpl>(o, std::move(at));
+}
+
+}  // namespace metrics
+
+namespace {
+using Make = Metric (*)();
+const std::pair<const char*, Make> table[] = {
+    {"acc", nullptr},
+    {"accuracy", nullptr},
+    {"auc", [] { return Metric(metrics::AUC()); }},
+    {"binary_accuracy", [] { return Metric(metrics::BinaryAccuracy()); }},
+    {"categorical_accuracy", [] { return Metric(metrics::CategoricalAccuracy()); }},
+    {"mae", [] { return Metric(metrics::MeanAbsoluteError("mae")); }},
+    {"mean_absolute_error", [] { return Metric(metrics::MeanAbsoluteError()); }},
+    {"mean_squared_error", [] { return Metric(metrics::MeanSquaredError()); }},
+    {"mse", [] { return Metric(metrics::MeanSquaredError("mse")); }},
+    {"precision", [] { return Metric(metrics::Precision()); }},
+    {"recall", [] { return Metric(metrics::Recall()); }},
+    {"root_mean_squared_error", [] { return Metric(metrics::RootMeanSquaredError()); }},
+    {"sparse_categorical_accuracy", [] { return Metric(metrics::SparseCategoricalAccuracy()); }},
+    {"sparse_top_k_categorical_accuracy", [] { return Metric(metrics::SparseTopKCategoricalAccuracy()); }},
+    {"top_k_categorical_accuracy", [] { return Metric(metrics::TopKCategoricalAccuracy()); }},
+};
+}  // namespace
+
+Metric::Metric(const char* name, Where where) {
+  CallSite site(where);
+  std::vector<std::string> known;
+  for (auto& [n, make] : table) {
+    if (std::string(n) == name) {
+      impl_ = make ? make().impl_ : std::make_shared<MeanOf>(name, resolved_accuracy);
+      return;
+    }
+    known.push_back(n);
+  }
+  detail::unknown_name("metric", name, known);
+}
+Metric::Metric(std::string name, Function f) : impl_(std::make_shared<MeanOf>(std::move(name), std::move(f))) {}
+
+void Metric::update(const Tensor& y_true, const Tensor& y_pred, const Tensor& weight, Where where) {
+  CallSite site(where);
+  impl_->update(y_true, y_pred, weight);
+}
+double Metric::result() const { return impl_->result(); }
+void Metric::reset() { impl_->reset(); }
+const std::string& Metric::name() const { return impl_->name; }
+
+}  // namespace tapir::nn

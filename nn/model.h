@@ -1,0 +1,91 @@
+// Model: a layer that can be trained, and Sequential: one layer after the other.
+#pragma once
+#include <tapir/nn/history.h>
+#include <tapir/nn/layer.h>
+#include <tapir/nn/losses.h>
+#include <tapir/nn/metrics.h>
+#include <tapir/nn/optimizers.h>
+
+namespace tapir::nn {
+
+struct CompileOptions {
+  optim::Optimizer optimizer = "rmsprop";
+  Loss loss = {};
+  std::vector<Metric> metrics = {};
+};
+
+struct FitOptions {
+  int epochs = 1;
+  std::int64_t batch_size = 32;
+  double validation_split = 0;                     ///< this last part of the data is not trained on, but evaluated
+  std::pair<Tensor, Tensor> validation_data = {};  ///< x and y to evaluate after each epoch
+  bool shuffle = true;                             ///< in each epoch another order
+  std::int64_t shuffle_seed = -1;                  ///< fixes the orders; -1: the global generator
+  int verbose = 1;                                 ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
+  int initial_epoch = 0;
+  Tensor sample_weight = {};                       ///< [N]
+  Callable<bool(int epoch, const Logs& logs)> on_epoch_end = {};  ///< false ends the training
+};
+
+struct EvaluateOptions {
+  std::int64_t batch_size = 32;
+  Tensor sample_weight = {};  ///< [N]
+  int verbose = 0;
+};
+
+struct PredictOptions {
+  std::int64_t batch_size = 32;
+};
+
+/// Derive from it as from Layer; in addition it has Keras's training loop.
+class Model : public Layer {
+ public:
+  /// Says how to train. Throws UsageError for names that do not exist.
+  void compile(const CompileOptions& options, Where where = Where::current());
+  /// Trains on x [N, ...], y [N, ...]; gives loss and metrics of each epoch (running means over its batches), and of the
+  /// validation data as "val_...". Throws UsageError if not compiled or an option is out of range, ShapeError.
+  History fit(const Tensor& x, const Tensor& y, const FitOptions& options = {}, Where where = Where::current());
+  /// Loss and metrics over x and y.
+  Logs evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& options = {}, Where where = Where::current());
+  /// The outputs for x, batch by batch, joined: [N, ...].
+  Tensor predict(const Tensor& x, const PredictOptions& options = {}, Where where = Where::current());
+
+  /// Prints `summary_text()`.
+  void summary() const;
+  /// Layers, output shapes and weights in a table, as Keras prints it at 80 columns.
+  std::string summary_text() const;
+
+  /// Writes all variables as safetensors, named by their paths within the model ("conv2d/kernel"). The file appears whole
+  /// or not at all. Throws FileError, UsageError if the model is not built.
+  void save_weights(const std::string& path, Where where = Where::current()) const;
+  /// Reads what save_weights wrote. Throws FileError, changing nothing, if names or shapes are not those of the model.
+  void load_weights(const std::string& path, Where where = Where::current());
+
+ protected:
+  explicit Model(std::string name = "");
+
+ private:
+  struct Compiled;
+  struct Batches;
+  Compiled& compiled(const char* what) const;
+  double train_batch(const Tensor& x, const Tensor& y, const Tensor& weight);
+  Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
+  std::shared_ptr<std::shared_ptr<Compiled>> compiled_;  // copies of a model share it
+};
+
+/// Layers one after the other: `nn::Sequential{nn::Dense(64, {.activation = "relu"}), nn::Dense(10)}`.
+class Sequential : public Model {
+ public:
+  Sequential(std::initializer_list<AnyLayer> layers, const std::string& name = "");
+  explicit Sequential(const std::vector<AnyLayer>& layers = {}, const std::string& name = "");
+  void add(const AnyLayer& layer);
+  const std::vector<AnyLayer>& layers() const { return layers_; }
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  std::vector<AnyLayer> layers_;
+};
+
+}  // namespace tapir::nn
