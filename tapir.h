@@ -8,6 +8,12 @@
 #include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
 #include <tapir/graph/function.h>
+#include <tapir/nn/activation_layers.h>
+#include <tapir/nn/conv_layers.h>
+#include <tapir/nn/core_layers.h>
+#include <tapir/nn/model.h>
+#include <tapir/nn/normalization_layers.h>
+#include <tapir/nn/pooling_layers.h>
 #include <tapir/ops/close.h>
 #include <tapir/ops/conv.h>
 #include <tapir/ops/create.h>

@@ -63,10 +63,11 @@ class Model : public Layer {
 
  protected:
   explicit Model(std::string name = "");
+  /// The layers that summary() lists: those found in `call`.
+  virtual std::vector<std::shared_ptr<State>> summarised() const;
 
  private:
   struct Compiled;
-  struct Batches;
   Compiled& compiled(const char* what) const;
   double train_batch(const Tensor& x, const Tensor& y, const Tensor& weight);
   Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
@@ -83,6 +84,7 @@ class Sequential : public Model {
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
+  std::vector<std::shared_ptr<State>> summarised() const override;
 
  private:
   std::vector<AnyLayer> layers_;

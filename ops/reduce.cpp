@@ -199,7 +199,7 @@ Tensor mean(const Tensor& x, ReduceOptions o, Where w) {
   check_floating("mean", x);
   Axes axes = check_axes("mean", o.axis, x.shape());
   const double n = double(count_of(x.shape(), axes));
-  return in_f32(x, [&](const Tensor& t) { return sum(t, {axes, o.keepdims}) * (1.0 / n); });
+  return in_f32(x, [&](const Tensor& t) { return sum(t, {axes, o.keepdims}) / n; });
 }
 
 Tensor var(const Tensor& x, VarianceOptions o, Where w) {
