@@ -1,4 +1,4 @@
-#include "bench.h"
+#include <tapir/bench/bench.h>
 
 #include <omp.h>
 

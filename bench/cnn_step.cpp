@@ -1,5 +1,5 @@
 // The digits network: Conv2D 32 3x3 relu, MaxPooling2D, Flatten, Dense 10; Adam; as a user writes the step.
-#include "bench.h"
+#include <tapir/bench/bench.h>
 
 using namespace tapir;
 using bench::Bound;

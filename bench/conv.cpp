@@ -1,5 +1,5 @@
 // The convolutions of performance.md in their three directions.
-#include "bench.h"
+#include <tapir/bench/bench.h>
 
 using namespace tapir;
 using bench::Bound;

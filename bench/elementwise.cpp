@@ -1,5 +1,5 @@
 // Elementwise work: one op, a chain of twelve, broadcasts, copies.
-#include "bench.h"
+#include <tapir/bench/bench.h>
 
 using namespace tapir;
 using bench::Bound;

@@ -1,5 +1,5 @@
 // What the allocator saves, and what a training step needs.
-#include "bench.h"
+#include <tapir/bench/bench.h>
 
 using namespace tapir;
 using bench::Bound;

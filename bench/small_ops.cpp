@@ -1,5 +1,5 @@
 // What a call costs when there is next to nothing to compute.
-#include "bench.h"
+#include <tapir/bench/bench.h>
 
 using namespace tapir;
 using bench::Bound;
