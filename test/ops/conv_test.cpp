@@ -228,6 +228,13 @@ TEST_CASE("plans say what is taken and why; options and scopes force") {
   }
   CHECK(conv2d_plan(x, k).algorithm != ConvAlgorithm::reference);
   CHECK(!conv2d_plan(x, k, {}, ConvDirection::kernel_gradient).why.empty());
+  CHECK(conv2d_plan(TensorSpec({32, 28, 28, 1}), TensorSpec({3, 3, 1, 32})).str() ==
+        "small_channels (first in the list that can and pays)");
+  Tensor a = normal({1, 5, 5, 2}, DType::f32), b = normal({3, 3, 2, 2}, DType::f32);
+  CHECK(message<UsageError>([&] { conv2d(a, b, {.algorithm = ConvAlgorithm::depthwise}); }) ==
+        "conv2d: algorithm depthwise cannot compute it: it takes one input and one output channel a group.");
+  ConvAlgorithmScope wish(ConvAlgorithm::depthwise);  // a scope is a wish
+  CHECK(conv2d(a, b).shape() == Shape{1, 3, 3, 2});
 }
 
 TEST_CASE("a kernel that changes is not confused with what was kept of it") {
