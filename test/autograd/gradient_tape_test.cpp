@@ -190,7 +190,7 @@ TEST_CASE("threads have tapes of their own") {
   for (int i = 0; i < 8; ++i)
     threads.emplace_back([&, i] {
       for (int round = 0; round < 200; ++round) {
-        Tensor x = full({100}, i + 1);
+        Tensor x = full({100}, double(i + 1));
         GradientTape tape;
         tape.watch(x);
         Tensor y = sum(square(x) * w);

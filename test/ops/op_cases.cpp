@@ -193,12 +193,29 @@ const std::vector<OpCase> random_cases = {
      }, {NO_GRADIENT, .halves = false}},
 };
 
+// Three steps of an optimizer on a variable with the value x[0] and the gradient x[0]^2.
+template <class Rule>
+Tensor stepped(In x) {
+  Variable v(x[0], "v");
+  Rule rule;
+  for (int i = 0; i < 3; ++i) rule.apply_gradients(std::vector<Tensor>{square(x[0])}, {v});
+  return v.value();
+}
+
+const std::vector<OpCase> optimizer_cases = {
+    {"sgd_update", one, stepped<optim::SGD>, {NO_GRADIENT, .halves = false, .batched = false}},
+    {"adam_update", one, stepped<optim::Adam>, {NO_GRADIENT, .halves = false, .batched = false}},
+    {"rmsprop_update", one, stepped<optim::RMSprop>, {NO_GRADIENT, .halves = false, .batched = false}},
+    {"adagrad_update", one, stepped<optim::Adagrad>, {NO_GRADIENT, .halves = false, .batched = false}},
+};
+
 }  // namespace
 
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> out;
-    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases, &random_cases})
+    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases, &random_cases,
+                       &optimizer_cases})
       out.insert(out.end(), list->begin(), list->end());
     return out;
   }();
