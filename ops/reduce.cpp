@@ -155,7 +155,7 @@ Tensor sqrt_flat_at_zero(const Tensor& x) {
 // x^p for x >= 0, whose gradient at 0 is 0.
 Tensor power(const Tensor& x, double p) {
   Tensor zero = equal(x, 0.0);
-  return where(zero, 0.0, exp(log(where(zero, 1.0, x)) * p));
+  return where(zero, 0.0, pow(where(zero, 1.0, x), p));
 }
 
 // Composites of several steps keep f32 between the steps.
