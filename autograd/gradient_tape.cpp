@@ -10,12 +10,12 @@
 
 namespace tapir {
 
-static constexpr std::size_t kChunk = 16 << 10;
+static constexpr std::size_t kChunk = 4 << 10;
 
 static std::size_t home_of(std::uint64_t id) { return std::size_t((id * 0x9e3779b97f4a7c15ull) >> 20); }
 
 std::uint32_t GradientTape::SlotMap::find(std::uint64_t id) const {
-  if (cells.empty()) return kNone;
+  if (count == 0) return kNone;
   const std::size_t mask = cells.size() - 1;
   for (std::size_t i = home_of(id) & mask;; i = (i + 1) & mask) {
     if (cells[i].first == id) return cells[i].second;
@@ -24,34 +24,63 @@ std::uint32_t GradientTape::SlotMap::find(std::uint64_t id) const {
 }
 
 std::uint32_t GradientTape::SlotMap::insert(std::uint64_t id) {
-  std::uint32_t slot = find(id);
-  if (slot != kNone) return slot;
-  auto put = [&](std::pair<std::uint64_t, std::uint32_t> cell) {
+  auto free_or = [&](std::uint64_t wanted) {
     const std::size_t mask = cells.size() - 1;
-    std::size_t i = home_of(cell.first) & mask;
-    while (cells[i].first) i = (i + 1) & mask;
-    cells[i] = cell;
+    std::size_t i = home_of(wanted) & mask;
+    while (cells[i].first && cells[i].first != wanted) i = (i + 1) & mask;
+    return &cells[i];
   };
   if (2 * (count + 1) > cells.size()) {
     auto old = std::move(cells);
     cells.assign(std::max<std::size_t>(32, old.size() * 2), {0, 0});
     for (auto& c : old)
-      if (c.first) put(c);
+      if (c.first) *free_or(c.first) = c;
   }
-  put({id, count});
-  return count++;
+  auto* cell = free_or(id);
+  if (!cell->first) *cell = {id, count++};
+  return cell->second;
 }
 
 void GradientTape::SlotMap::clear() {
-  cells.clear();
+  if (count) std::fill(cells.begin(), cells.end(), std::pair<std::uint64_t, std::uint32_t>{0, 0});
   count = 0;
 }
 
-GradientTape::GradientTape(TapeOptions options) : options_(options) { link(); }
+void GradientTape::Memory::clear() {
+  nodes.clear();
+  tensors.clear();
+  slots.clear();
+  map.clear();
+  variables.clear();
+  arena.resize(std::min<std::size_t>(arena.size(), 1));
+  arena_used = 0;
+  grads.clear();
+}
+
+// A few memories of tapes that ended, of modest size.
+struct GradientTape::Store {
+  std::vector<std::unique_ptr<Memory>> kept;
+  std::unique_ptr<Memory> take() {
+    if (kept.empty()) return std::make_unique<Memory>();
+    auto m = std::move(kept.back());
+    kept.pop_back();
+    return m;
+  }
+  void give(std::unique_ptr<Memory> m) {
+    m->clear();
+    if (kept.size() < 4 && m->map.cells.size() <= 4096) kept.push_back(std::move(m));
+  }
+};
+GradientTape::Store& GradientTape::store() {
+  static thread_local Store s;
+  return s;
+}
+
+GradientTape::GradientTape(TapeOptions options) : options_(options), m_(store().take()) { link(); }
 
 GradientTape::~GradientTape() {
   unlink();
-  for (auto* chunk : arena_) ::operator delete(chunk);
+  store().give(std::move(m_));
 }
 
 void GradientTape::link() {
@@ -76,13 +105,7 @@ void GradientTape::unlink() {
 }
 
 void GradientTape::reset() {
-  nodes_.clear();
-  tensors_.clear();
-  slots_.clear();
-  map_.clear();
-  variables_.clear();
-  for (auto* chunk : arena_) ::operator delete(chunk);
-  arena_.clear();
+  m_->clear();
   if (used_) link();
   used_ = false;
 }
@@ -98,7 +121,7 @@ void GradientTape::watch(const Tensor& x, Where where) {
   if (!is_floating(x.dtype()))
     throw DTypeError(fmt::format("watch: needs a floating tensor, got {}. Cast it first: x.astype(DType::f32).",
                                  name_of(x.dtype())));
-  map_.insert(x.id());
+  m_->map.insert(x.id());
 }
 
 void GradientTape::watch(const Variable& v, Where where) {
@@ -107,106 +130,100 @@ void GradientTape::watch(const Variable& v, Where where) {
     throw DTypeError(fmt::format("watch: variable '{}' is {}; only floating ones have gradients.", v.name(),
                                  name_of(v.dtype())));
   Tensor value = v.value();
-  std::uint32_t slot = map_.insert(value.id());
-  for (auto& known : variables_)
+  std::uint32_t slot = m_->map.insert(value.id());
+  for (auto& known : m_->variables)
     if (known.second == slot) return;
-  variables_.emplace_back(v, slot);
+  m_->variables.emplace_back(v, slot);
 }
 
 void GradientTape::on_read(const Variable& v, const Tensor& value) {
   if (!options_.watch_accessed_variables || !v.trainable() || !is_floating(value.dtype())) return;
-  std::uint32_t before = map_.count, slot = map_.insert(value.id());
-  if (slot == before) variables_.emplace_back(v, slot);
+  std::uint32_t before = m_->map.count, slot = m_->map.insert(value.id());
+  if (slot == before) m_->variables.emplace_back(v, slot);
 }
 
 const void* GradientTape::keep_attrs(Attrs attrs) {
   if (!attrs) return nullptr;
   std::size_t bytes = (attrs.type()->size + 7) / 8 * 8;
-  if (arena_.empty() || arena_used_ + bytes > kChunk) {
-    arena_.push_back(static_cast<std::byte*>(::operator new(std::max(kChunk, bytes))));
-    arena_used_ = 0;
+  if (m_->arena.empty() || m_->arena_used + bytes > kChunk) {
+    m_->arena.push_back(std::make_unique_for_overwrite<std::byte[]>(std::max(kChunk, bytes)));
+    m_->arena_used = 0;
   }
-  std::byte* at = arena_.back() + arena_used_;
-  arena_used_ += bytes;
+  std::byte* at = m_->arena.back().get() + m_->arena_used;
+  m_->arena_used += bytes;
   std::memcpy(at, attrs.data(), attrs.type()->size);
   return at;
 }
 
 void GradientTape::record(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs) {
-  SmallVector<std::uint32_t, 8> found;
+  Memory& m = *m_;
+  const std::size_t first = m.slots.size();
   bool any = false;
   for (std::size_t i = 0; i < in.size(); ++i) {
-    std::uint32_t s = in[i].is_weak() ? kNone : map_.find(in[i].id());
+    std::uint32_t s = in[i].is_weak() ? kNone : m.map.find(in[i].id());
     any |= s != kNone;
-    found.push_back(s);
+    m.slots.push_back(s);
   }
-  if (!any) return;
-  const bool keep_in = op.saves == Saves::inputs || op.saves == Saves::both;
-  const bool keep_out = op.saves == Saves::output || op.saves == Saves::both;
+  if (!any) return m.slots.resize(first);
   auto keep = [&](const Tensor& t, bool saved) {  // values inside the header cost nothing to keep
-    tensors_.push_back(saved || !t.impl()->storage ? t : Tensor::only_spec(t.shape(), t.dtype(), t.device()));
+    m.tensors.push_back(saved || !t.impl()->storage ? t : Tensor::only_spec(t.shape(), t.dtype(), t.device()));
   };
-  nodes_.push_back({&op, keep_attrs(attrs), std::uint32_t(tensors_.size()), std::uint16_t(in.size()),
-                    std::uint16_t(out.size())});
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    keep(in[i], keep_in);
-    slots_.push_back(found[i]);
-  }
+  m.nodes.push_back({&op, keep_attrs(attrs), std::uint32_t(first), std::uint16_t(in.size()), std::uint16_t(out.size())});
+  for (std::size_t i = 0; i < in.size(); ++i) keep(in[i], op.saves == Saves::inputs || op.saves == Saves::both);
   for (auto& t : out) {
-    keep(t, keep_out);
-    slots_.push_back(is_floating(t.dtype()) ? map_.insert(t.id()) : kNone);
+    keep(t, op.saves == Saves::output || op.saves == Saves::both);
+    m.slots.push_back(is_floating(t.dtype()) ? m.map.insert(t.id()) : kNone);
   }
 }
 
-std::vector<std::uint32_t> GradientTape::slots_of(const GradientSource& source) const {
-  std::vector<std::uint32_t> out;
+template <class F>
+void GradientTape::each_slot(const GradientSource& source, F f) const {
   if (source.tensor()) {
-    std::uint32_t s = map_.find(source.tensor()->id());
-    if (s != kNone) out.push_back(s);
+    std::uint32_t s = m_->map.find(source.tensor()->id());
+    if (s != kNone) f(s);
   } else {
-    for (auto& [variable, slot] : variables_)
-      if (variable == *source.variable()) out.push_back(slot);
+    for (auto& [variable, slot] : m_->variables)
+      if (variable == *source.variable()) f(slot);
   }
-  return out;
 }
 
 // One reverse walk over the nodes. Only what lies between the target and a source is computed.
 std::vector<Tensor> GradientTape::backward(std::uint32_t target, const Tensor& dy,
                                            std::span<const GradientSource> sources) {
-  std::vector<std::vector<std::uint32_t>> wanted;
-  std::vector<char> leads(map_.count, 0), is_source(map_.count, 0);
-  for (auto& s : sources) {
-    wanted.push_back(slots_of(s));
-    for (auto slot : wanted.back()) leads[slot] = is_source[slot] = 1;
-  }
-  for (auto& n : nodes_) {
+  Memory& m = *m_;
+  constexpr std::uint8_t leads = 1, is_source = 2;  // to a source
+  auto& marks = m.marks;
+  marks.assign(m.map.count, 0);
+  for (auto& s : sources) each_slot(s, [&](std::uint32_t slot) { marks[slot] = leads | is_source; });
+  for (auto& n : m.nodes) {
+    const std::uint32_t *in = &m.slots[n.first], *out = in + n.inputs;
     bool any = false;
-    for (std::size_t i = 0; i < n.inputs; ++i)
-      if (auto s = slots_[n.first + i]; s != kNone) any |= bool(leads[s]);
-    if (!any) continue;
-    for (std::size_t i = 0; i < n.outputs; ++i)
-      if (auto s = slots_[n.first + n.inputs + i]; s != kNone) leads[s] = 1;
+    for (std::size_t i = 0; i < n.inputs; ++i) any |= in[i] != kNone && marks[in[i]];
+    for (std::size_t i = 0; any && i < n.outputs; ++i)
+      if (out[i] != kNone) marks[out[i]] |= leads;
   }
 
-  std::vector<Tensor> grads(map_.count);
+  auto& grads = m.grads;
+  grads.clear();
+  grads.resize(m.map.count);
   grads[target] = dy;
-  for (std::size_t k = nodes_.size(); k-- > 0;) {
-    const Entry& n = nodes_[k];
-    const std::uint32_t *in = &slots_[n.first], *out = in + n.inputs;
+  for (std::size_t k = m.nodes.size(); k-- > 0;) {
+    const Entry& n = m.nodes[k];
+    const std::uint32_t *in = &m.slots[n.first], *out = in + n.inputs;
     bool flows = false, any = false;
     for (std::size_t i = 0; i < n.outputs; ++i) flows |= out[i] != kNone && grads[out[i]].defined();
     if (!flows) continue;
     SmallVector<std::uint8_t, 8> wants(n.inputs);
-    for (std::size_t i = 0; i < n.inputs; ++i) any |= (wants[i] = in[i] != kNone && leads[in[i]]) != 0;
+    for (std::size_t i = 0; i < n.inputs; ++i) any |= (wants[i] = in[i] != kNone && marks[in[i]]) != 0;
     Tensors dys(n.outputs);
     for (std::size_t i = 0; i < n.outputs; ++i) {
       if (out[i] == kNone) continue;
-      if (is_source[out[i]]) dys[i] = grads[out[i]];
+      if (marks[out[i]] & is_source) dys[i] = grads[out[i]];
       else dys[i] = std::exchange(grads[out[i]], Tensor());
     }
     if (!any) continue;
-    Node node{n.op, Attrs(n.attrs, n.attrs ? n.op->attrs : nullptr), {&tensors_[n.first], n.inputs},
-              {&tensors_[n.first + n.inputs], n.outputs}, {wants.data(), wants.size()}};
+    Node node{n.op, Attrs(n.attrs, n.attrs ? n.op->attrs : nullptr), {&m.tensors[n.first], n.inputs},
+              {&m.tensors[n.first + n.inputs], n.outputs}, {wants.data(), wants.size()}};
     Tensors dx = n.op->gradient(node, {dys.data(), dys.size()});
     for (std::size_t i = 0; i < dx.size(); ++i) {
       if (!dx[i].defined() || !wants[i]) continue;
@@ -216,12 +233,14 @@ std::vector<Tensor> GradientTape::backward(std::uint32_t target, const Tensor& d
   }
 
   std::vector<Tensor> result;
-  for (auto& slots : wanted) {
+  for (auto& s : sources) {
     Tensor sum;
-    for (auto s : slots)
-      if (grads[s].defined()) sum = sum.defined() ? sum + grads[s] : grads[s];
-    result.push_back(sum);
+    each_slot(s, [&](std::uint32_t slot) {
+      if (grads[slot].defined()) sum = sum.defined() ? sum + grads[slot] : grads[slot];
+    });
+    result.push_back(std::move(sum));
   }
+  grads.clear();
   return result;
 }
 
@@ -232,7 +251,7 @@ std::uint32_t GradientTape::start(const Tensor& t, const char* what) const {
   if (!is_floating(t.dtype()))
     throw DTypeError(fmt::format("{}: the target is {}; only floating tensors have gradients.", what,
                                  name_of(t.dtype())));
-  std::uint32_t slot = map_.find(t.id());
+  std::uint32_t slot = m_->map.find(t.id());
   if (slot == kNone)
     throw UsageError(fmt::format("{}: target does not depend on a watched tensor. Call tape.watch(x) before "
                                  "computing it.", what));

@@ -3,6 +3,7 @@
 #include <tapir/ops/operand.h>
 
 #include <array>
+#include <memory>
 #include <utility>
 
 namespace tapir {
@@ -58,9 +59,9 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   /// Forgets everything, what was watched included, and starts again.
   void reset();
   /// Was `x` watched, or computed here from something watched?
-  bool recorded(const Tensor& x) const { return map_.find(x.id()) != kNone; }
+  bool recorded(const Tensor& x) const { return m_->map.find(x.id()) != kNone; }
   /// The number of operations recorded.
-  std::size_t size() const { return nodes_.size(); }
+  std::size_t size() const { return m_->nodes.size(); }
 
   /// d target / d source, of the source's shape and dtype; a target with several elements is summed (or weighted by
   /// `output_gradients`). Undefined, or zeros, if target does not depend on source. Once only, unless persistent.
@@ -115,6 +116,22 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     void clear();
   };
 
+  // What was recorded. Taken from, and given back to, a store of the thread, so that a small tape allocates nothing.
+  struct Memory {
+    std::vector<Entry> nodes;
+    std::vector<Tensor> tensors;
+    std::vector<std::uint32_t> slots;                           // of tensors, kNone where nothing is watched
+    SlotMap map;
+    std::vector<std::pair<Variable, std::uint32_t>> variables;  // each version read
+    std::vector<std::unique_ptr<std::byte[]>> arena;            // attributes, in chunks
+    std::size_t arena_used = 0;
+    std::vector<Tensor> grads;                                  // while backward runs, by slot
+    std::vector<std::uint8_t> marks;                            // the same
+    void clear();
+  };
+  struct Store;
+  static Store& store();
+
   void record(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs) override;
   void on_read(const Variable& variable, const Tensor& value) override;
   void link();
@@ -122,20 +139,15 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   const void* keep_attrs(Attrs attrs);
   std::uint32_t start(const Tensor& target, const char* what) const;
   std::vector<Tensor> run(const Operand& target, std::span<const GradientSource> sources, const GradientOptions& o);
-  std::vector<std::uint32_t> slots_of(const GradientSource& source) const;
+  template <class F>
+  void each_slot(const GradientSource& source, F f) const;
   std::vector<Tensor> backward(std::uint32_t target, const Tensor& dy, std::span<const GradientSource> sources);
   Tensor rows(const char* what, const Operand& target, const GradientSource& source, JacobianOptions options, bool batch);
   void use_up();
 
   TapeOptions options_;
   bool linked_ = false, used_ = false;
-  std::vector<Entry> nodes_;
-  std::vector<Tensor> tensors_;
-  std::vector<std::uint32_t> slots_;                           // of tensors_, kNone where nothing is watched
-  SlotMap map_;
-  std::vector<std::pair<Variable, std::uint32_t>> variables_;  // each version read
-  std::vector<std::byte*> arena_;                              // attributes, in chunks
-  std::size_t arena_used_ = 0;
+  std::unique_ptr<Memory> m_;
 };
 
 }  // namespace tapir

@@ -5,39 +5,41 @@
 namespace tapir {
 
 Recorder*& recorder() {
-  static thread_local constinit Recorder* top = nullptr;
+  [[gnu::tls_model("initial-exec")]] static thread_local constinit Recorder* top = nullptr;
   return top;
 }
 
 namespace {
 
+[[noreturn, gnu::cold]] void undefined_operand(const OpDef& op, std::size_t i) {
+  throw UsageError(std::string(op.name) + ": operand " + std::to_string(i) +
+                   " is an undefined tensor. A gradient of something unconnected is undefined.");
+}
+[[noreturn, gnu::cold]] void devices_differ(const OpDef& op, Device a, Device b) {
+  throw DeviceError(std::string(op.name) + ": operands are on " + a.str() + " and " + b.str() +
+                    ". Move one: x.to(Device::" + (a.backend == Backend::cpu ? "cpu()" : "cuda()") + ").");
+}
+[[noreturn, gnu::cold]] void no_kernel(const OpDef& op, Device device) {
+  throw DeviceError(std::string(op.name) + ": no " + (device.backend == Backend::cpu ? "CPU" : "CUDA") +
+                    " kernel in this build.");
+}
+
 Device device_of(const OpDef& op, Inputs in) {
-  Device device;
   const Tensor* first = nullptr;
   for (std::size_t i = 0; i < in.size(); ++i) {
     const Tensor& t = in[i];
-    if (!t.defined())
-      throw UsageError(std::string(op.name) + ": operand " + std::to_string(i) +
-                       " is an undefined tensor. A gradient of something unconnected is undefined.");
+    if (!t.defined()) undefined_operand(op, i);
     if (t.is_weak()) continue;
-    if (!first) first = &t, device = t.device();
-    else if (!(t.device() == device))
-      throw DeviceError(std::string(op.name) + ": operands are on " + device.str() + " and " + t.device().str() +
-                        ". Move one: x.to(Device::" + (device.backend == Backend::cpu ? "cpu()" : "cuda()") + ").");
+    if (!first) first = &t;
+    else if (!(t.device() == first->device())) devices_differ(op, first->device(), t.device());
   }
-  return device;
-}
-
-Kernel kernel_of(const OpDef& op, Device device) {
-  Kernel k = op.kernel[int(device.backend)];
-  if (!k)
-    throw DeviceError(std::string(op.name) + ": no " + (device.backend == Backend::cpu ? "CPU" : "CUDA") +
-                      " kernel in this build.");
-  return k;
+  return first ? first->device() : Device();
 }
 
 void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
-  Kernel kernel = kernel_of(op, device);
+  Kernel kernel = op.kernel[int(device.backend)];
+  if (!kernel) no_kernel(op, device);
+  if (!op.half_via_f32 && !op.needs_contiguous) return kernel({op, in, out, attrs});
   bool halves = false, strided = false;
   if (op.half_via_f32)
     for (std::size_t i = 0; i < in.size(); ++i) halves |= is_half(in[i].dtype());
@@ -74,7 +76,8 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   Tensors out;
   Recorder* top = recorder();
   bool traced = false;
-  for (Recorder* r = top; r && !traced; r = r->previous) traced = r->intercept(op, in, attrs, specs, out);
+  for (Recorder* r = top; r && !traced; r = r->previous)
+    traced = r->intercepts && r->intercept(op, in, attrs, specs, out);
   if (!traced) {
     if (op.view) {
       out.push_back(op.view(in[0], specs[0], attrs));
@@ -92,14 +95,25 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   return out;
 }
 
+// The common case of one output, with nothing on the heap.
 Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   CallSite site(where);
-  if (recorder() || op.view || op.needs_contiguous || op.half_via_f32) return apply_all(op, in, attrs, where)[0];
+  Recorder* top = recorder();
+  for (Recorder* r = top; r; r = r->previous)
+    if (r->intercepts) return apply_all(op, in, attrs, where)[0];
   Device device = device_of(op, in);
   Specs specs;
   op.infer(in, attrs, specs);
-  Tensor out = Tensor::empty(specs[0].shape, specs[0].dtype, device);
-  if (out.size()) kernel_of(op, device)({op, in, {&out, 1}, attrs});
+  if (specs.size() != 1) return apply_all(op, in, attrs, where)[0];
+  Tensor out;
+  if (op.view) {
+    out = op.view(in[0], specs[0], attrs);
+  } else {
+    out = Tensor::empty(specs[0].shape, specs[0].dtype, device);
+    if (out.size()) run_kernel(op, in, {&out, 1}, attrs, device);
+  }
+  if (op.gradient)
+    for (Recorder* r = top; r; r = r->previous) r->record(op, in, {&out, 1}, attrs);
   return out;
 }
 

@@ -137,6 +137,8 @@ struct OpDef {
 
 /// Sees each call of this thread: the tape, the tracer.
 struct Recorder {
+  /// Does it make outputs itself? Only then `intercept` is asked.
+  bool intercepts = false;
   /// Before anything runs. True if the recorder makes the outputs itself (a trace); they are then in `out`.
   virtual bool intercept(const OpDef&, Inputs, Attrs, const Specs&, Tensors& out) { return (void)out, false; }
   /// After the outputs exist.

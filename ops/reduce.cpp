@@ -32,7 +32,7 @@ std::int64_t count_of(const Shape& s, const Shape& axes) {
 // A result with the reduced axes back, size 1.
 Tensor with_axes(const Tensor& t, const Node& n) {
   const auto& a = n.attrs.as<ReduceAttrs>();
-  return a.keepdims ? t : reshape(t, reduced(n.in(0).shape(), {a.axes, true}));
+  return a.keepdims || t.rank() == 0 ? t : reshape(t, reduced(n.in(0).shape(), {a.axes, true}));
 }
 
 void infer_sum(Inputs in, Attrs a, Specs& out) {

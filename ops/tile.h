@@ -5,7 +5,8 @@
 //   template <class V> V value(V x) const                    V: SIMD pack, one number (Lane), or Tensor
 //   template <class V> V grad(V dy, ...) const               after dy, what `saves` says: nothing, x, y, or x and y
 //   template <class V> V grad_a(V dy, ...), grad_b, grad_c   for several operands: nothing, (a, b), y, or (a, b, y);
-//                                                            grad_b or grad_c may be left out where it is zero
+//                                                            grad_b or grad_c may be left out where it is zero;
+//                                                            `passes_a`, `passes_b`: it is dy itself, and not written
 // Fields of the functor are its attributes; it then has `visit` as in ops/attrs.h.
 // The derivative of a functor is a row too, and its text on Tensors gives gradients of any order.
 #pragma once
@@ -73,6 +74,7 @@ struct Elementwise {
   static constexpr Types types = Types::floating;
   static constexpr Saves saves = Saves::inputs;
   static constexpr bool bool_result = false, first_is_bool = false, differentiable = true;
+  static constexpr bool passes_a = false, passes_b = false;
   static constexpr int cost = 4;
 };
 struct Unary : Elementwise { static constexpr int arity = 1; };
@@ -123,6 +125,8 @@ struct GradC : GradOf<F> {
 };
 
 // Which derivatives F has; one that is zero everywhere is left out.
+template <class F>
+inline constexpr bool has_grad_a = requires { &F::template grad_a<Tensor>; };
 template <class F>
 inline constexpr bool has_grad_b = requires { &F::template grad_b<Tensor>; };
 template <class F>
@@ -188,8 +192,11 @@ Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
     if constexpr (F::arity == 1) {
       dx[0] = run(row_of<Grad<F>>(), 0);
     } else {
-      dx[0] = run(row_of<GradA<F>>(), 0);
-      if constexpr (has_grad_b<F>) dx[1] = run(row_of<GradB<F>>(), 1);
+      auto pass = [&](int i) { return n.wants(i) ? sum_to(dy[0], n.in(i).shape(), n.in(i).dtype()) : Tensor(); };
+      if constexpr (F::passes_a) dx[0] = pass(0);
+      else dx[0] = run(row_of<GradA<F>>(), 0);
+      if constexpr (F::passes_b) dx[1] = pass(1);
+      else if constexpr (has_grad_b<F>) dx[1] = run(row_of<GradB<F>>(), 1);
       if constexpr (has_grad_c<F>) dx[2] = run(row_of<GradC<F>>(), 2);
     }
     return dx;
@@ -230,7 +237,7 @@ void list_rows(TypeList<Fs...>, std::vector<const OpDef*>& out) {
     out.push_back(&op<F>);
     if constexpr (F::differentiable && F::arity == 1) out.push_back(&op<Grad<F>>);
     if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
-      out.push_back(&op<GradA<F>>);
+      if constexpr (has_grad_a<F>) out.push_back(&op<GradA<F>>);
       if constexpr (has_grad_b<F>) out.push_back(&op<GradB<F>>);
       if constexpr (has_grad_c<F>) out.push_back(&op<GradC<F>>);
     }

@@ -43,7 +43,8 @@ class CallSite {
   static const Where* current() { return current_; }
 
  private:
-  static thread_local constinit const Where* current_;
+  // initial-exec: reached without a call, also from a shared library
+  [[gnu::tls_model("initial-exec")]] static thread_local constinit const Where* current_;
   const Where* outer_;
 };
 

@@ -39,12 +39,8 @@ std::string Shape::str() const {
 std::ostream& operator<<(std::ostream& os, const Shape& s) { return os << s.str(); }
 
 Shape contiguous_strides(const Shape& shape) {
-  Shape s = shape;
-  std::int64_t step = 1;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    s[i] = step;
-    step *= std::max<std::int64_t>(shape[i], 1);
-  }
+  Shape s;
+  fill_strides(shape, s);
   return s;
 }
 

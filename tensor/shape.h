@@ -51,6 +51,11 @@ class Shape {
     if (rank_ == max_rank) too_many(rank_ + 1);
     dims_[rank_++] = d;
   }
+  /// New dimensions are 0.
+  constexpr void resize(int rank) {
+    for (int i = rank_; i < rank; ++i) dims_[i] = 0;
+    rank_ = rank;
+  }
   void insert(int at, std::int64_t d);
   void erase(int at);
   /// The first `n` dimensions.
@@ -91,7 +96,15 @@ class Axes : public Shape {
   Axes(const std::vector<std::int64_t>& axes) : Shape(axes) {}
 };
 
-/// Row-major strides, in elements, of a contiguous tensor.
+/// Row-major strides, in elements, of a contiguous tensor; the second form into a Shape at hand, without a copy.
+inline void fill_strides(const Shape& shape, Shape& strides) {
+  strides.resize(shape.rank());
+  std::int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[i] = step;
+    step *= shape[i] > 1 ? shape[i] : 1;
+  }
+}
 Shape contiguous_strides(const Shape& shape);
 
 /// NumPy's broadcast of the two shapes; false if they do not fit.

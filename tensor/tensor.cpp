@@ -9,29 +9,41 @@ namespace tapir {
 namespace detail {
 namespace {
 
-// Freed headers wait here for the next tensor of the same thread.
-template <class T>
+// Freed headers wait in a list of their thread for its next tensor; the link lies in the freed header. No destructor, so
+// that reaching it takes no check; `Cleaner` empties it when the thread ends.
 struct FreeList {
+  struct Link { Link* next; };
   static constexpr int max_kept = 256;
-  T* items[max_kept];
-  int count = 0;
-  bool dead = false;
-  T* take() { return count ? items[--count] : static_cast<T*>(::operator new(sizeof(T))); }
-  void give(T* p) {
-    if (count < max_kept && !dead) items[count++] = p;
-    else ::operator delete(p);
+  Link* head;
+  int count;
+  bool cleaned, dead;
+  void* take(std::size_t bytes) {
+    if (!head) return ::operator new(bytes);
+    --count;
+    return std::exchange(head, head->next);
   }
-  ~FreeList() {
+  void give(void* p);
+  void clear() {
     dead = true;
-    while (count) ::operator delete(items[--count]);
+    while (head) ::operator delete(std::exchange(head, head->next));
   }
 };
-thread_local FreeList<TensorImpl> impls;
-thread_local FreeList<Storage> storages;
+[[gnu::tls_model("initial-exec")]] thread_local constinit FreeList impls{}, storages{};
+struct Cleaner {
+  bool armed = false;
+  ~Cleaner() { impls.clear(), storages.clear(); }
+};
+thread_local Cleaner cleaner;
+void FreeList::give(void* p) {
+  if (!cleaned) cleaned = cleaner.armed = true;  // its destructor is now due
+  if (count >= max_kept || dead) return ::operator delete(p);
+  head = new (p) Link{head};
+  ++count;
+}
 
 std::atomic<std::uint64_t> next_id_block{1};
 constexpr std::uint64_t kIdsPerBlock = 1 << 20;
-thread_local std::uint64_t id_next = 0, id_end = 0;
+[[gnu::tls_model("initial-exec")]] thread_local constinit std::uint64_t id_next = 0, id_end = 0;
 
 }  // namespace
 
@@ -44,7 +56,7 @@ std::uint64_t next_id() {
 }
 
 TensorImpl* new_impl() {
-  auto* impl = new (impls.take()) TensorImpl;
+  auto* impl = new (impls.take(sizeof(TensorImpl))) TensorImpl;
   impl->id = next_id();
   return impl;
 }
@@ -56,7 +68,7 @@ void delete_impl(TensorImpl* impl) noexcept {
 
 Storage* new_storage(std::size_t bytes) {
   void* data = allocate_bytes(bytes);
-  auto* s = new (storages.take()) Storage;
+  auto* s = new (storages.take(sizeof(Storage))) Storage;
   s->data = static_cast<std::byte*>(data);
   s->bytes = bytes;
   s->release = [](Storage* self) noexcept { free_bytes(self->data, self->bytes); };
@@ -72,18 +84,21 @@ void delete_storage(Storage* s) noexcept {
 
 using detail::TensorImpl;
 
-static TensorImpl* contiguous_impl(const Shape& shape, DType dtype, Device device) {
-  std::int64_t n = 1, limit = std::numeric_limits<std::int64_t>::max() / 16;
-  for (auto d : shape) {
+[[noreturn]] static void bad_shape(const Shape& shape) {
+  for (auto d : shape)
     if (d < 0) throw ShapeError("shape: negative size in " + shape.str() + ".");
-    if (d != 0 && n > limit / d) throw ShapeError("shape: " + shape.str() + " is too large to have in memory.");
-    n *= d;
-  }
+  throw ShapeError("shape: " + shape.str() + " is too large to have in memory.");
+}
+
+static TensorImpl* contiguous_impl(const Shape& shape, DType dtype, Device device) {
+  std::int64_t n = 1;
+  for (auto d : shape)
+    if (d < 0 || __builtin_mul_overflow(n, d, &n) || n > std::numeric_limits<std::int64_t>::max() / 16) bad_shape(shape);
   TensorImpl* impl = detail::new_impl();
   impl->dtype = dtype;
   impl->device = device;
   impl->shape = shape;
-  impl->strides = contiguous_strides(shape);
+  fill_strides(shape, impl->strides);
   impl->size = n;
   return impl;
 }

@@ -14,7 +14,7 @@ struct Variable::Cell {
 
 namespace detail {
 VariableObserver*& variable_observer() {
-  thread_local VariableObserver* top = nullptr;
+  [[gnu::tls_model("initial-exec")]] static thread_local constinit VariableObserver* top = nullptr;
   return top;
 }
 }  // namespace detail

@@ -18,6 +18,14 @@ struct Operand {
   Strided walk;           // for gathered
 };
 
+// Every element of t is the same one: a scalar, or one broadcast by a view.
+bool one_value(const Tensor& t) {
+  if (t.size() == 1) return true;
+  for (int i = 0; i < t.rank(); ++i)
+    if (t.strides()[i] != 0 && t.shape()[i] != 1) return false;
+  return true;
+}
+
 std::int64_t grain_of(const TileOp& op) { return std::max<std::int64_t>(2048, 1'000'000 / (op.cost + 2) / 4); }
 
 }  // namespace
@@ -44,7 +52,7 @@ void elementwise(const Call& call) {
     o.data = t.data<std::byte>();
     o.from = t.dtype();
     o.to = i == 0 && op.first_is_bool ? DType::boolean : compute;
-    if (t.size() == 1 && n != 1) o.how = Operand::splat;
+    if (n != 1 && one_value(t)) o.how = Operand::splat;
     else if (o.from == o.to && t.is_contiguous() && t.size() == n) o.how = Operand::direct;
     else o.how = Operand::gathered;
     all_direct &= o.how == Operand::direct;

@@ -91,7 +91,7 @@ constexpr std::array<const TileFns*, 4> emit() {
   std::array<const TileFns*, 4> e{&Tiles<F>::fns};
   if constexpr (F::differentiable && F::arity == 1) e[1] = &Tiles<Grad<F>>::fns;
   if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
-    e[1] = &Tiles<GradA<F>>::fns;
+    if constexpr (has_grad_a<F>) e[1] = &Tiles<GradA<F>>::fns;
     if constexpr (has_grad_b<F>) e[2] = &Tiles<GradB<F>>::fns;
     if constexpr (has_grad_c<F>) e[3] = &Tiles<GradC<F>>::fns;
   }

@@ -9,17 +9,16 @@ struct Add : Binary {
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::none;
   static constexpr int cost = 1;
+  static constexpr bool passes_a = true, passes_b = true;
   template <class V> V value(V a, V b) const { return a + b; }
-  template <class V> V grad_a(V dy) const { return dy; }
-  template <class V> V grad_b(V dy) const { return dy; }
 };
 struct Subtract : Binary {
   static constexpr const char* name = "subtract";
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::none;
   static constexpr int cost = 1;
+  static constexpr bool passes_a = true;
   template <class V> V value(V a, V b) const { return a - b; }
-  template <class V> V grad_a(V dy) const { return dy; }
   template <class V> V grad_b(V dy) const { return -dy; }
 };
 struct Multiply : Binary {
