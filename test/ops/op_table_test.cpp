@@ -16,7 +16,10 @@ namespace {
 // Notes the name of each op that runs on this thread while it lives.
 struct Witness final : Recorder {
   std::set<std::string>& seen;
-  explicit Witness(std::set<std::string>& s) : seen(s) { previous = std::exchange(recorder(), static_cast<Recorder*>(this)); }
+  explicit Witness(std::set<std::string>& s) : seen(s) {
+    intercepts = true;
+    previous = std::exchange(recorder(), static_cast<Recorder*>(this));
+  }
   ~Witness() {
     for (Recorder** r = &recorder(); *r; r = &(*r)->previous)
       if (*r == this) {
