@@ -30,16 +30,13 @@ void dispatch(const Call& call, F&& f) {
   else f(fns.f64, double{}, g);
 }
 
-// body(from, to) over the output rows, or over images.
+// body(from, to) over the output rows; `whole` images if rows depend on each other.
 template <class F>
-void over_rows(const Call& call, const PoolGeometry& g, F&& body) {
-  const std::int64_t row = g.output[2] * g.channels * g.size[0] * g.size[1] * g.size[2];
-  parallel_for(call.out[0].shape()[0] * g.output[0] * g.output[1], kGrain / row + 1, body);
-}
-template <class F>
-void over_images(const Call& call, const PoolGeometry& g, F&& body) {
-  const std::int64_t image = g.output[0] * g.output[1] * g.output[2] * g.channels * g.size[0] * g.size[1] * g.size[2];
-  parallel_for(call.out[0].shape()[0], kGrain / (image + 1) + 1, body);
+void over_rows(const Call& call, const PoolGeometry& g, bool whole, F&& body) {
+  const std::int64_t unit = whole ? g.output[0] * g.output[1] : 1;
+  const std::int64_t work = unit * g.output[2] * g.channels * g.size[0] * g.size[1] * g.size[2];
+  parallel_for(call.out[0].shape()[0] * g.output[0] * g.output[1] / std::max<std::int64_t>(unit, 1), kGrain / (work + 1) + 1,
+               [&](std::int64_t from, std::int64_t to) { body(from * unit, to * unit); });
 }
 
 }  // namespace
@@ -50,7 +47,7 @@ void max_pool(const Call& call) {
     const bool keep = call.out.size() > 1;
     void* winners = keep ? call.out[1].mutable_data<char>() : nullptr;
     const bool wide = keep && call.out[1].dtype() == DType::i32;
-    over_rows(call, g, [&](std::int64_t from, std::int64_t to) {
+    over_rows(call, g, false, [&](std::int64_t from, std::int64_t to) {
       fns.max(g, call.in[0].data<T>(), call.out[0].mutable_data<T>(), winners, wide, from, to);
     });
   });
@@ -59,7 +56,7 @@ void max_pool(const Call& call) {
 void max_pool_pick(const Call& call) {
   dispatch(call, [&](auto& fns, auto t, const PoolGeometry& g) {
     using T = decltype(t);
-    over_rows(call, g, [&](std::int64_t from, std::int64_t to) {
+    over_rows(call, g, false, [&](std::int64_t from, std::int64_t to) {
       fns.pick(g, call.in[0].data<T>(), call.out[0].mutable_data<T>(), call.in[1].data<char>(),
                call.in[1].dtype() == DType::i32, from, to);
     });
@@ -69,7 +66,7 @@ void max_pool_pick(const Call& call) {
 void max_pool_grad(const Call& call) {
   dispatch(call, [&](auto& fns, auto t, const PoolGeometry& g) {
     using T = decltype(t);
-    over_images(call, g, [&](std::int64_t from, std::int64_t to) {
+    over_rows(call, g, !g.covered(), [&](std::int64_t from, std::int64_t to) {
       fns.max_grad(g, call.in[0].data<T>(), call.out[0].mutable_data<T>(), call.in[1].data<char>(),
                    call.in[1].dtype() == DType::i32, from, to);
     });
@@ -79,7 +76,7 @@ void max_pool_grad(const Call& call) {
 void avg_pool(const Call& call) {
   dispatch(call, [&](auto& fns, auto t, const PoolGeometry& g) {
     using T = decltype(t);
-    over_rows(call, g, [&](std::int64_t from, std::int64_t to) {
+    over_rows(call, g, false, [&](std::int64_t from, std::int64_t to) {
       fns.avg(g, call.in[0].data<T>(), call.out[0].mutable_data<T>(), from, to);
     });
   });
@@ -88,7 +85,7 @@ void avg_pool(const Call& call) {
 void avg_pool_grad(const Call& call) {
   dispatch(call, [&](auto& fns, auto t, const PoolGeometry& g) {
     using T = decltype(t);
-    over_images(call, g, [&](std::int64_t from, std::int64_t to) {
+    over_rows(call, g, !g.covered(), [&](std::int64_t from, std::int64_t to) {
       fns.avg_grad(g, call.in[0].data<T>(), call.out[0].mutable_data<T>(), from, to);
     });
   });
