@@ -1,31 +1,66 @@
-"""The work of bench/small_ops, cnn_step and conv (matmul 1024) in PyTorch, 2 threads, for ratios taken side by side.
+"""The rows of bench/ in PyTorch, eager, 2 threads. Run by bench/peers/compare.py in an environment that has torch."""
+import torch
 
-Run it in a scratch environment: python3 -m venv ~/.cache/tapir/peers-venv && ~/.cache/tapir/peers-venv/bin/pip install torch numpy"""
-import torch, time, sys
+from work import CONVS, Rows
+
 torch.set_num_threads(2)
-def med(f, secs=2.0):
-    for _ in range(5): f()
-    ts=[]; s=time.perf_counter()
-    while time.perf_counter()-s<secs: t=time.perf_counter(); f(); ts.append(time.perf_counter()-t)
-    ts.sort(); return ts[len(ts)//2]*1e6, ts[0]*1e6
-for b in (32,128):
-    m=torch.nn.Sequential(torch.nn.Conv2d(1,32,3),torch.nn.ReLU(),torch.nn.MaxPool2d(2),torch.nn.Flatten(),torch.nn.Linear(5408,10))
-    o=torch.optim.Adam(m.parameters()); l=torch.nn.CrossEntropyLoss(); x=torch.rand(b,1,28,28); y=torch.randint(0,10,(b,))
+rows = Rows()
+
+a, b = torch.randn(8), torch.randn(8)
+recorded, w = a.clone().requires_grad_(), torch.randn(8, requires_grad=True)
+rows.row("a + b, 8 floats", lambda: a + b)
+rows.row("a + b, 8 floats, recorded", lambda: recorded + b)
+rows.row("value and gradient of sum(w*a + b), 8 floats", lambda: torch.autograd.grad((w * a + b).sum(), w))
+m = torch.randn(64, 64)
+rows.row("matmul 64x64x64", lambda: m @ m)
+m = torch.randn(1024, 1024)
+rows.row("matmul 1024", lambda: m @ m)
+
+for batch in (32, 128):
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 32, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
+                              torch.nn.Linear(5408, 10))
+    adam, loss = torch.optim.Adam(net.parameters()), torch.nn.CrossEntropyLoss()
+    x, y = torch.rand(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
+
     def step():
-        o.zero_grad(); l(m(x),y).backward(); o.step()
-    print("step",b,"%.0f us (min %.0f)"%med(step))
-a=torch.randn(8); bb=torch.randn(8)
-def t(f,n=20000):
-    for _ in range(1000): f()
-    best=1e9
-    for _ in range(5):
-        s=time.perf_counter()
-        for _ in range(n): f()
-        best=min(best,(time.perf_counter()-s)/n)
-    return best*1e9
-print("a+b %.0f ns"%t(lambda: a+bb)); ar=a.clone().requires_grad_(); print("recorded %.0f ns"%t(lambda: ar+bb))
-w=torch.randn(8,requires_grad=True)
-def vg():
-    y=(w*a+bb).sum(); return torch.autograd.grad(y,w)
-print("vg %.0f ns"%t(vg,2000))
-A=torch.randn(1024,1024); print("matmul1024 %.0f us (min %.0f)"%med(lambda: A@A))
+        adam.zero_grad()
+        loss(net(x), y).backward()
+        adam.step()
+
+    rows.row(f"training step, batch {batch}", step)
+    with torch.inference_mode():
+        rows.row(f"inference, batch {batch}", lambda: net(x))
+
+for name, n, size, channels, kernel, stride, filters, groups, pad in CONVS:
+    if not any(rows.wants(name + way) for way in (", forward", ", input gradient", ", kernel gradient")):
+        continue
+    x = torch.randn(n, channels, size, size).contiguous(memory_format=torch.channels_last)
+    k = torch.randn(filters, channels // groups, kernel, kernel)
+    conv = lambda: torch.nn.functional.conv2d(x, k, stride=stride, padding=pad, groups=groups)
+    rows.row(name + ", forward", conv)
+    dy = torch.randn_like(conv())
+    for way, mask in ((", input gradient", (True, False, False)), (", kernel gradient", (False, True, False))):
+        rows.row(name + way, lambda: torch.ops.aten.convolution_backward(
+            dy, x, k, None, (stride, stride), (pad, pad), (1, 1), False, (0, 0), groups, mask))
+
+for count, size in ((1 << 20, ", 1 M floats"), (1 << 24, ", 16 M floats")):
+    x, y = torch.randn(count), torch.randn(count)
+    rows.row("x + y" + size, lambda: x + y)
+    rows.row("relu(x)" + size, lambda: torch.relu(x))
+    rows.row("exp(x)" + size, lambda: torch.exp(x))
+    rows.row("tanh(x)" + size, lambda: torch.tanh(x))
+    rows.row("gelu(x)" + size, lambda: torch.nn.functional.gelu(x))
+
+x, features = torch.randn(4096, 1024), torch.randn(86528, 32)
+rows.row("transpose copy [4096, 1024]", lambda: x.t().contiguous())
+rows.row("sum of all [4096, 1024]", lambda: x.sum())
+rows.row("sum of rows [4096, 1024]", lambda: x.sum(1))
+rows.row("sum of columns [4096, 1024]", lambda: x.sum(0))
+rows.row("sum over pixels [128*26*26, 32]", lambda: features.sum(0))
+rows.row("max of rows [4096, 1024]", lambda: x.amax(1))
+rows.row("argmax of rows [4096, 1024]", lambda: x.argmax(1))
+rows.row("softmax [4096, 1024]", lambda: x.softmax(1))
+rows.row("log_softmax [4096, 1024]", lambda: x.log_softmax(1))
+image = torch.randn(128, 32, 26, 26).contiguous(memory_format=torch.channels_last)
+rows.row("max_pool2d 2x2 [128, 26, 26, 32]", lambda: torch.nn.functional.max_pool2d(image, 2))
+rows.done()
