@@ -16,20 +16,20 @@ inline constexpr int dtype_count = 10;
 struct float16 {
   std::uint16_t bits = 0;
   float16() = default;
-  explicit constexpr float16(float v);
-  constexpr operator float() const;
+  [[gnu::always_inline]] explicit constexpr float16(float v);
+  [[gnu::always_inline]] constexpr operator float() const;
 };
 
 /// bfloat16: the upper half of a float, 8 significant bits, rounded to nearest even. Arithmetic happens in float.
 struct bfloat16 {
   std::uint16_t bits = 0;
   bfloat16() = default;
-  explicit constexpr bfloat16(float v) {
+  [[gnu::always_inline]] explicit constexpr bfloat16(float v) {
     auto u = std::bit_cast<std::uint32_t>(v);
     bits = (u & 0x7fffffffu) > 0x7f800000u ? std::uint16_t((u >> 16) | 0x40u)
                                            : std::uint16_t((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
   }
-  constexpr operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
+  [[gnu::always_inline]] constexpr operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
 };
 
 /// "f32", "i64", "bool", ...
@@ -89,26 +89,23 @@ constexpr decltype(auto) visit_dtype(DType d, F&& f) {
   }
 }
 
+// Both without branches, so that loops over them become vector code.
 constexpr float16::float16(float v) {
-  auto u = std::bit_cast<std::uint32_t>(v);
-  auto sign = std::uint16_t((u >> 16) & 0x8000u);
+  std::uint32_t u = std::bit_cast<std::uint32_t>(v), sign = (u >> 16) & 0x8000u;
   u &= 0x7fffffffu;
-  if (u > 0x7f800000u) bits = sign | 0x7e00u;                      // NaN
-  else if (u >= 0x47800000u) bits = sign | 0x7c00u;                // too large: infinity
-  else if (u < 0x38800000u) {                                      // subnormal: let float addition round
-    auto f = std::bit_cast<float>(u) + 0.5f;
-    bits = sign | std::uint16_t(std::bit_cast<std::uint32_t>(f) - std::bit_cast<std::uint32_t>(0.5f));
-  } else {
-    u += 0xc8000fffu + ((u >> 13) & 1u);                           // rebias and round to nearest even
-    bits = sign | std::uint16_t(u >> 13);
-  }
+  std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000u;  // float addition rounds
+  std::uint32_t r = (u + 0xc8000fffu + ((u >> 13) & 1u)) >> 13;                 // rebias and round to nearest even
+  r = u < 0x38800000u ? tiny : r;                                               // subnormal
+  r = u >= 0x47800000u ? 0x7c00u : r;                                           // too large: infinity
+  r = u > 0x7f800000u ? 0x7e00u : r;                                            // NaN
+  bits = std::uint16_t(sign | r);
 }
 constexpr float16::operator float() const {
   std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16, rest = bits & 0x7fffu;
-  if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | ((rest & 0x3ffu) << 13));
-  float magnitude = rest >= 0x400u ? std::bit_cast<float>((rest << 13) + 0x38000000u)
-                                   : float(rest) * 0x1p-24f;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
+  std::uint32_t tiny = std::bit_cast<std::uint32_t>(float(int(rest)) * 0x1p-24f), normal = (rest << 13) + 0x38000000u;
+  std::uint32_t r = rest >= 0x400u ? normal : tiny;
+  r = rest >= 0x7c00u ? normal + 0x38000000u : r;                               // infinity, NaN
+  return std::bit_cast<float>(sign | r);
 }
 
 }  // namespace tapir

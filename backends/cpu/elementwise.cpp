@@ -1,5 +1,6 @@
 // Runs one elementwise op: finds its tile and feeds it contiguous runs in the dtype that it computes in. Operands that
 // are broadcast, strided or of another dtype are gathered into an L1-sized buffer first.
+#include <tapir/backends/cpu/half_loops.h>
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/backends/cpu/strided.h>
@@ -86,7 +87,7 @@ void elementwise(const Call& call) {
       const Operand& o = operands[i];
       if (o.from == o.to) return o.walk.gather(o.data, begin, count, buffer[i]);
       o.walk.gather(o.data, begin, count, raw);
-      tapir::detail::convert(raw, o.from, 1, buffer[i], o.to, count);
+      convert(raw, o.from, buffer[i], o.to, count);
     };
     for (int i = 0; i < arity; ++i) {
       const Operand& o = operands[i];
@@ -106,7 +107,7 @@ void elementwise(const Call& call) {
       std::byte* o = out.mutable_data<std::byte>() + begin * std::int64_t(size_of(stored));
       if (narrow) {
         tile(p, result, count, functor);
-        tapir::detail::convert(result, compute, 1, o, stored, count);
+        convert(result, compute, o, stored, count);
       } else {
         tile(p, o, count, functor);
       }

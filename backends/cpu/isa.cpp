@@ -1,5 +1,6 @@
 #include <tapir/backends/cpu/isa.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@ const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "
 static Isa decide() {
   __builtin_cpu_init();
   Isa best = __builtin_cpu_supports("x86-64-v4") ? Isa::v4 : __builtin_cpu_supports("x86-64-v3") ? Isa::v3 : Isa::v2;
+  best = std::min(best, Isa(TAPIR_TOP_ISA - 2));
   const char* asked = std::getenv("TAPIR_ISA");
   if (!asked || !*asked) return best;
   for (Isa i : {Isa::v2, Isa::v3, Isa::v4})

@@ -1,0 +1,146 @@
+// The floating-point elementwise functions: accuracy, the same bits wherever an element stands, halves, special values,
+// dtypes. Integers are in elementwise_integers.cpp, TensorFlow's values in elementwise_golden.cpp.
+#include <doctest/doctest.h>
+#include <tapir/test/ops/elementwise_table.h>
+#include <tapir/test/ops/golden.h>
+
+#include <set>
+
+using namespace elementwise_table;
+
+namespace {
+
+template <class T>
+double unit_in_last_place(Real v) {  // of the T nearest to v
+  T size = T(std::min(std::fabs(v), Real(std::numeric_limits<T>::max())));
+  int exponent = size == 0 ? -5000 : std::ilogb(size);
+  return std::ldexp(1.0, std::max(exponent + 1, std::numeric_limits<T>::min_exponent) - std::numeric_limits<T>::digits);
+}
+
+// How many units `got` is from the exact value; infinite if it is another kind of number: NaN, infinity, or zero of the
+// other sign. An infinity stands for the power of two beyond the largest number.
+template <class T>
+double ulps(T got, Real exact, UlpOf of, Real a, Real b) {
+  if (std::isnan(exact) || std::isnan(got)) return std::isnan(exact) && std::isnan(got) ? 0 : INFINITY;
+  const Real beyond = std::ldexp(Real(1), std::numeric_limits<T>::max_exponent);
+  if (std::isinf(got) && std::isinf(exact)) return (got > 0) == (exact > 0) ? 0 : INFINITY;
+  if (std::isinf(exact)) return INFINITY;
+  if (exact == 0 && got == 0) return std::signbit(exact) == std::signbit(got) ? 0 : INFINITY;
+  exact = std::clamp(exact, -beyond, beyond);
+  Real scale = std::fabs(exact);
+  if (of == UlpOf::one_or_result) scale = std::max(scale, Real(1));
+  if (of == UlpOf::inputs_or_result) scale = std::max({scale, std::fabs(a), std::isinf(b) ? Real(0) : std::fabs(b)});
+  return double(std::fabs((std::isinf(got) ? std::copysign(beyond, Real(got)) : Real(got)) - exact)) / unit_in_last_place<T>(scale);
+}
+
+template <class T>
+void check_accuracy(const Row& row, double limit) {
+  std::vector<T> a = numbers<T>(row.low, row.high, 20000), b;
+  if (row.arity == 2) {
+    std::vector<T> s = specials<T>(), first;
+    for (T v : s)
+      for (T w : s) first.push_back(v), b.push_back(w);
+    std::vector<T> other = numbers<T>(row.low, row.high, 20000);
+    std::shuffle(other.begin(), other.end(), std::mt19937(1));
+    a.insert(a.begin(), first.begin(), first.end());
+    b.insert(b.end(), other.begin(), other.end());
+  } else {
+    b = a;
+  }
+  auto got = row.run(Tensor::from_vector(a), Tensor::from_vector(b)).template to_vector<T>();
+  double worst = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    double u = ulps(got[i], row.reference(a[i], b[i]), row.ulp_of, a[i], row.arity == 2 ? b[i] : 0);
+    if (u > worst) worst = u, at = i;
+  }
+  if (std::getenv("TAPIR_SHOW_ULP")) MESSAGE(row.name << " " << sizeof(T) << ": " << worst << " at " << a[at] << " " << b[at]);
+  CHECK_MESSAGE(worst <= limit, std::string(row.name), sizeof(T) == 4 ? " f32" : " f64", ": ", worst, " ULP at ", double(a[at]), ", ",
+                double(b[at]), ": ", double(got[at]), ", not ", double(row.reference(a[at], b[at])));
+}
+
+std::string bytes_of(const Tensor& t) {
+  Tensor dense = contiguous(t);
+  return {reinterpret_cast<const char*>(dense.data<std::byte>()), std::size_t(dense.size()) * size_of(dense.dtype())};
+}
+
+// Numbers in the row's range, `n` of them, and the same behind other strides.
+Tensor some(const Row& row, std::int64_t n, DType d, double phase) {
+  std::vector<double> v(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    double u = 0.61803398875 * double(i + 1) + phase;
+    v[i] = row.low + (row.high - row.low) * (u - std::floor(u));
+  }
+  return Tensor::from_vector(v).astype(d);
+}
+Tensor strided(const Tensor& x) { return stack({x, x}, {.axis = -1})(ellipsis, 1); }
+
+}  // namespace
+
+TEST_CASE("values are as near to the true ones as the functor says, in f32 and f64") {
+  for (const Row& row : rows()) {
+    // 0.5 is correctly rounded; long double adds its own last bit.
+    check_accuracy<float>(row, row.ulp_f32 * 1.0001);
+    check_accuracy<double>(row, row.ulp_f64 * 1.001);
+  }
+}
+
+TEST_CASE("no floating-point function is left out of the table") {
+  using namespace vmath::fn;
+  std::set<std::string> in_table, missing;
+  for (const Row& row : rows()) in_table.insert(row.name);
+  auto look = [&]<class... Fs>(TypeList<Fs...>) {
+    ((Fs::types == Types::floating || Fs::types == Types::numeric ? void(in_table.count(Fs::name) || missing.insert(Fs::name).second) : void()), ...);
+  };
+  look(ArithmeticOps{});
+  look(MathOps{});
+  look(TrigonometryOps{});
+  look(SpecialOps{});
+  look(ActivationOps{});
+  // These have a test of their own below.
+  CHECK(missing == std::set<std::string>{"clip", "floor_divide", "nextafter"});
+}
+
+TEST_CASE("an element's bits do not depend on where it stands") {
+  for (const Row& row : rows())
+    for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+      Tensor a = some(row, 70, d, 0), b = some(row, 70, d, 0.4), all = row.run(a, b);
+      CHECK(all.dtype() == d);
+      const std::string whole = bytes_of(all);
+      bool same = bytes_of(row.run(strided(a), strided(b))) == whole && bytes_of(row.run(strided(a), b)) == whole;
+      for (std::int64_t n = 0; n < 70; ++n) {
+        Tensor y = row.run(a[Slice(0, n)], b[Slice(0, n)]), z = row.run(a[Slice(n, none)], b[Slice(n, none)]);
+        same &= bytes_of(y) == whole.substr(0, std::size_t(n) * size_of(d));
+        same &= bytes_of(z) == whole.substr(std::size_t(n) * size_of(d));
+      }
+      CHECK_MESSAGE(same, std::string(row.name), " ", std::string(name_of(d)));
+      if (row.arity == 1) continue;
+      // A row, a column, one number, each against copies of it.
+      Tensor m = reshape(a, {7, 10}), line = b[Slice(0, 10)], column = reshape(b[Slice(0, 7)], {7, 1}), one = b[Slice(3, 4)];
+      for (const Tensor& t : {line, column, one}) {
+        Tensor full = contiguous(broadcast_to(t, {7, 10}));
+        CHECK_MESSAGE(bytes_of(row.run(m, t)) == bytes_of(row.run(m, full)), std::string(row.name), " broadcast");
+        CHECK_MESSAGE(bytes_of(row.run(t, m)) == bytes_of(row.run(full, m)), std::string(row.name), " broadcast");
+      }
+    }
+}
+
+TEST_CASE("halves are the f32 result, rounded") {
+  for (DType d : {DType::f16, DType::bf16}) {
+    Tensor every = Tensor::empty({65536}, d);
+    for (int i = 0; i < 65536; ++i) every.mutable_data<std::uint16_t>()[i] = std::uint16_t(i);
+    for (const Row& row : rows()) {
+      if (row.arity == 2) continue;
+      CHECK_MESSAGE(bytes_of(row.run(every, every)) == bytes_of(row.run(every.astype(DType::f32), every).astype(d)),
+                    std::string(row.name), " ", std::string(name_of(d)));
+    }
+    std::vector<float> values = specials<float>(), left, right;
+    for (float v : values)
+      for (float w : values) left.push_back(v), right.push_back(w);
+    Tensor a = Tensor::from_vector(left).astype(d), b = Tensor::from_vector(right).astype(d);
+    for (const Row& row : rows())
+      if (row.arity == 2)
+        CHECK_MESSAGE(bytes_of(row.run(a, b)) == bytes_of(row.run(a.astype(DType::f32), b.astype(DType::f32)).astype(d)),
+                      std::string(row.name), " ", std::string(name_of(d)));
+  }
+}
