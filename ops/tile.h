@@ -23,6 +23,11 @@ struct TypeList {};
 /// Which dtypes an elementwise op takes.
 enum class Types : std::uint8_t { floating, numeric, integer, integer_or_bool, boolean, any };
 
+/// What the error of a function is measured by: the unit in the last place of the result. Functions that cross zero through
+/// cancellation take the larger of the result and 1, or of the result and the inputs; products with a factor that may
+/// underflow the larger of the result and 1024 times the smallest normal number.
+enum class UlpOf : std::uint8_t { result, one_or_result, inputs_or_result, normal_result };
+
 /// One contiguous run of `n` elements; `functor` points to the functor, fields and all.
 using TileFn = void (*)(const void* const* in, void* out, std::int64_t n, const void* functor);
 
@@ -76,6 +81,9 @@ struct Elementwise {
   static constexpr bool bool_result = false, first_is_bool = false, differentiable = true;
   static constexpr bool passes_a = false, passes_b = false;
   static constexpr int cost = 4;
+  // How far from the true value a result may be, in units of the last place, over all numbers; 0.5 is correctly rounded.
+  static constexpr double ulp_f32 = 4, ulp_f64 = 4;
+  static constexpr UlpOf ulp_of = UlpOf::result;
 };
 struct Unary : Elementwise { static constexpr int arity = 1; };
 struct Binary : Elementwise { static constexpr int arity = 2; };

@@ -16,7 +16,8 @@ inline constexpr int dtype_count = 10;
 struct float16 {
   std::uint16_t bits = 0;
   float16() = default;
-  [[gnu::always_inline]] explicit constexpr float16(float v);
+  [[gnu::always_inline]] explicit constexpr float16(float v) : bits(nearest(v)) {}
+  [[gnu::always_inline]] static constexpr std::uint16_t nearest(float v);
   [[gnu::always_inline]] constexpr operator float() const;
 };
 
@@ -90,7 +91,7 @@ constexpr decltype(auto) visit_dtype(DType d, F&& f) {
 }
 
 // Both without branches, so that loops over them become vector code.
-constexpr float16::float16(float v) {
+constexpr std::uint16_t float16::nearest(float v) {
   std::uint32_t u = std::bit_cast<std::uint32_t>(v), sign = (u >> 16) & 0x8000u;
   u &= 0x7fffffffu;
   std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000u;  // float addition rounds
@@ -98,7 +99,7 @@ constexpr float16::float16(float v) {
   r = u < 0x38800000u ? tiny : r;                                               // subnormal
   r = u >= 0x47800000u ? 0x7c00u : r;                                           // too large: infinity
   r = u > 0x7f800000u ? 0x7e00u : r;                                            // NaN
-  bits = std::uint16_t(sign | r);
+  return std::uint16_t(sign | r);
 }
 constexpr float16::operator float() const {
   std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16, rest = bits & 0x7fffu;

@@ -1,2 +1,18 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+// What every test program starts with: the instruction set that TAPIR_ISA asks for, or 77, which meson reports as skipped.
+#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+int main(int argc, char** argv) {
+  const char* isa = std::getenv("TAPIR_ISA");
+  const std::string asked = isa ? isa : "";
+  __builtin_cpu_init();
+  if ((asked == "v4" && !__builtin_cpu_supports("x86-64-v4")) || (asked == "v3" && !__builtin_cpu_supports("x86-64-v3"))) {
+    std::printf("skipped: this machine lacks x86-64-%s\n", isa);
+    return 77;
+  }
+  return doctest::Context(argc, argv).run();
+}

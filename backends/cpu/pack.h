@@ -35,7 +35,7 @@ PACK_FN operator+(Pack<T> a, Pack<T> b) { return Pack<T>(ei::padd(a.p, b.p)); }
 PACK_FN operator-(Pack<T> a, Pack<T> b) { return Pack<T>(ei::psub(a.p, b.p)); }
 PACK_FN operator*(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmul(a.p, b.p)); }
 PACK_FN operator/(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pdiv(a.p, b.p)); }
-PACK_FN operator-(Pack<T> a) { return Pack<T>(ei::pnegate(a.p)); }
+PACK_FN operator-(Pack<T> a) { return Pack<T>(ei::pxor(a.p, ei::pset1<typename Pack<T>::P>(T(-0.0)))); }  // -0 of 0 too
 PACK_FN fma(Pack<T> a, Pack<T> b, Pack<T> c) { return Pack<T>(ei::pmadd(a.p, b.p, c.p)); }
 PACK_FN maximum(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmax<Eigen::PropagateNaN>(a.p, b.p)); }
 PACK_FN minimum(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmin<Eigen::PropagateNaN>(a.p, b.p)); }

@@ -86,7 +86,11 @@ TAPIR_BINARY(hypot)
 #undef TAPIR_VECTOR_F
 #undef TAPIR_VECTOR_D
 
-template <class T> inline Pack<T> sigmoid(Pack<T> x) { return Pack<T>(1) / (Pack<T>(1) + exp(-x)); }
+// exp of a negative number alone: large ones would overflow where the result is merely tiny.
+template <class T> inline Pack<T> sigmoid(Pack<T> x) {
+  Pack<T> e = exp(-abs(x));
+  return where(x < Pack<T>(0), e, Pack<T>(1)) / (Pack<T>(1) + e);
+}
 template <class T> inline Pack<T> nextafter(Pack<T> a, Pack<T> b) {
   return per_lane(a, b, [](T v, T w) { return std::nextafter(v, w); });
 }
@@ -97,7 +101,7 @@ template <class T>
 inline void floor_divmod(T a, T b, T& quotient, T& remainder) {
   if constexpr (sizeof(T) == 4) {
     double q = std::floor(double(a) / double(b));
-    if (std::fabs(q) < 0x1p28) {
+    if (std::fabs(q) < 0x1p28 && std::isfinite(b)) {
       double r = double(a) - q * double(b);
       if (r != 0 && (r < 0) != (b < 0)) r += double(b), q -= 1;  // the division had rounded up to a whole number
       remainder = r == 0 ? std::copysign(T(0), b) : T(r);
@@ -167,7 +171,7 @@ inline double hurwitz_zeta(double s, double x) {
   constexpr double b[] = {1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000.0,
                           1.0 / 74724249600.0, -3617.0 / 10670622842880000.0};
   double power = std::pow(x, -s), term = s * power / x;
-  sum += x * power / (s - 1) + 0.5 * power;
+  sum += std::pow(x, 1 - s) / (s - 1) + 0.5 * power;
   for (int j = 0; j < 8; ++j) {
     sum += b[j] * term;
     term *= (s + 2 * j + 1) * (s + 2 * j + 2) / (x * x);
@@ -181,11 +185,10 @@ inline double polygamma_of(std::int64_t n, double x) {
   if (x <= 0) {
     if (n == 1 && x == std::floor(x)) return HUGE_VAL;
     if (n > 1) return x == 0 && n % 2 == 1 ? HUGE_VAL : std::nan("");
-    double s = pi / std::sin(pi * (x - std::floor(x)));
+    double s = pi / std::sin(pi * (x - std::round(x)));
     return s * s - hurwitz_zeta(2, 1 - x);
   }
   if (x == HUGE_VAL) return 0;
-  if (n == 1 && x > 1e8) return 1 / x + 0.5 / (x * x);
   double zeta = hurwitz_zeta(double(n) + 1, x);
   return (n % 2 ? 1 : -1) * std::tgamma(double(n) + 1) * zeta;
 }
@@ -193,19 +196,18 @@ template <class T> inline Pack<T> polygamma(std::int64_t n, Pack<T> a) {
   return per_lane(a, [n](T v) { return polygamma_of(n, double(v)); });
 }
 
-// Near its root, 1.4616..., a Taylor series keeps the relative error small; NaN at the poles 0, -1, ...
+// Steps up to 12, then the asymptotic series; below 0 by reflection. NaN at the poles 0, -1, ...
 inline double digamma_of(double x) {
   constexpr double pi = 3.14159265358979323846;
   if (x <= 0) {
     if (x == std::floor(x)) return std::nan("");
-    double fraction = x - std::floor(x);
-    return digamma_of(1 - x) - pi / std::tan(pi * fraction);
+    return digamma_of(1 - x) - pi / std::tan(pi * (x - std::round(x)));
   }
-  double shift = 0;
-  for (; x < 12; x += 1) shift -= 1 / x;
-  double y = 1 / (x * x);
+  const double steps = x < 12 ? std::ceil(12 - x) : 0, z = x + steps, y = 1 / (z * z);
   double tail = y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
-  return shift + std::log(x) - 0.5 / x - tail;
+  double sum = std::log(z) - (0.5 / z + tail);
+  for (double k = steps - 1; k >= 0; --k) sum -= 1 / (x + k);  // the largest terms last
+  return sum;
 }
 template <class T> inline Pack<T> digamma(Pack<T> a) { return per_lane(a, [](T v) { return digamma_of(double(v)); }); }
 template <class T> inline Pack<T> lgamma(Pack<T> a) {

@@ -56,6 +56,7 @@ struct Selu : Unary {
 // x * Phi(x). Hendrycks and Gimpel, 2016. erfc keeps the relative error small for negative x.
 struct Gelu : Unary {
   static constexpr const char* name = "gelu";
+  static constexpr double ulp_f32 = 250, ulp_f64 = 2000;  // in the far tail; about x^2
   static constexpr int cost = 24;
   template <class V> V value(V x) const { return V(0.5) * x * erfc(x * V(-0.70710678118654752440)); }
   template <class V> V grad(V dy, V x) const {
@@ -67,6 +68,8 @@ struct Gelu : Unary {
 // is 0 long before x^2 could overflow.
 struct GeluTanh : Unary {
   static constexpr const char* name = "gelu_tanh";
+  static constexpr double ulp_f32 = 250, ulp_f64 = 2000;  // as gelu
+  static constexpr UlpOf ulp_of = UlpOf::normal_result;
   static constexpr int cost = 24;
   static constexpr double c = 1.5957691216057307117, a = 0.044715;
   template <class V> V value(V x) const { return x * sigmoid(V(c) * x * (V(1) + V(a) * x * x)); }
@@ -78,6 +81,8 @@ struct GeluTanh : Unary {
 };
 struct Silu : Unary {
   static constexpr const char* name = "silu";
+  static constexpr double ulp_f32 = 5, ulp_f64 = 5;
+  static constexpr UlpOf ulp_of = UlpOf::normal_result;
   static constexpr int cost = 16;
   template <class V> V value(V x) const { return x * sigmoid(x); }
   template <class V> V grad(V dy, V x) const {
@@ -88,6 +93,8 @@ struct Silu : Unary {
 // x tanh(softplus(x)), Misra 2019; with e = exp(x), tanh(log(1 + e)) is n / (n + 2), n = e (e + 2). Beyond 20 it is 1.
 struct Mish : Unary {
   static constexpr const char* name = "mish";
+  static constexpr double ulp_f32 = 6, ulp_f64 = 6;
+  static constexpr UlpOf ulp_of = UlpOf::normal_result;
   static constexpr int cost = 18;
   template <class V> static V gate(V x) {
     V e = exp(minimum(x, V(20))), n = e * (e + V(2));

@@ -6,6 +6,7 @@ namespace tapir::vmath::fn {
 
 struct Add : Binary {
   static constexpr const char* name = "add";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::none;
   static constexpr int cost = 1;
@@ -14,6 +15,7 @@ struct Add : Binary {
 };
 struct Subtract : Binary {
   static constexpr const char* name = "subtract";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::none;
   static constexpr int cost = 1;
@@ -23,6 +25,7 @@ struct Subtract : Binary {
 };
 struct Multiply : Binary {
   static constexpr const char* name = "multiply";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> V value(V a, V b) const { return a * b; }
@@ -31,6 +34,7 @@ struct Multiply : Binary {
 };
 struct Divide : Binary {
   static constexpr const char* name = "divide";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   template <class V> V value(V a, V b) const { return a / b; }
   template <class V> V grad_a(V dy, V, V b) const { return dy / b; }
   template <class V> V grad_b(V dy, V a, V b) const { return -dy * a / (b * b); }
@@ -38,6 +42,7 @@ struct Divide : Binary {
 // Where both are equal, each side gets half of the gradient, as in JAX. NaN wins.
 struct Maximum : Binary {
   static constexpr const char* name = "maximum";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> V value(V a, V b) const { return maximum(a, b); }
@@ -46,6 +51,7 @@ struct Maximum : Binary {
 };
 struct Minimum : Binary {
   static constexpr const char* name = "minimum";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> V value(V a, V b) const { return minimum(a, b); }
@@ -54,6 +60,7 @@ struct Minimum : Binary {
 };
 struct Negative : Unary {
   static constexpr const char* name = "negative";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::none;
   static constexpr int cost = 1;
@@ -62,6 +69,7 @@ struct Negative : Unary {
 };
 struct Abs : Unary {
   static constexpr const char* name = "abs";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> V value(V x) const { return abs(x); }
@@ -69,12 +77,14 @@ struct Abs : Unary {
 };
 struct Sign : Unary {
   static constexpr const char* name = "sign";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr bool differentiable = false;
   template <class V> V value(V x) const { return sign(x); }
 };
 struct Square : Unary {
   static constexpr const char* name = "square";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> V value(V x) const { return x * x; }
@@ -101,6 +111,7 @@ struct FloorDivide : Binary {
 // The sign of b; integers by zero give 0.
 struct Remainder : Binary {
   static constexpr const char* name = "remainder";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 40;
   template <class V> V value(V a, V b) const { return remainder(a, b); }
@@ -119,6 +130,7 @@ struct Clip : Ternary {
 };
 struct Copysign : Binary {
   static constexpr const char* name = "copysign";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr int cost = 1;
   template <class V> V value(V a, V b) const { return copysign(a, b); }
   template <class V> V grad_a(V dy, V a, V b) const { return dy * sign(a) * copysign(V(1), b); }
@@ -131,6 +143,7 @@ struct Nextafter : Binary {
 };
 // To whole numbers; integers stay. No gradients.
 struct Rounding : Unary {
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Types types = Types::numeric;
   static constexpr bool differentiable = false;
   static constexpr int cost = 1;

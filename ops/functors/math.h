@@ -1,5 +1,5 @@
-// Elementwise functions of real numbers. The f32 forms are within the ULP that a comment gives (4 where there is none) of the
-// true value, over all floats, NaN, infinities and subnormals included; f64 within 4 unless said.
+// Elementwise functions of real numbers. How near they are to the true value is ulp_f32, ulp_f64 and ulp_of (ops/tile.h: 4 units
+// in the last place of the result unless said), over all floats, NaN, infinities and subnormals included; the test reads them.
 #pragma once
 #include <tapir/ops/tile.h>
 
@@ -51,6 +51,7 @@ struct Log1p : Unary {
 };
 struct Sqrt : Unary {
   static constexpr const char* name = "sqrt";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Saves saves = Saves::output;
   static constexpr int cost = 8;
   template <class V> V value(V x) const { return sqrt(x); }
@@ -65,6 +66,7 @@ struct Rsqrt : Unary {
 };
 struct Reciprocal : Unary {
   static constexpr const char* name = "reciprocal";
+  static constexpr double ulp_f32 = 0.5, ulp_f64 = 0.5;
   static constexpr Saves saves = Saves::output;
   static constexpr int cost = 4;
   template <class V> V value(V x) const { return reciprocal(x); }
@@ -152,12 +154,14 @@ struct Erf : Unary {
 };
 struct Erfc : Unary {
   static constexpr const char* name = "erfc";
+  static constexpr double ulp_f32 = 5;
   static constexpr int cost = 20;
   template <class V> V value(V x) const { return erfc(x); }
   template <class V> V grad(V dy, V x) const { return dy * V(-1.12837916709551257390) * exp(-(x * x)); }
 };
 struct Erfinv : Unary {
   static constexpr const char* name = "erfinv";
+  static constexpr double ulp_f64 = 6;
   static constexpr Saves saves = Saves::output;
   static constexpr int cost = 100;
   template <class V> V value(V x) const { return erfinv(x); }
@@ -170,9 +174,11 @@ struct Lgamma : Unary {
   template <class V> V value(V x) const { return lgamma(x); }
   template <class V> V grad(V dy, V x) const { return dy * digamma(x); }
 };
-// The derivative of lgamma; NaN at the poles, as in TensorFlow. Absolute error 1e-15 (f64) near its roots.
+// The derivative of lgamma; NaN at the poles, as in TensorFlow. Near its roots the absolute error is that of numbers near 1.
 struct Digamma : Unary {
   static constexpr const char* name = "digamma";
+  static constexpr double ulp_f64 = 12;
+  static constexpr UlpOf ulp_of = UlpOf::one_or_result;
   static constexpr int cost = 200;
   template <class V> V value(V x) const { return digamma(x); }
   template <class V> V grad(V dy, V x) const { return dy * polygamma(1, x); }
@@ -180,6 +186,7 @@ struct Digamma : Unary {
 // The derivative of order n of digamma, n >= 1. For x < 0 only n = 1 is defined; others give NaN.
 struct Polygamma : Unary {
   static constexpr const char* name = "polygamma";
+  static constexpr double ulp_f64 = 8;
   static constexpr int cost = 400;
   std::int64_t n = 1;
   template <class A> void visit(A&& v) { v("n", n); }
@@ -217,9 +224,11 @@ struct Hypot : Binary {
   template <class V> V grad_a(V dy, V a, V, V y) const { return dy * a / where(y == V(0), y + V(1), y); }
   template <class V> V grad_b(V dy, V, V b, V y) const { return dy * b / where(y == V(0), y + V(1), y); }
 };
-// log(exp(a) + exp(b)) without overflow on the way. Where a equals b each side gets half of the gradient.
+// log(exp(a) + exp(b)) without overflow on the way; where the result is near 0 its absolute error is that of a and b. Where a
+// equals b each side gets half of the gradient.
 struct Logaddexp : Binary {
   static constexpr const char* name = "logaddexp";
+  static constexpr UlpOf ulp_of = UlpOf::inputs_or_result;
   static constexpr int cost = 30;
   template <class V> V value(V a, V b) const {
     return where(a == b, a + V(0.69314718055994530942), maximum(a, b) + log1p(exp(-abs(a - b))));
