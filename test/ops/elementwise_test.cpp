@@ -1,5 +1,5 @@
 // The floating-point elementwise functions: accuracy, the same bits wherever an element stands, halves, special values,
-// dtypes. Integers are in elementwise_integers.cpp, TensorFlow's values in elementwise_golden.cpp.
+// dtypes. Integers are in elementwise_integers_test.cpp, TensorFlow's values in elementwise_golden_test.cpp.
 #include <doctest/doctest.h>
 #include <tapir/test/ops/elementwise_table.h>
 #include <tapir/test/ops/golden.h>
@@ -13,8 +13,9 @@ namespace {
 template <class T>
 double unit_in_last_place(Real v) {  // of the T nearest to v
   T size = T(std::min(std::fabs(v), Real(std::numeric_limits<T>::max())));
-  int exponent = size == 0 ? -5000 : std::ilogb(size);
-  return std::ldexp(1.0, std::max(exponent + 1, std::numeric_limits<T>::min_exponent) - std::numeric_limits<T>::digits);
+  using L = std::numeric_limits<T>;
+  int exponent = size == 0 ? L::min_exponent : std::ilogb(size) + 1;
+  return std::ldexp(1.0, std::max(exponent, L::min_exponent) - L::digits);
 }
 
 // How many units `got` is from the exact value; infinite if it is another kind of number, NaN or infinity. An infinity stands for the power of two beyond the largest number.
@@ -146,5 +147,90 @@ TEST_CASE("halves are the f32 result, rounded") {
       if (row.arity == 2)
         CHECK_MESSAGE(bytes_of(row.run(a, b)) == bytes_of(row.run(a.astype(DType::f32), b.astype(DType::f32)).astype(d)),
                       std::string(row.name), " ", std::string(name_of(d)));
+  }
+}
+
+TEST_CASE("dtypes: promotion, C++ numbers take their partner's") {
+  auto dtype = [](DType a, DType b) { return (ones({2}, a) * ones({2}, b)).dtype(); };
+  CHECK(dtype(DType::f32, DType::f64) == DType::f64);
+  CHECK(dtype(DType::f16, DType::bf16) == DType::f32);
+  CHECK(dtype(DType::u8, DType::i8) == DType::i16);
+  CHECK(dtype(DType::i32, DType::i64) == DType::i64);
+  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64}) {
+    Tensor x = ones({3}, d);
+    CHECK((x + 1).dtype() == d);
+    CHECK((2 * x).dtype() == d);
+    CHECK(pow(x, 2).dtype() == d);
+    CHECK(clip(x, 0, 5).dtype() == d);
+    CHECK(where(x > 0, x, 0).dtype() == d);
+    CHECK((x == 1).dtype() == DType::boolean);
+    CHECK((x * 0.5).dtype() == (is_floating(d) ? d : DType::f32));
+  }
+  Tensor half = ones({2}, DType::f16), whole = ones({2}, DType::i32), yes = ones({2}, DType::boolean);
+  golden::check_error<DTypeError>([&] { half + whole; }, "add: dtypes differ, f16 vs i32. Cast one side: y.astype(DType::f16).");
+  golden::check_error<DTypeError>([&] { yes + 1; },
+                                  "add: a bool tensor cannot be combined with a C++ integer. Cast it first: x.astype(DType::f32).");
+  golden::check_error<DTypeError>([&] { where(whole, half, half); }, "where: the condition must be bool, got i32. Compare it: x != 0.");
+  golden::check_error<ShapeError>([&] { ones({2, 3}) + ones({4}); },
+                                  "add: shapes [2, 3] and [4] do not broadcast. Sizes must be equal or 1, counted from the end.");
+}
+
+namespace {
+bool alike(double a, double b) { return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b); }
+}
+
+TEST_CASE("special values of functions of two numbers are NumPy's") {
+  const double inf = INFINITY, nan = NAN;
+  struct Case { const char* name; Tensor (*run)(const Tensor&, const Tensor&); double a, b, y; };
+#define F(f) #f, [](const Tensor& a, const Tensor& b) { return f(a, b); }
+  const std::vector<Case> cases = {
+      {F(floor_divide), 7, 2, 3}, {F(floor_divide), -7, 2, -4}, {F(floor_divide), 7, -2, -4}, {F(floor_divide), -1, inf, -1},
+      {F(floor_divide), 1, inf, 0.0}, {F(floor_divide), 1, 0, inf}, {F(floor_divide), -1, 0, -inf}, {F(floor_divide), 0, 0, nan},
+      {F(floor_divide), inf, 1, nan}, {F(floor_divide), 0.0, -3, -0.0}, {F(floor_divide), nan, 1, nan}, {F(floor_divide), 1, nan, nan},
+      {F(floor_divide), 6, 0.1f, 59}, {F(floor_divide), 1e30f, 3, 0x1.0d2b62a5dfc69p+98},
+      {F(remainder), 7, 2, 1}, {F(remainder), -7, 2, 1}, {F(remainder), 7, -2, -1}, {F(remainder), -1, inf, inf},
+      {F(remainder), 1, inf, 1}, {F(remainder), 1, -inf, -inf}, {F(remainder), -1, -inf, -1}, {F(remainder), 1, 0, nan},
+      {F(remainder), inf, 1, nan}, {F(remainder), 0.0, -3, -0.0}, {F(remainder), -0.0, 3, 0.0}, {F(remainder), 1, nan, nan},
+      {F(maximum), nan, 1, nan}, {F(maximum), 1, nan, nan}, {F(minimum), nan, 1, nan}, {F(minimum), 1, nan, nan},
+      {F(pow), nan, 0, 1}, {F(pow), 1, nan, 1}, {F(pow), -1, inf, 1}, {F(pow), 0.5, -inf, inf}, {F(pow), -8, 1.0 / 3, nan},
+      {F(pow), -0.0, -3, -inf}, {F(pow), -2, 3, -8}, {F(hypot), inf, nan, inf}, {F(hypot), 3e38f, 3e38f, inf},
+      {F(atan2), 0.0, -1, M_PI}, {F(atan2), -0.0, -1, -M_PI}, {F(logaddexp), -inf, -inf, -inf}, {F(logaddexp), inf, inf, inf},
+      {F(logaddexp), inf, -inf, inf}, {F(logaddexp), nan, inf, nan}, {F(nextafter), 1, 2, 1 + 0x1p-23}, {F(nextafter), 0, -1, -0x1p-149},
+      {F(nextafter), inf, 0, 0x1.fffffep127}, {F(nextafter), nan, 0, nan}, {F(copysign), nan, -1, nan}, {F(copysign), 3, -0.0, -3},
+  };
+#undef F
+  for (const Case& c : cases) {
+    auto f32 = c.run(full({19}, c.a).astype(DType::f32), full({19}, c.b).astype(DType::f32)).to_vector<float>();
+    for (int at : {0, 18})
+      CHECK_MESSAGE(alike(f32[std::size_t(at)], float(c.y)), std::string(c.name), " f32 of ", c.a, ", ", c.b, ": ", f32[std::size_t(at)], ", not ", c.y);
+    if (std::string(c.name) == "nextafter" || std::fabs(c.a) > 1e20) continue;  // these are f32's own
+    auto f64 = c.run(full({9}, c.a, DType::f64), full({9}, c.b, DType::f64)).to_vector<double>();
+    CHECK_MESSAGE(alike(f64[8], c.y), std::string(c.name), " f64 of ", c.a, ", ", c.b, ": ", f64[8], ", not ", c.y);
+  }
+}
+
+TEST_CASE("clip, comparisons and tests with NaN and infinities, in every float") {
+  Tensor x = Tensor::from_vector(std::vector<double>{NAN, INFINITY, -INFINITY, -0.0, 0.0, 3});
+  using Bools = std::vector<bool>;
+  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
+    Tensor t = x.astype(d);
+    auto list = [](const Tensor& y) { return y.to_vector<bool>(); };
+    CHECK(list(isnan(t)) == Bools{true, false, false, false, false, false});
+    CHECK(list(isinf(t)) == Bools{false, true, true, false, false, false});
+    CHECK(list(isfinite(t)) == Bools{false, false, false, true, true, true});
+    CHECK(list(signbit(t))[2] == true);
+    CHECK(list(signbit(t))[3] == true);
+    CHECK(list(signbit(t))[4] == false);
+    CHECK(list(t == t) == Bools{false, true, true, true, true, true});
+    CHECK(list(t != t) == Bools{true, false, false, false, false, false});
+    CHECK(list(t < 1) == Bools{false, false, true, true, true, false});
+    CHECK(list(t <= 3) == Bools{false, false, true, true, true, true});
+    CHECK(list(t > 0) == Bools{false, true, false, false, false, true});
+    CHECK(list(t >= 0.0) == Bools{false, true, false, true, true, true});
+    auto limited = clip(t, -1, 2).astype(DType::f64).to_vector<double>();
+    CHECK(std::isnan(limited[0]));
+    CHECK(std::vector<double>(limited.begin() + 1, limited.end()) == std::vector<double>{2, -1, 0, 0, 2});
+    CHECK(clip(t, 5, 2).astype(DType::f64).to_vector<double>()[5] == 2);
+    CHECK(std::isnan(clip(t, NAN, 2).astype(DType::f64).to_vector<double>()[5]));
   }
 }
