@@ -95,6 +95,12 @@ inline Real remainder_of(Real a, Real b) {
   if (r == 0) return std::copysign(r, b);
   return (r < 0) != (b < 0) ? r + b : r;
 }
+inline Real floor_divide_of(Real a, Real b) {
+  if (b == 0) return a / b;
+  Real r = std::fmod(a, b), q = std::nearbyint((a - r) / b);
+  if (r != 0 && (r < 0) != (b < 0)) q -= 1;
+  return q == 0 ? std::copysign(Real(0), a / b) : q;
+}
 inline Real sign_of(Real x) { return std::isnan(x) ? x : Real((x > 0) - (x < 0)); }
 
 // ---- the table
@@ -116,7 +122,8 @@ inline const std::vector<Row>& rows() {
       BINARY(Maximum, maximum, std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b)),
       BINARY(Minimum, minimum, std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b)),
       BINARY(SquaredDifference, squared_difference, (a - b) * (a - b)),
-      BINARY(Remainder, remainder, remainder_of(a, b)), BINARY(Copysign, copysign, std::copysign(a, b)),
+      BINARY(FloorDivide, floor_divide, floor_divide_of(a, b)), BINARY(Remainder, remainder, remainder_of(a, b)),
+      BINARY(Copysign, copysign, std::copysign(a, b)),
       BINARY(Pow, pow, std::pow(a, b), 0, 30), BINARY(Atan2, atan2, std::atan2(a, b)),
       BINARY(Hypot, hypot, std::hypot(a, b)), BINARY(Logaddexp, logaddexp, logaddexp_of(a, b)),
       UNARY(Negative, negative, -x), UNARY(Abs, abs, std::fabs(x)), UNARY(Sign, sign, sign_of(x)),

@@ -103,7 +103,7 @@ TEST_CASE("no floating-point function is left out of the table") {
   look(SpecialOps{});
   look(ActivationOps{});
   // These have a test of their own below.
-  CHECK(missing == std::set<std::string>{"clip", "floor_divide", "nextafter"});
+  CHECK(missing == std::set<std::string>{"clip", "nextafter"});
 }
 
 TEST_CASE("an element's bits do not depend on where it stands") {
@@ -187,7 +187,7 @@ TEST_CASE("special values of functions of two numbers are NumPy's") {
       {F(floor_divide), 7, 2, 3}, {F(floor_divide), -7, 2, -4}, {F(floor_divide), 7, -2, -4}, {F(floor_divide), -1, inf, -1},
       {F(floor_divide), 1, inf, 0.0}, {F(floor_divide), 1, 0, inf}, {F(floor_divide), -1, 0, -inf}, {F(floor_divide), 0, 0, nan},
       {F(floor_divide), inf, 1, nan}, {F(floor_divide), 0.0, -3, -0.0}, {F(floor_divide), nan, 1, nan}, {F(floor_divide), 1, nan, nan},
-      {F(floor_divide), 6, 0.1f, 59}, {F(floor_divide), 1e30f, 3, 0x1.0d2b62a5dfc69p+98},
+      {F(floor_divide), 6, 0.1f, 59}, {F(floor_divide), 1e30f, 3, double(1e30f) / 3},
       {F(remainder), 7, 2, 1}, {F(remainder), -7, 2, 1}, {F(remainder), 7, -2, -1}, {F(remainder), -1, inf, inf},
       {F(remainder), 1, inf, 1}, {F(remainder), 1, -inf, -inf}, {F(remainder), -1, -inf, -1}, {F(remainder), 1, 0, nan},
       {F(remainder), inf, 1, nan}, {F(remainder), 0.0, -3, -0.0}, {F(remainder), -0.0, 3, 0.0}, {F(remainder), 1, nan, nan},
