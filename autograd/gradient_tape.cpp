@@ -188,8 +188,7 @@ void GradientTape::each_slot(const GradientSource& source, F f) const {
 }
 
 // One reverse walk over the nodes. Only what lies between the target and a source is computed.
-std::vector<Tensor> GradientTape::backward(std::uint32_t target, const Tensor& dy,
-                                           std::span<const GradientSource> sources) {
+std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::span<const GradientSource> sources) {
   Memory& m = *m_;
   constexpr std::uint8_t leads = 1, is_source = 2;  // to a source
   auto& marks = m.marks;
@@ -206,7 +205,7 @@ std::vector<Tensor> GradientTape::backward(std::uint32_t target, const Tensor& d
   auto& grads = m.grads;
   grads.clear();
   grads.resize(m.map.count);
-  grads[target] = dy;
+  for (auto& s : seeds) grads[s.slot] = grads[s.slot].defined() ? grads[s.slot] + s.dy : s.dy;
   for (std::size_t k = m.nodes.size(); k-- > 0;) {
     const Entry& n = m.nodes[k];
     const std::uint32_t *in = &m.slots[n.first], *out = in + n.inputs;
@@ -265,16 +264,12 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
   std::uint32_t slot = start(t, "gradient");
   Tensor dy = o.output_gradients;
   if (!dy.defined()) dy = ones_like(t);
-  else if (dy.shape() != t.shape())
-    throw ShapeError(fmt::format("gradient: output_gradients has shape {}, the target {}.", dy.shape().str(),
-                                 t.shape().str()));
-  else if (dy.dtype() != t.dtype())
-    throw DTypeError(fmt::format("gradient: output_gradients is {}, the target {}.", name_of(dy.dtype()),
-                                 name_of(t.dtype())));
+  else check_seed(t, dy);
   std::vector<Tensor> g;
   {
     Paused paused(*this);
-    g = backward(slot, dy, sources);
+    const Seed seed{slot, dy};
+    g = backward({&seed, 1}, sources);
     if (o.unconnected == UnconnectedGradients::zero)
       for (std::size_t i = 0; i < g.size(); ++i) {
         if (g[i].defined()) continue;
@@ -284,6 +279,34 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
   }
   if (!options_.persistent) use_up();
   return g;
+}
+
+std::vector<Tensor> GradientTape::gradients(std::span<const Tensor> targets, std::span<const Tensor> dy,
+                                            std::span<const GradientSource> sources, Where where) {
+  CallSite site(where);
+  if (targets.size() != dy.size())
+    throw UsageError(fmt::format("gradients: {} targets, {} gradients of them.", targets.size(), dy.size()));
+  std::vector<Seed> seeds;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    seeds.push_back({start(targets[i], "gradients"), dy[i]});
+    check_seed(targets[i], dy[i]);
+  }
+  std::vector<Tensor> g;
+  {
+    Paused paused(*this);
+    g = backward(seeds, sources);
+  }
+  if (!options_.persistent) use_up();
+  return g;
+}
+
+void GradientTape::check_seed(const Tensor& target, const Tensor& dy) const {
+  if (dy.shape() != target.shape())
+    throw ShapeError(fmt::format("gradient: output_gradients has shape {}, the target {}.", dy.shape().str(),
+                                 target.shape().str()));
+  if (dy.dtype() != target.dtype())
+    throw DTypeError(fmt::format("gradient: output_gradients is {}, the target {}.", name_of(dy.dtype()),
+                                 name_of(target.dtype())));
 }
 
 Tensor GradientTape::gradient(const Operand& target, const GradientSource& source, GradientOptions o) {

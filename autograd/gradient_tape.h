@@ -85,6 +85,11 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     return run(target, sources, options);
   }
 
+  /// sum_k dy[k] * d targets[k] / d source, per source: the vector-Jacobian product of several targets at once. `dy` have the
+  /// targets' shapes and dtypes. Undefined where nothing flows.
+  std::vector<Tensor> gradients(std::span<const Tensor> targets, std::span<const Tensor> dy,
+                                std::span<const GradientSource> sources, Where where = Where::current());
+
   /// The matrix of derivatives, shape target.shape + source.shape. One backward pass per element of the target.
   Tensor jacobian(const Operand& target, const GradientSource& source, JacobianOptions options = {});
   /// Per example: target [B, ...], source [B, ...] -> [B, target.shape[1:], source.shape[1:]]. Assumes that examples do
@@ -134,14 +139,20 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
 
   void record(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs) override;
   void on_read(const Variable& variable, const Tensor& value) override;
+  bool follows(const Tensor& x) const override { return recorded(x); }
   void link();
   void unlink();
   const void* keep_attrs(Attrs attrs);
   std::uint32_t start(const Tensor& target, const char* what) const;
+  void check_seed(const Tensor& target, const Tensor& dy) const;
   std::vector<Tensor> run(const Operand& target, std::span<const GradientSource> sources, const GradientOptions& o);
   template <class F>
   void each_slot(const GradientSource& source, F f) const;
-  std::vector<Tensor> backward(std::uint32_t target, const Tensor& dy, std::span<const GradientSource> sources);
+  struct Seed {
+    std::uint32_t slot;
+    Tensor dy;
+  };
+  std::vector<Tensor> backward(std::span<const Seed> seeds, std::span<const GradientSource> sources);
   Tensor rows(const char* what, const Operand& target, const GradientSource& source, JacobianOptions options, bool batch);
   void use_up();
 

@@ -29,7 +29,8 @@ Tensor GradientTape::rows(const char* what, const Operand& target, const Gradien
     for (std::int64_t i = 0; i < n; ++i) {
       std::vector<std::uint8_t> hit(static_cast<std::size_t>(y.size()), 0);
       for (std::int64_t b = 0; b < examples; ++b) hit[std::size_t(b * n + i)] = 1;
-      Tensor g = backward(slot, astype(Tensor::from_vector(hit, y.shape()), y.dtype()), {&source, 1})[0];
+      const Seed seed{slot, astype(Tensor::from_vector(hit, y.shape()), y.dtype())};
+      Tensor g = backward({&seed, 1}, {&source, 1})[0];
       connected |= g.defined();
       rows.push_back(g.defined() ? g : zeros_of(source));
     }

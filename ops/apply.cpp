@@ -36,6 +36,8 @@ Device device_of(const OpDef& op, Inputs in) {
   return first ? first->device() : Device();
 }
 
+}  // namespace
+
 void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
   Kernel kernel = op.kernel[int(device.backend)];
   if (!kernel) no_kernel(op, device);
@@ -65,8 +67,6 @@ void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs a
   for (std::size_t i = 0; i < out.size(); ++i)
     if (outputs[i].id() != out[i].id()) cast_into(outputs[i], out[i]);
 }
-
-}  // namespace
 
 Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   CallSite site(where);

@@ -143,6 +143,8 @@ struct Recorder {
   virtual bool intercept(const OpDef&, Inputs, Attrs, const Specs&, Tensors& out) { return (void)out, false; }
   /// After the outputs exist.
   virtual void record(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs) = 0;
+  /// Would an operation on `x` be recorded?
+  virtual bool follows(const Tensor&) const { return false; }
   Recorder* previous = nullptr;
 
  protected:
@@ -155,6 +157,9 @@ Recorder*& recorder();
 Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where);
 /// As apply, for ops with any number of outputs.
 Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where);
+
+/// The kernel of `op` over tensors at hand, in the dtype and layout that the row asks for. Nothing is checked or recorded.
+void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device);
 
 /// Every op there is, in the order of the reference; op_table.cpp lists them.
 std::span<const OpDef* const> all_ops();

@@ -1,0 +1,55 @@
+// Concrete: what one signature of a function became. Runs it, and differentiates it when a tape looks on.
+#pragma once
+#include <tapir/graph/executable.h>
+#include <tapir/graph/trace.h>
+
+#include <map>
+#include <mutex>
+
+namespace tapir::graph {
+
+class Concrete {
+ public:
+  /// `traced` has `arguments` inputs, then one for each of `variables`; `results` outputs, then the new values of `assigned`
+  /// (indices into `variables`).
+  Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables, std::vector<int> assigned);
+
+  /// Runs it: reads the variables, assigns them, records on the tapes of this thread, becomes part of the trace of this thread.
+  std::vector<Tensor> call(std::span<const Tensor> arguments);
+  /// The graph alone: inputs and outputs as in `traced`; nothing is recorded.
+  std::vector<Tensor> run(std::span<const Tensor> inputs);
+
+  const Graph& traced() const { return traced_; }
+  const std::vector<Variable>& variables() const { return variables_; }
+  const std::vector<int>& assigned() const { return assigned_; }
+  int arguments() const { return arguments_; }
+  int results() const { return results_; }
+  const Symbols& symbols() const { return symbols_; }
+  /// Do the unknown sizes agree: where two dimensions were one unknown size in the trace, are they equal here?
+  bool takes(std::span<const Tensor> arguments) const;
+  /// The executable for these inputs; made when it is first asked for.
+  std::shared_ptr<Executable> executable(std::span<const Tensor> inputs);
+  /// What was made so far.
+  std::vector<std::shared_ptr<Executable>> executables() const;
+
+  // The pair that a tape needs: a forward graph that also gives what the backward graph reads.
+  struct Differentiated;
+  std::shared_ptr<Differentiated> differentiated(const std::vector<bool>& wanted);
+
+ private:
+  std::vector<std::int64_t> sizes_of(std::span<const Tensor> inputs) const;
+
+  const Graph traced_;
+  const Symbols symbols_;
+  const int arguments_, results_;
+  const std::vector<Variable> variables_;
+  const std::vector<int> assigned_;
+  mutable std::mutex mutex_;
+  std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>> executables_;  // by the unknown sizes, latest first
+  std::map<std::vector<bool>, std::shared_ptr<Differentiated>> differentiated_;
+};
+
+/// The inputs through the graph of `c`, seen by the tapes and traces of this thread: what call() does after reading variables.
+std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs);
+
+}  // namespace tapir::graph

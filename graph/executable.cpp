@@ -1,0 +1,199 @@
+#include <tapir/graph/executable.h>
+#include <tapir/graph/memory_plan.h>
+#include <tapir/ops/tile.h>
+
+#include <algorithm>
+
+namespace tapir::graph {
+
+struct Executable::Step {
+  const Node* node;
+  Attrs attrs;
+  std::uint32_t first_in, first_out;  // in the frame's `ins` and `outs`
+  bool view;                          // looks at its input at run time; else a kernel
+  bool fresh;                         // some outputs are allocated in each call
+  bool empty;                         // nothing to compute
+};
+
+// What one call needs. Tensor headers are made once; a call sets the pointers.
+struct Executable::Frame {
+  detail::Storage arena;         // stands for the arena's memory in headers; never released by them
+  std::vector<Tensor> values;
+  std::vector<Inputs::Ref> ins;  // the inputs of the steps, one after the other
+  std::vector<Tensor> outs;      // the outputs alike, the same headers as in `values`
+  std::vector<std::pair<detail::TensorImpl*, std::size_t>> in_arena;  // and where
+  std::byte* base = nullptr;
+
+  void move_to(std::byte* memory) {
+    if (base == memory) return;
+    for (auto& [impl, at] : in_arena) impl->data = memory + at;
+    base = memory;
+  }
+};
+
+namespace {
+
+std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
+
+// May the output be written over input k while it is read? Elementwise: each element is read before it is written.
+bool in_place(const Graph& g, const Node& n, std::size_t k) {
+  if (!n.op->tile || n.op->tile->bool_result) return false;
+  const Spec &in = g.spec(n.in[k]), &out = g.spec(n.out[0]);
+  return in.shape == out.shape && in.dtype == out.dtype;
+}
+
+}  // namespace
+
+Executable::Executable(Graph g) : graph_(std::move(g)) {
+  plan();
+  idle_.push_back(make_frame());
+}
+Executable::~Executable() = default;
+
+void Executable::plan() {
+  const std::size_t count = graph_.values.size();
+  place_.assign(count, Place::constant);
+  root_.resize(count);
+  offset_.assign(count, 0);
+  for (std::size_t v = 0; v < count; ++v) root_[v] = int(v);
+  for (int v : graph_.inputs) place_[std::size_t(v)] = Place::input;
+
+  const int end = int(graph_.nodes.size());
+  std::vector<int> first(count, 0), last(count, -1);
+  for (int i = 0; i < end; ++i) {
+    const Node& n = graph_.nodes[std::size_t(i)];
+    for (int v : n.out) {
+      place_[std::size_t(v)] = n.op->view ? Place::view : Place::arena;
+      if (n.op->view) root_[std::size_t(v)] = root_[std::size_t(n.in[0])];
+      first[std::size_t(v)] = i;
+    }
+    for (int v : n.in) last[std::size_t(root_[std::size_t(v)])] = i;
+    for (int v : n.out) last[std::size_t(root_[std::size_t(v)])] = i;
+  }
+  for (int v : graph_.outputs) {
+    const auto r = std::size_t(root_[std::size_t(v)]);
+    if (place_[r] == Place::arena) place_[r] = Place::fresh;
+    last[r] = end;
+  }
+
+  // Buffers: one a root in the arena, but for outputs in place of dying inputs.
+  std::vector<int> buffer(count, -1);
+  std::vector<Life> lives, unshared;
+  for (int i = 0; i < end; ++i) {
+    const Node& n = graph_.nodes[std::size_t(i)];
+    for (int v : n.out) {
+      const auto o = std::size_t(v);
+      if (place_[o] != Place::arena) continue;
+      unshared.push_back({i, last[o], bytes_of(graph_.spec(v))});
+      for (std::size_t k = 0; k < n.in.size() && buffer[o] < 0; ++k) {
+        const auto in = std::size_t(n.in[k]);
+        if (place_[in] != Place::arena || last[in] != i || !in_place(graph_, n, k)) continue;
+        int readers = 0;  // another operand in the same memory may be read in another order
+        for (int w : n.in) readers += root_[std::size_t(w)] == int(in);
+        bool direct = true;
+        for (int w : n.in) direct &= w == int(in) || root_[std::size_t(w)] != int(in);
+        if (readers && direct) buffer[o] = buffer[in];
+      }
+      if (buffer[o] >= 0) {
+        lives[std::size_t(buffer[o])].last = last[o];
+      } else {
+        buffer[o] = int(lives.size());
+        lives.push_back({i, last[o], bytes_of(graph_.spec(v))});
+      }
+    }
+  }
+  MemoryPlan memory = plan_memory(lives);
+  arena_bytes_ = memory.bytes;
+  unplanned_bytes_ = peak_of(unshared);
+  for (std::size_t v = 0; v < count; ++v)
+    if (buffer[v] >= 0) offset_[v] = memory.offsets[std::size_t(buffer[v])];
+
+  std::uint32_t ins = 0, outs = 0;
+  for (auto& n : graph_.nodes) {
+    Step s{&n, n.attrs.get(), ins, outs, n.op->view != nullptr, false, !n.op->effect};
+    for (int v : n.out) {
+      s.fresh |= place_[std::size_t(v)] == Place::fresh;
+      s.empty &= graph_.spec(v).shape.size() == 0;
+    }
+    if (!s.view && !n.op->kernel[int(Backend::cpu)])
+      throw DeviceError(std::string(n.op->name) + ": no CPU kernel in this build.");
+    ins += std::uint32_t(n.in.size()), outs += std::uint32_t(n.out.size());
+    steps_.push_back(s);
+  }
+}
+
+std::unique_ptr<Executable::Frame> Executable::make_frame() const {
+  auto f = std::make_unique<Frame>();
+  f->arena.owners = 1 << 30;
+  f->values.resize(graph_.values.size());
+  for (std::size_t v = 0; v < f->values.size(); ++v) {
+    const Value& value = graph_.values[v];
+    if (place_[v] == Place::constant) f->values[v] = value.constant;
+    if (place_[v] != Place::arena) continue;
+    Tensor t = Tensor::only_spec(value.spec.shape, value.spec.dtype);
+    t.impl()->storage = &f->arena;
+    detail::retain(&f->arena);
+    f->in_arena.emplace_back(t.impl(), offset_[v]);
+    f->values[v] = std::move(t);
+  }
+  for (auto& n : graph_.nodes) {
+    for (int v : n.in) f->ins.emplace_back(f->values[std::size_t(v)]);
+    for (int v : n.out) f->outs.push_back(f->values[std::size_t(v)]);
+  }
+  return f;
+}
+
+std::vector<Tensor> Executable::run(std::span<const Tensor> inputs) {
+  std::unique_ptr<Frame> frame;
+  {
+    std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      frame = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (!frame) frame = make_frame();
+  Frame& f = *frame;
+  // The arena of this call: the one that the call before gave back, most of the time.
+  struct Arena {
+    detail::Storage* storage;
+    ~Arena() {
+      if (storage) detail::drop(storage);
+    }
+  } arena{arena_bytes_ ? detail::new_storage(arena_bytes_) : nullptr};
+  if (arena.storage) f.move_to(arena.storage->data);
+
+  for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = inputs[i];
+  for (const Step& s : steps_) {
+    const Node& n = *s.node;
+    CallSite site(n.where);
+    if (s.view) {
+      f.values[std::size_t(n.out[0])] = n.op->view(f.values[std::size_t(n.in[0])], graph_.spec(n.out[0]), s.attrs);
+      continue;
+    }
+    if (s.fresh)
+      for (std::size_t k = 0; k < n.out.size(); ++k) {
+        if (place_[std::size_t(n.out[k])] != Place::fresh) continue;
+        const Spec& spec = graph_.spec(n.out[k]);
+        f.outs[s.first_out + k] = f.values[std::size_t(n.out[k])] = Tensor::empty(spec.shape, spec.dtype);
+      }
+    if (s.empty) continue;
+    run_kernel(*n.op, Inputs(std::span(f.ins).subspan(s.first_in, n.in.size())),
+               std::span<const Tensor>(f.outs).subspan(s.first_out, n.out.size()), s.attrs, Device());
+  }
+  std::vector<Tensor> results;
+  results.reserve(graph_.outputs.size());
+  for (int v : graph_.outputs) results.push_back(f.values[std::size_t(v)]);
+
+  for (std::size_t v = 0; v < f.values.size(); ++v)
+    if (place_[v] == Place::input || place_[v] == Place::fresh || place_[v] == Place::view) f.values[v] = Tensor();
+  for (const Step& s : steps_)
+    if (s.fresh)
+      for (std::size_t k = 0; k < s.node->out.size(); ++k)
+        if (place_[std::size_t(s.node->out[k])] == Place::fresh) f.outs[s.first_out + k] = Tensor();
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(frame));
+  return results;
+}
+
+}  // namespace tapir::graph

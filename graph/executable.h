@@ -1,0 +1,45 @@
+// Executable: a graph made ready to run. One arena holds all values that die inside; kernels are called one after the
+// other with ready-made arguments. Any number of threads may run one at once.
+#pragma once
+#include <tapir/graph/graph.h>
+
+#include <mutex>
+
+namespace tapir::graph {
+
+class Executable {
+ public:
+  /// The graph as it is to run: passes have been over it.
+  explicit Executable(Graph g);
+  ~Executable();
+  Executable(const Executable&) = delete;
+  Executable& operator=(const Executable&) = delete;
+
+  /// Inputs as in `Graph::inputs`, of the dtypes and shapes that were traced; results as in `Graph::outputs`.
+  std::vector<Tensor> run(std::span<const Tensor> inputs);
+
+  const Graph& graph() const { return graph_; }
+  std::size_t arena_bytes() const { return arena_bytes_; }
+  /// What the same values need at most at once when each is freed after its last use, with no sharing of buffers by passes.
+  std::size_t unplanned_bytes() const { return unplanned_bytes_; }
+
+ private:
+  struct Step;
+  struct Frame;
+  void plan();
+  std::unique_ptr<Frame> make_frame() const;
+
+  Graph graph_;
+  std::vector<Step> steps_;
+  // Where a value lives.
+  enum class Place : std::uint8_t { input, constant, arena, fresh, view };
+  std::vector<Place> place_;
+  std::vector<int> root_;            // the value whose memory it is
+  std::vector<std::size_t> offset_;  // in the arena
+  std::vector<int> transient_;       // values that frames must forget after a run
+  std::size_t arena_bytes_ = 0, unplanned_bytes_ = 0;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Frame>> idle_;
+};
+
+}  // namespace tapir::graph

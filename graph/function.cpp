@@ -1,0 +1,249 @@
+// The untyped part of function(): the cache of traces, and when a dimension becomes unknown.
+#include <tapir/graph/concrete.h>
+#include <tapir/graph/function.h>
+#include <tapir/graph/passes.h>
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+
+namespace tapir {
+
+using graph::Concrete;
+using graph::Symbols;
+using graph::Tracer;
+
+static std::atomic<bool>& eagerly() {
+  static std::atomic<bool> on{std::getenv("TAPIR_EAGER") && std::string(std::getenv("TAPIR_EAGER")) != "0"};
+  return on;
+}
+void run_functions_eagerly(bool on) { eagerly() = on; }
+
+namespace detail {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::string text_of(std::span<const TensorSpec> specs) {
+  std::string s;
+  for (auto& t : specs) s += fmt::format("{}{}{}", s.empty() ? "" : ", ", name_of(t.dtype), t.shape.str());
+  return s.empty() ? "no tensors" : s;
+}
+
+bool fits(const TensorSpec& spec, const Tensor& t) {
+  if (spec.dtype != t.dtype() || spec.shape.rank() != t.rank()) return false;
+  for (int d = 0; d < t.rank(); ++d)
+    if (spec.shape[d] != unknown && spec.shape[d] != t.shape()[d]) return false;
+  return true;
+}
+
+}  // namespace
+
+struct FunctionCore::Impl {
+  struct Entry {
+    std::vector<TensorSpec> specs;
+    std::string plain, why;
+    Traced traced;
+    double seconds;  // to trace
+    std::uint64_t used;
+  };
+  FunctionOptions options;
+  mutable std::mutex mutex;
+  std::vector<Entry> entries;
+  std::uint64_t clock = 0;
+  int traces = 0;
+
+  Entry* find(const CallKey& key) {
+    for (auto& e : entries) {
+      if (e.specs.size() != key.tensors.size() || e.plain != key.plain) continue;
+      bool all = true;
+      for (std::size_t i = 0; i < e.specs.size() && all; ++i) all = fits(e.specs[i], key.tensors[i]);
+      if (!all || !e.traced.graph->takes(key.tensors)) continue;
+      e.used = ++clock;
+      return &e;
+    }
+    return nullptr;
+  }
+
+  void check_signature(const CallKey& key) const {
+    if (options.signature.empty()) return;
+    if (options.signature.size() != key.tensors.size())
+      throw UsageError(fmt::format("{}: its signature has {} tensors, the call {}.", options.name, options.signature.size(),
+                                   key.tensors.size()));
+    for (std::size_t i = 0; i < key.tensors.size(); ++i) {
+      const Tensor& t = key.tensors[i];
+      if (fits(options.signature[i], t)) continue;
+      throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", options.name, i, name_of(t.dtype()),
+                                   t.shape().str(), name_of(options.signature[i].dtype), options.signature[i].shape.str()));
+    }
+  }
+
+  // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice before.
+  std::vector<TensorSpec> specs_for(const CallKey& key, std::string& why) const {
+    if (!options.signature.empty()) {
+      why = "the signature given";
+      return options.signature;
+    }
+    std::vector<TensorSpec> specs;
+    for (auto& t : key.tensors) specs.push_back(t.spec());
+    why = entries.empty() ? "the first call" : "no trace has these dtypes and shapes";
+    if (!entries.empty()) {
+      bool plain_differs = true;
+      for (auto& e : entries) plain_differs &= e.plain != key.plain;
+      if (plain_differs) why = "other values of the arguments that are no tensors";
+    }
+    if (!options.generalise) return specs;
+    std::vector<std::vector<int>> differs(specs.size());
+    int alike = 0;
+    std::size_t which = 0;
+    int dimension = -1;
+    for (auto& e : entries) {
+      if (e.plain != key.plain || e.specs.size() != specs.size()) continue;
+      int differences = 0;
+      std::size_t at = 0;
+      int dim = -1;
+      for (std::size_t i = 0; i < specs.size(); ++i) {
+        if (e.specs[i].dtype != specs[i].dtype || e.specs[i].shape.rank() != specs[i].shape.rank()) differences += 9;
+        else
+          for (int d = 0; d < specs[i].shape.rank(); ++d)
+            if (e.specs[i].shape[d] != specs[i].shape[d] && e.specs[i].shape[d] != unknown) {
+              // tensors that change together, as a batch does, count as one dimension
+              if (differences && specs[i].shape[d] == specs[at].shape[dim] && e.specs[i].shape[d] == e.specs[at].shape[dim]) continue;
+              ++differences, at = i, dim = d;
+            }
+      }
+      if (differences != 1 || (dimension >= 0 && (which != at || dimension != dim))) continue;
+      which = at, dimension = dim;
+      ++alike;
+    }
+    if (alike < 2) return specs;
+    const std::int64_t size = specs[which].shape[dimension];
+    for (auto& e : entries) {
+      if (e.plain != key.plain || e.specs.size() != specs.size()) continue;
+      for (std::size_t i = 0; i < specs.size(); ++i)
+        for (int d = 0; d < specs[i].shape.rank() && d < e.specs[i].shape.rank(); ++d)
+          if (e.specs[i].shape[d] != key.tensors[i].shape()[d] && key.tensors[i].shape()[d] == size) specs[i].shape[d] = unknown;
+    }
+    why = fmt::format("dimension {} of argument {} took three sizes, so it is unknown now", dimension, which);
+    return specs;
+  }
+
+  Traced trace(const CallKey& key, const Body& body, const std::vector<TensorSpec>& specs) {
+    // Equal sizes of unknown dimensions in this call are one unknown size: the batch of x and of y.
+    std::vector<std::int64_t> sizes;
+    std::vector<Spec> inputs;
+    for (std::size_t i = 0; i < specs.size(); ++i)
+      for (int d = 0; d < specs[i].shape.rank(); ++d)
+        if (specs[i].shape[d] == unknown && std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) == sizes.end())
+          sizes.push_back(key.tensors[i].shape()[d]);
+    Symbols symbols(int(sizes.size()));
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      Spec s{specs[i].shape, specs[i].dtype};
+      for (int d = 0; d < s.shape.rank(); ++d)
+        if (s.shape[d] == unknown)
+          s.shape[d] = symbols.numbers()[std::size_t(std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) - sizes.begin())];
+      inputs.push_back(s);
+    }
+    Tracer tracer(symbols);
+    std::vector<Tensor> arguments;
+    for (auto& s : inputs) arguments.push_back(tracer.input(s));
+    auto [results, structure] = body(arguments);
+    const int count = int(results.size());
+    std::vector<Variable> variables;
+    std::vector<int> assigned;
+    for (auto& c : tracer.captured()) {
+      if (c.assigned) assigned.push_back(int(variables.size())), results.push_back(c.now);
+      variables.push_back(c.variable);
+    }
+    graph::Graph g = graph::prune(tracer.finish(results));
+    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned), structure};
+  }
+};
+
+FunctionCore::FunctionCore(FunctionOptions options) : impl_(std::make_unique<Impl>()) {
+  if (options.max_traces < 1) throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
+  impl_->options = std::move(options);
+}
+FunctionCore::~FunctionCore() = default;
+
+bool FunctionCore::eager() { return Tracer::current() || eagerly().load(std::memory_order_relaxed); }
+
+Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& where) {
+  Impl& impl = *impl_;
+  std::lock_guard lock(impl.mutex);
+  if (auto* e = impl.find(key)) return e->traced;
+  {
+    CallSite site(where);
+    impl.check_signature(key);
+  }
+  std::string why;
+  std::vector<TensorSpec> specs = impl.specs_for(key, why);
+  const double start = now();
+  Traced traced;
+  bool open = false;
+  for (auto& s : specs)
+    for (auto d : s.shape) open |= d == unknown;
+  try {
+    traced = impl.trace(key, body, specs);
+    if (open) (void)traced.graph->executable(key.tensors);  // do the sizes come out?
+  } catch (const ShapeError& e) {
+    if (!open) throw;
+    specs.clear();
+    for (auto& t : key.tensors) specs.push_back(t.spec());
+    why += fmt::format("; the body does not take unknown sizes ({})", e.what());
+    traced = impl.trace(key, body, specs);
+  }
+  ++impl.traces;
+  if (int(impl.entries.size()) >= impl.options.max_traces)
+    impl.entries.erase(std::min_element(impl.entries.begin(), impl.entries.end(), [](auto& a, auto& b) { return a.used < b.used; }));
+  impl.entries.insert(impl.entries.begin(), {specs, key.plain, why, traced, now() - start, ++impl.clock});
+  return traced;
+}
+
+std::vector<Tensor> FunctionCore::call(const Traced& traced, std::span<const Tensor> arguments) {
+  return traced.graph->call(arguments);
+}
+
+std::string FunctionCore::explain() const {
+  std::lock_guard lock(impl_->mutex);
+  std::string s = fmt::format("{}: {} traces, {} kept\n", impl_->options.name, impl_->traces, impl_->entries.size());
+  for (auto& e : impl_->entries) {
+    s += fmt::format("  ({})\n    traced because: {}; {:.2f} ms, {} operations, {} variables read, {} assigned\n", text_of(e.specs), e.why,
+                     e.seconds * 1e3, e.traced.graph->traced().nodes.size(), e.traced.graph->variables().size(),
+                     e.traced.graph->assigned().size());
+    for (auto& x : e.traced.graph->executables()) {
+      std::vector<TensorSpec> specs;
+      for (int i = 0; i < e.traced.graph->arguments(); ++i) {
+        const Spec& spec = x->graph().spec(x->graph().inputs[std::size_t(i)]);
+        specs.emplace_back(spec.shape, spec.dtype);
+      }
+      s += fmt::format("    for ({}): {} operations after the passes, arena {:.1f} KB (op by op {:.1f} KB)\n", text_of(specs),
+                       x->graph().nodes.size(), double(x->arena_bytes()) / 1e3, double(x->unplanned_bytes()) / 1e3);
+    }
+  }
+  return s;
+}
+
+int FunctionCore::trace_count() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->traces;
+}
+
+std::vector<std::string> FunctionCore::graphs() const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<std::string> out;
+  for (auto& e : impl_->entries)
+    for (auto& x : e.traced.graph->executables()) out.push_back(graph::to_text(x->graph()));
+  return out;
+}
+
+void FunctionCore::save(const std::string&, const Where& where) const {
+  CallSite site(where);
+  throw UsageError("save: not there yet.");
+}
+
+}  // namespace detail
+}  // namespace tapir

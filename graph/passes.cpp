@@ -1,0 +1,92 @@
+#include <tapir/graph/passes.h>
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <set>
+
+namespace tapir::graph {
+namespace {
+
+const Pass kPasses[] = {
+    {"prune", "drops what nobody reads", prune},
+    {"simplify", "arithmetic, casts and reshapes that change nothing", simplify},
+    {"common_subexpressions", "computes the same thing once", common_subexpressions},
+};
+
+struct Off {
+  std::mutex mutex;
+  std::set<std::string> names;
+  Off() {
+    std::string list = std::getenv("TAPIR_PASSES_OFF") ? std::getenv("TAPIR_PASSES_OFF") : "";
+    for (std::size_t at = 0; at < list.size();) {
+      std::size_t end = std::min(list.find(',', at), list.size());
+      names.insert(list.substr(at, end - at));
+      at = end + 1;
+    }
+  }
+};
+Off& off() {
+  static Off o;
+  return o;
+}
+
+bool verifying() {
+#ifdef NDEBUG
+  static const bool on = std::getenv("TAPIR_VERIFY") != nullptr;
+  return on;
+#else
+  return true;
+#endif
+}
+
+void dump(const Graph& g, int trace, int step, const char* name) {
+  static const char* folder = std::getenv("TAPIR_DUMP");
+  if (!folder) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(folder, ignored);
+  const std::string stem = fmt::format("{}/graph{:03}_{:02}_{}", folder, trace, step, name);
+  std::ofstream(stem + ".txt") << to_text(g);
+  std::ofstream(stem + ".dot") << to_dot(g);
+}
+
+}  // namespace
+
+std::span<const Pass> all_passes() { return kPasses; }
+
+void enable_pass(const std::string& name, bool on) {
+  for (auto& p : kPasses) {
+    if (name != p.name) continue;
+    std::lock_guard lock(off().mutex);
+    if (on) off().names.erase(name);
+    else off().names.insert(name);
+    return;
+  }
+  std::string known;
+  for (auto& p : kPasses) known += (known.empty() ? "" : ", ") + std::string(p.name);
+  throw UsageError(fmt::format("enable_pass: there is no pass '{}'. There are {}.", name, known));
+}
+
+Graph optimise(Graph g) {
+  static std::atomic<int> traces{0};
+  const int trace = traces++;
+  int step = 0;
+  if (verifying()) verify(g, "trace");
+  dump(g, trace, step++, "trace");
+  for (auto& p : kPasses) {
+    {
+      std::lock_guard lock(off().mutex);
+      if (off().names.contains(p.name)) continue;
+    }
+    g = p.run(std::move(g));
+    if (verifying()) verify(g, p.name);
+    dump(g, trace, step++, p.name);
+  }
+  return g;
+}
+
+}  // namespace tapir::graph

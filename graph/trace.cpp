@@ -1,0 +1,120 @@
+#include <tapir/graph/trace.h>
+
+#include <fmt/format.h>
+
+namespace tapir::graph {
+
+static Tracer*& innermost() {
+  static thread_local constinit Tracer* t = nullptr;
+  return t;
+}
+Tracer* Tracer::current() { return innermost(); }
+
+Tracer::Tracer(Symbols symbols) : symbols_(std::move(symbols)) {
+  intercepts = true;
+  // Outer tapes must not see what happens inside: they see the call.
+  outer_recorder_ = std::exchange(recorder(), static_cast<Recorder*>(this));
+  outer_observer_ = std::exchange(detail::variable_observer(), static_cast<detail::VariableObserver*>(this));
+  outer_ = std::exchange(innermost(), this);
+}
+
+Tracer::~Tracer() {
+  recorder() = outer_recorder_;
+  detail::variable_observer() = outer_observer_;
+  innermost() = outer_;
+}
+
+Untraced::Untraced()
+    : recorder_(std::exchange(recorder(), nullptr)), observer_(std::exchange(detail::variable_observer(), nullptr)),
+      tracer_(std::exchange(innermost(), nullptr)) {}
+Untraced::~Untraced() {
+  recorder() = recorder_;
+  detail::variable_observer() = observer_;
+  innermost() = tracer_;
+}
+
+Tensor Tracer::new_value(const Spec& spec, int& value) {
+  Tensor t = Tensor::only_spec(spec.shape, spec.dtype);
+  value = graph_.add(spec);
+  values_[t.id()] = value;
+  keep_.push_back(t);
+  return t;
+}
+
+Tensor Tracer::input(const Spec& spec) {
+  int value;
+  Tensor t = new_value(spec, value);
+  graph_.inputs.push_back(value);
+  return t;
+}
+
+int Tracer::value_of(const Tensor& t) {
+  if (auto it = values_.find(t.id()); it != values_.end()) return it->second;
+  keep_.push_back(t);
+  if (t.has_data()) return values_[t.id()] = graph_.add({t.shape(), t.dtype()}, t);
+  if (!outer_)
+    throw UsageError(fmt::format("function: a tensor {} {} from another trace is used here. Return it from the function that made "
+                                 "it, or keep it in a Variable.", name_of(t.dtype()), t.shape().str()));
+  Tensor inside = input({t.shape(), t.dtype()});
+  captured_.push_back({{}, t, inside, false});
+  return values_[t.id()] = values_[inside.id()];
+}
+
+bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& specs, Tensors& out) {
+  bool traced = op.effect;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    auto known = values_.find(in[i].id());
+    traced |= known == values_.end() ? !in[i].has_data() : !graph_.is_constant(known->second);
+  }
+  for (auto& s : specs) traced |= symbols_.in(s.shape);
+  if (!traced) return false;
+  Node n;
+  n.op = &op;
+  n.attrs = OwnAttrs(attrs);
+  if (auto* w = CallSite::current()) n.where = *w;
+  for (std::size_t i = 0; i < in.size(); ++i) n.in.push_back(value_of(in[i]));
+  for (auto& s : specs) {
+    int value;
+    out.push_back(new_value(s, value));
+    n.out.push_back(value);
+  }
+  graph_.nodes.push_back(std::move(n));
+  return true;
+}
+
+Tracer::Captured& Tracer::capture(const Variable& v) {
+  for (auto& c : captured_)
+    if (c.variable.defined() && c.variable == v) return c;
+  Tensor outer;
+  if (outer_) {  // the variable as the enclosing trace sees it, watched by the tapes in there
+    recorder() = outer_recorder_;
+    detail::variable_observer() = outer_observer_;
+    innermost() = outer_;
+    outer = v.value();
+    recorder() = this;
+    detail::variable_observer() = this;
+    innermost() = this;
+  }
+  captured_.push_back({v, outer, input({v.shape(), v.dtype()}), false});
+  return captured_.back();
+}
+
+Tensor Tracer::on_value(const Variable& v) { return capture(v).now; }
+
+bool Tracer::on_assign(const Variable& v, const Tensor& value) {
+  Captured& c = capture(v);
+  const int known = value_of(value);
+  c.now = Tensor::only_spec(value.shape(), value.dtype());  // an identity of its own: what was watched stays the old value
+  values_[c.now.id()] = known;
+  keep_.push_back(c.now);
+  c.assigned = true;
+  return true;
+}
+
+Graph Tracer::finish(std::span<const Tensor> outputs) {
+  graph_.outputs.clear();
+  for (auto& t : outputs) graph_.outputs.push_back(value_of(t));
+  return graph_;
+}
+
+}  // namespace tapir::graph
