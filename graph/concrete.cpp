@@ -224,6 +224,7 @@ std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs) 
   if (!any) return c.run(inputs);
 
   Pair pair = c.differentiated(wanted);
+  if (pair->flowing.empty()) return c.run(inputs);
   std::vector<Tensor> outputs = pair->forward->run(inputs);
   for (auto& t : outputs)  // an output may be an input as it is; tapes need values of their own
     t = t.alias();

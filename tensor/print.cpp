@@ -223,7 +223,9 @@ class Printer {
 
 std::string Tensor::str() const {
   if (!defined()) return "undefined";
-  if (!has_data()) return fmt::format("<traced {} {}>", name_of(dtype()), shape().str());
+  if (!has_data())
+    throw UsageError(fmt::format("print: this tensor has no value yet, it is being traced by function() ({} {}). To see it on every "
+                                 "call write print(x).", name_of(dtype()), shape().str()));
   Tensor here = to(Device::cpu());
   return Printer(here).all();
 }

@@ -8,6 +8,7 @@ struct Expect {
   int order = 2;            ///< of derivatives to check
   bool halves = true;       ///< does it take f16 and bf16?
   bool batched = true;      ///< does an empty first dimension of input 0 give an empty result?
+  bool pure = true;         ///< the same on every call? Variables made inside a trace live on
   double tolerance = 2e-6;  ///< of f32 against f64, relative to the largest value
 };
 
