@@ -9,8 +9,12 @@ using namespace vmath::fn;
 // A square is cheaper, and most powers are squares.
 Tensor pow(const Operand& a, const Operand& b) {
   const Tensor &x = a.tensor(), &y = b.tensor();
-  if (y.defined() && y.is_weak() && y.dtype() == DType::i64 && *y.data<std::int64_t>() == 2 && !x.is_weak())
-    return square(x, a.where());
+  if (b.is_number() && !x.is_weak()) {
+    const bool two = y.dtype() == DType::i64   ? *y.data<std::int64_t>() == 2
+                     : y.dtype() == DType::f64 ? *y.data<double>() == 2 && is_floating(x.dtype())
+                                               : false;
+    if (two) return square(x, a.where());
+  }
   return apply_elementwise(op<Pow>, a, b);
 }
 Tensor atan2(const Operand& a, const Operand& b) { return apply_elementwise(op<Atan2>, a, b); }

@@ -17,6 +17,7 @@ struct Operand {
   const std::byte* data;
   DType from, to;         // as stored, as computed
   Strided walk;           // for gathered
+  bool dense;             // gathered for its dtype alone
 };
 
 // Every element of t is the same one: a scalar, or one broadcast by a view.
@@ -54,7 +55,7 @@ void elementwise(const Call& call) {
     o.from = t.dtype();
     o.to = i == 0 && op.first_is_bool ? DType::boolean : compute;
     if (n != 1 && one_value(t)) o.how = Operand::splat;
-    else if (o.from == o.to && t.is_contiguous() && t.size() == n) o.how = Operand::direct;
+    else if (o.from == o.to && o.dense) o.how = Operand::direct;
     else o.how = Operand::gathered;
     all_direct &= o.how == Operand::direct;
   }
@@ -86,6 +87,7 @@ void elementwise(const Call& call) {
     auto load = [&](int i, std::int64_t begin, std::int64_t count) {
       const Operand& o = operands[i];
       if (o.from == o.to) return o.walk.gather(o.data, begin, count, buffer[i]);
+      if (o.dense) return convert(o.data + begin * std::int64_t(size_of(o.from)), o.from, buffer[i], o.to, count);
       o.walk.gather(o.data, begin, count, raw);
       convert(raw, o.from, buffer[i], o.to, count);
     };

@@ -67,6 +67,17 @@ PACK_FN copysign(Pack<T> a, Pack<T> b) {
   return Pack<T>(ei::por(ei::pandnot(a.p, sign), ei::pand(b.p, sign)));
 }
 #undef PACK_FN
+// Is any lane true?
+#if defined(__AVX512DQ__)
+inline bool any(Mask<float> m) { return _mm512_movepi32_mask(_mm512_castps_si512(m.p)) != 0; }
+inline bool any(Mask<double> m) { return _mm512_movepi64_mask(_mm512_castpd_si512(m.p)) != 0; }
+#elif defined(__AVX2__)
+inline bool any(Mask<float> m) { return _mm256_movemask_ps(m.p) != 0; }
+inline bool any(Mask<double> m) { return _mm256_movemask_pd(m.p) != 0; }
+#else
+inline bool any(Mask<float> m) { return _mm_movemask_ps(m.p) != 0; }
+inline bool any(Mask<double> m) { return _mm_movemask_pd(m.p) != 0; }
+#endif
 
 // One number: integers and bool, and floats where the result is bool. Integers wrap around; floats follow IEEE.
 template <class T>

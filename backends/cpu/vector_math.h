@@ -57,7 +57,11 @@ inline Pack<T> per_lane(Pack<T> a, Pack<T> b, F f) {
 #define TAPIR_BINARY(f) \
   template <class T> inline Pack<T> f(Pack<T> a, Pack<T> b) { return per_lane(a, b, [](T v, T w) { return std::f(v, w); }); }
 #endif
+namespace clib {  // wrapped below
 TAPIR_UNARY(exp)
+TAPIR_UNARY(erfc)
+TAPIR_BINARY(pow)
+}  // namespace clib
 TAPIR_UNARY(exp2)
 TAPIR_UNARY(expm1)
 TAPIR_UNARY(log)
@@ -77,8 +81,6 @@ TAPIR_UNARY(asinh)
 TAPIR_UNARY(acosh)
 TAPIR_UNARY(atanh)
 TAPIR_UNARY(erf)
-TAPIR_UNARY(erfc)
-TAPIR_BINARY(pow)
 TAPIR_BINARY(atan2)
 TAPIR_BINARY(hypot)
 #undef TAPIR_UNARY
@@ -86,6 +88,29 @@ TAPIR_BINARY(hypot)
 #undef TAPIR_VECTOR_F
 #undef TAPIR_VECTOR_D
 
+// libmvec goes through its lanes one by one, ten times slower, if a result of theirs may overflow or underflow; so the next
+// three keep such arguments from it.
+template <class T> inline Pack<T> exp(Pack<T> x) {
+  constexpr double edge = sizeof(T) == 4 ? 87 : 708, limit = edge + 31;
+  const Mask<T> far = abs(x) > Pack<T>(edge);
+  if (!any(far)) return clib::exp(x);
+  Pack<T> nearer = minimum(maximum(x, Pack<T>(-limit)), Pack<T>(limit)) - where(far, copysign(Pack<T>(32), x), Pack<T>(0));
+  Pack<T> factor = where(far, where(x < Pack<T>(0), Pack<T>(1.26641655490941757e-14), Pack<T>(7.89629601826806951e13)), Pack<T>(1));
+  return clib::exp(nearer) * factor;  // exp(-32), exp(32)
+}
+template <class T> inline Pack<T> erfc(Pack<T> x) {
+  const Mask<T> far = x > Pack<T>(sizeof(T) == 4 ? 10.1 : 27.3);  // 0 from there on
+  return where(far, Pack<T>(0), clib::erfc(where(far, Pack<T>(0), x)));
+}
+template <class T> inline Pack<T> pow(Pack<T> a, Pack<T> b) {
+  const Mask<T> negative = copysign(Pack<T>(1), a) < Pack<T>(0);
+  Pack<T> r = clib::pow(abs(a), b);
+  if (!any(negative)) return r;
+  const Mask<T> whole = floor(b) == b, even = floor(b * Pack<T>(0.5)) == b * Pack<T>(0.5);
+  const Mask<T> undefined = !whole & (a < Pack<T>(0)) & (a > Pack<T>(-std::numeric_limits<double>::infinity()));
+  r = where(negative & whole & !even, -r, r);
+  return where(undefined, Pack<T>(std::numeric_limits<double>::quiet_NaN()), r);
+}
 // exp of a negative number alone: large ones would overflow where the result is merely tiny.
 template <class T> inline Pack<T> sigmoid(Pack<T> x) {
   Pack<T> e = exp(-abs(x));

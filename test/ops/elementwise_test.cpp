@@ -18,7 +18,8 @@ double unit_in_last_place(Real v) {  // of the T nearest to v
   return std::ldexp(1.0, std::max(exponent, L::min_exponent) - L::digits);
 }
 
-// How many units `got` is from the exact value; infinite if it is another kind of number, NaN or infinity. An infinity stands for the power of two beyond the largest number.
+// How many units `got` is from the exact value; infinite if it is another kind of number, NaN or infinity. An infinity
+// stands for the power of two beyond the largest number.
 template <class T>
 double ulps(T got, Real exact, UlpOf of, Real a, Real b) {
   if (std::isnan(exact) || std::isnan(got)) return std::isnan(exact) && std::isnan(got) ? 0 : INFINITY;
@@ -207,6 +208,16 @@ TEST_CASE("special values of functions of two numbers are NumPy's") {
     auto f64 = c.run(full({9}, c.a, DType::f64), full({9}, c.b, DType::f64)).to_vector<double>();
     CHECK_MESSAGE(alike(f64[8], c.y), std::string(c.name), " f64 of ", c.a, ", ", c.b, ": ", f64[8], ", not ", c.y);
   }
+}
+
+TEST_CASE("a literal power of two is a square; a tensor's is not") {
+  Tensor x = tensor({-3.5, 0.0, 1e-30, 2.0}), two(2.0);
+  CHECK(bytes_of(pow(x, 2)) == bytes_of(square(x)));
+  CHECK(bytes_of(pow(x, 2.0)) == bytes_of(square(x)));
+  CHECK(pow(tensor({3, -4}), 2.0).dtype() == DType::f32);
+  GradientTape tape;
+  tape.watch(two);
+  CHECK(tape.gradient(pow(tensor({3.0}), two), two).item<float>() == doctest::Approx(9 * std::log(3.0)));
 }
 
 TEST_CASE("clip, comparisons and tests with NaN and infinities, in every float") {
