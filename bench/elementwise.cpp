@@ -30,5 +30,9 @@ int main(int argc, char** argv) {
   table.row("[4096, 1024] + [4096, 1]", Bound::bytes, 2 * bytes, [&, c = random::normal({4096, 1}, {.seed = 5})] { image + c; });
   table.row("transpose copy [4096, 1024]", Bound::bytes, 2 * bytes, [&] { contiguous(permute_dims(image, {1, 0})); });
   table.row("f32 to bf16 [4096, 1024]", Bound::bytes, 1.5 * bytes, [&] { image.astype(DType::bf16); });
+  table.row("f32 to f16 [4096, 1024]", Bound::bytes, 1.5 * bytes, [&] { image.astype(DType::f16); });
+  table.row("f16 + f16 [4096, 1024]", Bound::bytes, 1.5 * bytes, [&, h = image.astype(DType::f16)] { h + h; });
+  table.row("exp(100 x) [4096, 1024]", Bound::bytes, 2 * bytes, [&, far = image * 100.0] { exp(far); });
+  table.row("pow(x, 2.5) [4096, 1024]", Bound::bytes, 2 * bytes, [&] { pow(image, 2.5); });
   table.row("random::normal [4096, 1024]", Bound::bytes, bytes, [&] { random::normal({4096, 1024}, {.seed = 6}); });
 }

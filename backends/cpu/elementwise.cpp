@@ -54,6 +54,7 @@ void elementwise(const Call& call) {
     o.data = t.data<std::byte>();
     o.from = t.dtype();
     o.to = i == 0 && op.first_is_bool ? DType::boolean : compute;
+    o.dense = t.is_contiguous() && t.size() == n;
     if (n != 1 && one_value(t)) o.how = Operand::splat;
     else if (o.from == o.to && o.dense) o.how = Operand::direct;
     else o.how = Operand::gathered;

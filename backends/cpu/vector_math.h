@@ -91,12 +91,15 @@ TAPIR_BINARY(hypot)
 // libmvec goes through its lanes one by one, ten times slower, if a result of theirs may overflow or underflow; so the next
 // three keep such arguments from it.
 template <class T> inline Pack<T> exp(Pack<T> x) {
-  constexpr double edge = sizeof(T) == 4 ? 87 : 708, limit = edge + 31;
+  constexpr bool f32 = sizeof(T) == 4;
+  constexpr double edge = f32 ? 87 : 708, shift = f32 ? 32 : 64, limit = edge + shift - 1;
+  constexpr double up = f32 ? 78962960182680.69516 : 6.235149080811616882e27;         // exp(shift)
+  constexpr double down = f32 ? 1.266416554909417572e-14 : 1.603810890548637853e-28;  // exp(-shift)
   const Mask<T> far = abs(x) > Pack<T>(edge);
   if (!any(far)) return clib::exp(x);
-  Pack<T> nearer = minimum(maximum(x, Pack<T>(-limit)), Pack<T>(limit)) - where(far, copysign(Pack<T>(32), x), Pack<T>(0));
-  Pack<T> factor = where(far, where(x < Pack<T>(0), Pack<T>(1.26641655490941757e-14), Pack<T>(7.89629601826806951e13)), Pack<T>(1));
-  return clib::exp(nearer) * factor;  // exp(-32), exp(32)
+  Pack<T> z = minimum(maximum(x, Pack<T>(-limit)), Pack<T>(limit));
+  z = where(far, z - copysign(Pack<T>(shift), x), z);
+  return clib::exp(z) * where(far, where(x < Pack<T>(0), Pack<T>(down), Pack<T>(up)), Pack<T>(1));
 }
 template <class T> inline Pack<T> erfc(Pack<T> x) {
   const Mask<T> far = x > Pack<T>(sizeof(T) == 4 ? 10.1 : 27.3);  // 0 from there on

@@ -148,13 +148,13 @@ struct Atanh : Unary {
 };
 struct Erf : Unary {
   static constexpr const char* name = "erf";
+  static constexpr double ulp_f32 = 5;
   static constexpr int cost = 20;
   template <class V> V value(V x) const { return erf(x); }
   template <class V> V grad(V dy, V x) const { return dy * V(1.12837916709551257390) * exp(-(x * x)); }
 };
 struct Erfc : Unary {
   static constexpr const char* name = "erfc";
-  static constexpr double ulp_f32 = 5;
   static constexpr int cost = 20;
   template <class V> V value(V x) const { return erfc(x); }
   template <class V> V grad(V dy, V x) const { return dy * V(-1.12837916709551257390) * exp(-(x * x)); }
