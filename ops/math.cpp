@@ -9,7 +9,7 @@ using namespace vmath::fn;
 // A square is cheaper, and most powers are squares.
 Tensor pow(const Operand& a, const Operand& b) {
   const Tensor &x = a.tensor(), &y = b.tensor();
-  if (b.is_number() && !x.is_weak()) {
+  if (y.defined() && y.is_weak() && !x.is_weak()) {
     const bool two = y.dtype() == DType::i64   ? *y.data<std::int64_t>() == 2
                      : y.dtype() == DType::f64 ? *y.data<double>() == 2 && is_floating(x.dtype())
                                                : false;

@@ -19,8 +19,6 @@ class Operand {
   const Tensor& tensor() const { return *tensor_; }
   operator const Tensor&() const { return *tensor_; }
   const Where& where() const { return where_; }
-  /// Is it a C++ number, which nobody can watch?
-  bool is_number() const { return tensor_ == &own_ && own_.is_weak(); }
   bool temporary() const { return temporary_; }
 
  private:
