@@ -192,13 +192,14 @@ template <class T> inline Pack<T> erfinv(Pack<T> a) { return per_lane(a, [](T v)
 
 // The sum over k >= 0 of (x + k)^-s, x > 0, s > 1: a few terms, then Euler-Maclaurin.
 inline double hurwitz_zeta(double s, double x) {
+  auto power_of = [s](double v) { return s == 2 ? (1 / v) * (1 / v) : std::pow(v, -s); };
   double sum = 0;
-  for (int k = 0; k < 12 && x < 16; ++k, x += 1) sum += std::pow(x, -s);
-  for (; x < s + 8; x += 1) sum += std::pow(x, -s);
+  for (int k = 0; k < 12 && x < 16; ++k, x += 1) sum += power_of(x);
+  for (; x < s + 8; x += 1) sum += power_of(x);
   // B_2j / (2j)!
   constexpr double b[] = {1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000.0,
                           1.0 / 74724249600.0, -3617.0 / 10670622842880000.0};
-  double power = std::pow(x, -s), term = s * power / x;
+  double power = power_of(x), term = s * power / x;
   sum += std::pow(x, 1 - s) / (s - 1) + 0.5 * power;
   for (int j = 0; j < 8; ++j) {
     sum += b[j] * term;
