@@ -7,6 +7,7 @@
 #include <tapir/data/idx.h>
 #include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
+#include <tapir/graph/control_flow.h>
 #include <tapir/graph/function.h>
 #include <tapir/nn/activation_layers.h>
 #include <tapir/nn/conv_layers.h>

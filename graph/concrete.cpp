@@ -66,6 +66,39 @@ std::vector<std::shared_ptr<Executable>> Concrete::executables() const {
   return out;
 }
 
+std::vector<Spec> Concrete::output_specs(std::span<const Tensor> inputs) const {
+  std::vector<Spec> out;
+  const auto sizes = sizes_of(inputs);
+  const Graph here = sizes == symbols_.numbers() ? traced_ : specialise(traced_, symbols_, sizes);
+  for (int v : here.outputs) out.push_back(here.spec(v));
+  return out;
+}
+
+std::shared_ptr<Concrete> Concrete::vjp() {
+  std::lock_guard lock(mutex_);
+  if (vjp_) return vjp_;
+  Tracer tracer(symbols_);
+  std::vector<Tensor> inputs, targets, dys, gradients;
+  for (int v : traced_.inputs) inputs.push_back(tracer.input(traced_.spec(v)));
+  GradientTape tape({.watch_accessed_variables = false});
+  std::vector<GradientSource> sources;
+  for (auto& t : inputs)
+    if (is_floating(t.dtype())) tape.watch(t), sources.emplace_back(t);
+  for (auto& y : replay(traced_, inputs)) {
+    if (!is_floating(y.dtype())) continue;
+    Tensor dy = tracer.input({y.shape(), y.dtype()});
+    if (tape.recorded(y)) targets.push_back(y), dys.push_back(dy);
+  }
+  if (!targets.empty()) gradients = tape.gradients(targets, dys, sources);
+  gradients.resize(sources.size());
+  for (std::size_t k = 0; k < gradients.size(); ++k)
+    if (!gradients[k].defined()) gradients[k] = zeros_like(*sources[k].tensor());
+  const int results = int(gradients.size());
+  Graph g = prune(tracer.finish(gradients));
+  const int arguments = int(g.inputs.size());
+  return vjp_ = std::make_shared<Concrete>(std::move(g), symbols_, arguments, results, std::vector<Variable>(), std::vector<int>());
+}
+
 std::vector<Tensor> Concrete::run(std::span<const Tensor> inputs) { return executable(inputs)->run(inputs); }
 
 std::vector<Tensor> Concrete::call(std::span<const Tensor> arguments) {

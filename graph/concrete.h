@@ -32,6 +32,11 @@ class Concrete {
   /// What was made so far.
   std::vector<std::shared_ptr<Executable>> executables() const;
 
+  /// What the outputs are for these inputs, which may have specs alone.
+  std::vector<Spec> output_specs(std::span<const Tensor> inputs) const;
+  /// inputs, dy of each floating output -> gradients of each floating input, zero where nothing flows.
+  std::shared_ptr<Concrete> vjp();
+
   // The pair that a tape needs: a forward graph that also gives what the backward graph reads.
   struct Differentiated;
   std::shared_ptr<Differentiated> differentiated(const std::vector<bool>& wanted);
@@ -47,6 +52,7 @@ class Concrete {
   mutable std::mutex mutex_;
   std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>> executables_;  // by the unknown sizes, latest first
   std::map<std::vector<bool>, std::shared_ptr<Differentiated>> differentiated_;
+  std::shared_ptr<Concrete> vjp_;
 };
 
 /// The inputs through the graph of `c`, seen by the tapes and traces of this thread: what call() does after reading variables.

@@ -1,5 +1,6 @@
 #include <tapir/graph/executable.h>
 #include <tapir/graph/memory_plan.h>
+#include <tapir/graph/trace.h>
 #include <tapir/ops/tile.h>
 
 #include <algorithm>
@@ -10,7 +11,7 @@ struct Executable::Step {
   const Node* node;
   Attrs attrs;
   std::uint32_t first_in, first_out;  // in the frame's `ins` and `outs`
-  bool view;                          // looks at its input at run time; else a kernel
+  bool made;                          // by a view or by control flow; else by a kernel
   bool fresh;                         // some outputs are allocated in each call
   bool empty;                         // nothing to compute
 };
@@ -63,7 +64,7 @@ void Executable::plan() {
   for (int i = 0; i < end; ++i) {
     const Node& n = graph_.nodes[std::size_t(i)];
     for (int v : n.out) {
-      place_[std::size_t(v)] = n.op->view ? Place::view : Place::arena;
+      place_[std::size_t(v)] = n.op->view || n.op->make ? Place::made : Place::arena;
       if (n.op->view) root_[std::size_t(v)] = root_[std::size_t(n.in[0])];
       first[std::size_t(v)] = i;
     }
@@ -110,12 +111,12 @@ void Executable::plan() {
 
   std::uint32_t ins = 0, outs = 0;
   for (auto& n : graph_.nodes) {
-    Step s{&n, n.attrs.get(), ins, outs, n.op->view != nullptr, false, !n.op->effect};
+    Step s{&n, n.attrs.get(), ins, outs, n.op->view || n.op->make, false, !n.op->effect};
     for (int v : n.out) {
       s.fresh |= place_[std::size_t(v)] == Place::fresh;
       s.empty &= graph_.spec(v).shape.size() == 0;
     }
-    if (!s.view && !n.op->kernel[int(Backend::cpu)])
+    if (!s.made && !n.op->kernel[int(Backend::cpu)])
       throw DeviceError(std::string(n.op->name) + ": no CPU kernel in this build.");
     ins += std::uint32_t(n.in.size()), outs += std::uint32_t(n.out.size());
     steps_.push_back(s);
@@ -167,8 +168,14 @@ std::vector<Tensor> Executable::run(std::span<const Tensor> inputs) {
   for (const Step& s : steps_) {
     const Node& n = *s.node;
     CallSite site(n.where);
-    if (s.view) {
-      f.values[std::size_t(n.out[0])] = n.op->view(f.values[std::size_t(n.in[0])], graph_.spec(n.out[0]), s.attrs);
+    if (s.made) {
+      if (n.op->view) {
+        f.values[std::size_t(n.out[0])] = n.op->view(f.values[std::size_t(n.in[0])], graph_.spec(n.out[0]), s.attrs);
+      } else {
+        Untraced hidden;
+        Tensors out = n.op->make(Inputs(std::span(f.ins).subspan(s.first_in, n.in.size())), s.attrs);
+        for (std::size_t k = 0; k < n.out.size(); ++k) f.values[std::size_t(n.out[k])] = std::move(out[k]);
+      }
       continue;
     }
     if (s.fresh)
@@ -186,7 +193,7 @@ std::vector<Tensor> Executable::run(std::span<const Tensor> inputs) {
   for (int v : graph_.outputs) results.push_back(f.values[std::size_t(v)]);
 
   for (std::size_t v = 0; v < f.values.size(); ++v)
-    if (place_[v] == Place::input || place_[v] == Place::fresh || place_[v] == Place::view) f.values[v] = Tensor();
+    if (place_[v] == Place::input || place_[v] == Place::fresh || place_[v] == Place::made) f.values[v] = Tensor();
   for (const Step& s : steps_)
     if (s.fresh)
       for (std::size_t k = 0; k < s.node->out.size(); ++k)

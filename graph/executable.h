@@ -32,7 +32,7 @@ class Executable {
   Graph graph_;
   std::vector<Step> steps_;
   // Where a value lives.
-  enum class Place : std::uint8_t { input, constant, arena, fresh, view };
+  enum class Place : std::uint8_t { input, constant, arena, fresh, made };  // made: by a view or by control flow
   std::vector<Place> place_;
   std::vector<int> root_;            // the value whose memory it is
   std::vector<std::size_t> offset_;  // in the arena

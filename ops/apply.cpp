@@ -81,6 +81,13 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   if (!traced) {
     if (op.view) {
       out.push_back(op.view(in[0], specs[0], attrs));
+    } else if (op.make) {
+      recorder() = nullptr;  // what its graphs do is not part of the program
+      struct Restore {
+        Recorder* r;
+        ~Restore() { recorder() = r; }
+      } restore{top};
+      out = op.make(in, attrs);
     } else {
       bool any = false;
       for (auto& s : specs) {
@@ -104,7 +111,7 @@ Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   Device device = device_of(op, in);
   Specs specs;
   op.infer(in, attrs, specs);
-  if (specs.size() != 1) return apply_all(op, in, attrs, where)[0];
+  if (specs.size() != 1 || op.make) return apply_all(op, in, attrs, where)[0];
   Tensor out;
   if (op.view) {
     out = op.view(in[0], specs[0], attrs);

@@ -112,6 +112,8 @@ struct Node {
 using Gradient = Tensors (*)(const Node& node, std::span<const Tensor> dy);
 using Infer = void (*)(Inputs in, Attrs attrs, Specs& out);
 using Kernel = void (*)(const Call& call);
+/// Makes the outputs itself: control flow.
+using Make = Tensors (*)(Inputs in, Attrs attrs);
 /// A view of input 0: no data moves.
 using View = Tensor (*)(const Tensor& x, const Spec& out, Attrs attrs);
 
@@ -128,6 +130,7 @@ struct OpDef {
   Gradient gradient = nullptr;             // null: not differentiable, nothing is recorded
   Saves saves = Saves::none;
   View view = nullptr;                     // set for views, instead of kernels
+  Make make = nullptr;                     // set for control flow, instead of kernels
   const TileOp* tile = nullptr;            // set for elementwise ops
   bool needs_contiguous = false;           // apply() hands the kernel dense inputs
   bool half_via_f32 = false;               // apply() runs f16 and bf16 through f32

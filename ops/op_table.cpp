@@ -22,6 +22,7 @@ void list_normalization(std::vector<const OpDef*>& out);
 void list_cross_entropy(std::vector<const OpDef*>& out);
 void list_resize(std::vector<const OpDef*>& out);
 void list_optimizer_update(std::vector<const OpDef*>& out);
+void list_control_flow(std::vector<const OpDef*>& out);
 
 std::span<const OpDef* const> all_ops() {
   static const std::vector<const OpDef*> table = [] {
@@ -47,6 +48,7 @@ std::span<const OpDef* const> all_ops() {
              list_cross_entropy,
              list_resize,
              list_optimizer_update,
+             list_control_flow,
          })
       list(out);
     return out;
