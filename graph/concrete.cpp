@@ -4,6 +4,7 @@
 #include <tapir/ops/create.h>
 
 #include <algorithm>
+#include <exception>
 
 namespace tapir::graph {
 
@@ -15,6 +16,7 @@ struct Concrete::Differentiated {
   std::vector<int> saved;                // of the forward graph: >= 0 an input, -1 - k the k-th extra output
   std::vector<int> flowing;              // outputs that a gradient comes from
   std::vector<int> gradient_of;          // per result of backward: the input
+  std::exception_ptr error;              // why there is none; thrown when a gradient is asked for
 };
 
 Concrete::Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
@@ -146,6 +148,7 @@ Tensors gradient_of_saved(const Differentiated& d, const tapir::Node& n, std::sp
 
 Tensors call_gradient(const tapir::Node& n, std::span<const Tensor> dy) {
   const Differentiated& d = **n.in(0).data<Pair>();
+  if (d.error) std::rethrow_exception(d.error);
   for (std::size_t k = std::size_t(d.forward->results()); k < dy.size(); ++k)
     if (dy[k].defined()) return gradient_of_saved(d, n, dy);
   std::vector<Tensor> inputs;
@@ -256,9 +259,15 @@ std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs) 
       if (is_floating(inputs[i].dtype()) && r->follows(inputs[i])) any = wanted[i] = true;
   if (!any) return c.run(inputs);
 
-  Pair pair = c.differentiated(wanted);
-  if (pair->flowing.empty()) return c.run(inputs);
-  std::vector<Tensor> outputs = pair->forward->run(inputs);
+  Pair pair;
+  try {
+    pair = c.differentiated(wanted);
+    if (pair->flowing.empty()) return c.run(inputs);
+  } catch (const UsageError&) {
+    pair = std::make_shared<Differentiated>();
+    pair->error = std::current_exception();
+  }
+  std::vector<Tensor> outputs = pair->error ? c.run(inputs) : pair->forward->run(inputs);
   for (auto& t : outputs)  // an output may be an input as it is; tapes need values of their own
     t = t.alias();
   std::vector<Tensor> recorded{handle_of(pair)};
