@@ -5,6 +5,7 @@
 #include <tapir/autograd/gradcheck.h>
 #include <tapir/autograd/gradient_tape.h>
 #include <tapir/data/idx.h>
+#include <tapir/io/function_file.h>
 #include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
 #include <tapir/graph/control_flow.h>

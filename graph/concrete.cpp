@@ -38,6 +38,17 @@ std::vector<std::int64_t> Concrete::sizes_of(std::span<const Tensor> inputs) con
   return sizes;
 }
 
+std::vector<TensorSpec> Concrete::signature() const {
+  std::vector<TensorSpec> out;
+  for (int i = 0; i < arguments_; ++i) {
+    const Spec& s = traced_.spec(traced_.inputs[std::size_t(i)]);
+    out.emplace_back(s.shape, s.dtype);
+    for (auto& d : out.back().shape)
+      if (symbols_.in({d})) d = unknown;
+  }
+  return out;
+}
+
 bool Concrete::takes(std::span<const Tensor> arguments) const {
   if (symbols_.empty()) return true;
   const auto sizes = sizes_of(arguments);

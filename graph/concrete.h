@@ -23,6 +23,8 @@ class Concrete {
   const std::vector<Variable>& variables() const { return variables_; }
   const std::vector<int>& assigned() const { return assigned_; }
   int arguments() const { return arguments_; }
+  /// Of the arguments; `unknown` where any size will do.
+  std::vector<TensorSpec> signature() const;
   int results() const { return results_; }
   const Symbols& symbols() const { return symbols_; }
   /// Do the unknown sizes agree: where two dimensions were one unknown size in the trace, are they equal here?

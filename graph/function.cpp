@@ -27,6 +27,8 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
+}  // namespace
+
 std::string text_of(std::span<const TensorSpec> specs) {
   std::string s;
   for (auto& t : specs) s += fmt::format("{}{}{}", s.empty() ? "" : ", ", name_of(t.dtype), t.shape.str());
@@ -39,8 +41,6 @@ bool fits(const TensorSpec& spec, const Tensor& t) {
     if (spec.shape[d] != unknown && spec.shape[d] != t.shape()[d]) return false;
   return true;
 }
-
-}  // namespace
 
 struct FunctionCore::Impl {
   struct Entry {
@@ -240,9 +240,11 @@ std::vector<std::string> FunctionCore::graphs() const {
   return out;
 }
 
-void FunctionCore::save(const std::string&, const Where& where) const {
-  CallSite site(where);
-  throw UsageError("save: not there yet.");
+std::vector<std::shared_ptr<Concrete>> FunctionCore::concretes() const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<std::shared_ptr<Concrete>> out;
+  for (auto& e : impl_->entries) out.push_back(e.traced.graph);
+  return out;
 }
 
 }  // namespace detail

@@ -55,12 +55,19 @@ class FunctionCore {
   std::string explain() const;
   int trace_count() const;
   void save(const std::string& path, const Where& where) const;
+  std::vector<std::shared_ptr<graph::Concrete>> concretes() const;
   std::vector<std::string> graphs() const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+struct FunctionReader;
+/// Defined in io/function_file.cpp.
+void save_cores(const std::string& path, const std::vector<std::pair<std::string, const FunctionCore*>>& functions, const Where& where);
+bool fits(const TensorSpec& spec, const Tensor& t);
+std::string text_of(std::span<const TensorSpec> specs);
 
 }  // namespace detail
 
@@ -92,6 +99,7 @@ class Function {
   std::vector<std::string> graphs() const { return core_->graphs(); }
   /// Writes all traces to one file that load_function() reads. Throws UsageError if there is none yet.
   void save(const std::string& path, Where where = Where::current()) const { core_->save(path, where); }
+  const detail::FunctionCore& core() const { return *core_; }
 
  private:
   template <class Result, class Tuple>
