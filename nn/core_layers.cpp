@@ -79,6 +79,7 @@ Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where)
     : Layer(options.name), rate_(rate), seed_(options.seed) {
   CallSite site(where);
   if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
+  needs_no_build();
 }
 
 // A seeded layer draws from seed, seed + 2^32, ...: each call its own numbers, the same for each new layer.
@@ -101,6 +102,7 @@ Reshape::Reshape(const Shape& target_shape, const LayerName& options, Where wher
   for (auto d : target_)
     if (d < -1 || std::count(target_.begin(), target_.end(), -1) > 1)
       throw UsageError(fmt::format("Reshape: sizes must be 0 or more and at most one -1, got {}.", target_.str()));
+  needs_no_build();
 }
 Tensor Reshape::call(const Tensor& x, bool) { return reshape(x, x.shape().first(1).concat(target_)); }
 

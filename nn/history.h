@@ -8,7 +8,7 @@
 
 namespace tapir::nn {
 
-/// Values by name, in the order in which they came: "loss", the metrics, "val_loss", ...
+/// Values by name. Those of training come first, sorted, then those of validation: "accuracy", "loss", "val_accuracy", ...
 template <class T>
 class NamedValues {
  public:
@@ -17,8 +17,8 @@ class NamedValues {
     for (auto& [n, v] : values_)
       if (n == name) return v;
     std::string known;
-    for (auto& [n, v] : values_) known += (known.empty() ? "" : ", ") + n;
-    throw UsageError("there is no '" + name + "' among the results: " + known + ".");
+    for (auto& [n, v] : values_) known += (known.empty() ? " There are: " : ", ") + n;
+    throw UsageError("results: there is no '" + name + "'." + (known.empty() ? " They are empty." : known + "."));
   }
   T& at_or_new(const std::string& name) {
     for (auto& [n, v] : values_)

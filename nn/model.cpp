@@ -15,13 +15,37 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 
 namespace tapir::nn {
 
 struct Model::Compiled {
   optim::Optimizer optimizer;
   Loss loss;
-  std::vector<Metric> metrics;
+  std::vector<Metric> metrics, weighted_metrics;
+
+  void reset_metrics() {
+    for (auto* list : {&metrics, &weighted_metrics})
+      for (auto& m : *list) m.reset();
+  }
+  void update_metrics(const Tensor& y, const Tensor& predicted, const Tensor& weight) {
+    for (auto& m : metrics) m.update(y, predicted);
+    for (auto& m : weighted_metrics) m.update(y, predicted, weight);
+  }
+  // Sorted, and names that are taken changed, as in Keras.
+  Logs logs(double mean_loss) const {
+    std::map<std::string, double> found{{"loss", mean_loss}};
+    auto add = [&](const std::string& base, double value) {
+      std::string name = base;
+      for (int i = 1; found.contains(name); ++i) name = fmt::format("{}_{}", base, i);
+      found[name] = value;
+    };
+    for (auto& m : metrics) add(m.name(), m.result());
+    for (auto& m : weighted_metrics) add(found.contains(m.name()) ? "weighted_" + m.name() : m.name(), m.result());
+    Logs logs;
+    for (auto& [name, value] : found) logs.at_or_new(name) = value;
+    return logs;
+  }
 };
 
 namespace {
@@ -41,6 +65,10 @@ void check_batch(const char* what, std::int64_t batch_size) {
   if (batch_size < 1) throw UsageError(fmt::format("{}: batch_size must be at least 1, got {}.", what, batch_size));
 }
 
+void check_verbose(const char* what, int verbose) {
+  if (verbose < 0 || verbose > 2) throw UsageError(fmt::format("{}: verbose must be 0, 1 or 2, got {}.", what, verbose));
+}
+
 Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
   return t.defined() ? t[Slice(begin, end)] : Tensor();
 }
@@ -52,13 +80,6 @@ struct RunningMean {
   double value() const { return weight > 0 ? sum / weight : 0; }
 };
 
-Logs logs_of(double loss, const std::vector<Metric>& metrics) {
-  Logs logs;
-  for (auto& m : metrics) logs.at_or_new(m.name()) = m.result();
-  logs.at_or_new("loss") = loss;
-  return logs;
-}
-
 }  // namespace
 
 Model::Model(std::string name) : Layer(std::move(name)), compiled_(std::make_shared<std::shared_ptr<Compiled>>()) {}
@@ -66,12 +87,17 @@ Model::Model(std::string name) : Layer(std::move(name)), compiled_(std::make_sha
 void Model::compile(const CompileOptions& o, Where where) {
   CallSite site(where);
   if (!o.loss.defined()) throw UsageError("compile: a loss is needed: {.loss = \"mse\"} or a function.");
-  *compiled_ = std::make_shared<Compiled>(Compiled{o.optimizer, o.loss, o.metrics});
+  *compiled_ = std::make_shared<Compiled>(Compiled{o.optimizer, o.loss, o.metrics, o.weighted_metrics});
 }
 
 Model::Compiled& Model::compiled(const char* what) const {
   if (!*compiled_) throw UsageError(fmt::format("{}: say how to train first: model.compile({{.optimizer = \"adam\", .loss = ...}}).", what));
   return **compiled_;
+}
+
+std::vector<Variable> Model::optimizer_variables() const {
+  const bool used = *compiled_ && (*compiled_)->optimizer.iterations().value().item<std::int64_t>() > 0;
+  return used ? (*compiled_)->optimizer.variables() : std::vector<Variable>();
 }
 
 double Model::train_batch(const Tensor& x, const Tensor& y, const Tensor& weight) {
@@ -89,7 +115,7 @@ double Model::train_batch(const Tensor& x, const Tensor& y, const Tensor& weight
     gradients = tape.gradient(loss, variables);
   }
   c.optimizer.apply_gradients(gradients, variables);
-  for (auto& m : c.metrics) m.update(y, predicted, weight);
+  c.update_metrics(y, predicted, weight);
   return loss.item<double>();
 }
 
@@ -98,19 +124,21 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
   Compiled& c = compiled("fit");
   check_data("fit", x, y, o.sample_weight);
   check_batch("fit", o.batch_size);
+  check_verbose("fit", o.verbose);
   if (o.epochs < 0 || o.initial_epoch < 0)
     throw UsageError(fmt::format("fit: epochs must not be negative, got {} (initial_epoch {}).", o.epochs, o.initial_epoch));
   if (!(o.validation_split >= 0 && o.validation_split < 1))
     throw UsageError(fmt::format("fit: validation_split must be in [0, 1), got {}.", o.validation_split));
   const auto& [vx, vy] = o.validation_data;
   if (vx.defined() || vy.defined()) check_data("fit: validation_data", vx, vy, {});
-  const std::int64_t all = x.shape()[0], n = std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
+  const std::int64_t all = x.shape()[0];
+  const std::int64_t n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
   if (n < 1) throw UsageError(fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.",
                                           o.validation_split, all));
   const Tensor tx = rows(x, 0, n), ty = rows(y, 0, n), tw = rows(o.sample_weight, 0, n);
   const Tensor val_x = vx.defined() ? vx : n < all ? rows(x, n, all) : Tensor();
   const Tensor val_y = vx.defined() ? vy : n < all ? rows(y, n, all) : Tensor();
-  const Tensor val_w = vx.defined() || n == all ? Tensor() : rows(o.sample_weight, n, all);
+  const Tensor val_w = n < all ? rows(o.sample_weight, n, all) : Tensor();
 
   History history;
   detail::Progress progress(o.verbose, o.epochs);
@@ -118,7 +146,7 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
   for (int epoch = o.initial_epoch; epoch < o.epochs; ++epoch) {
     Tensor order;
     if (o.shuffle) order = random::permutation(n, {.seed = o.shuffle_seed < 0 ? -1 : o.shuffle_seed + epoch});
-    for (auto& m : c.metrics) m.reset();
+    c.reset_metrics();
     RunningMean loss;
     progress.start_epoch(epoch, steps);
     for (std::int64_t step = 0; step < steps; ++step) {
@@ -127,9 +155,9 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
         return !t.defined() || !o.shuffle ? rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
       };
       loss.add(train_batch(part(tx), part(ty), part(tw)), end - begin);
-      if (progress.due()) progress.tell(step + 1, logs_of(loss.value(), c.metrics));
+      if (progress.due()) progress.tell(step + 1, c.logs(loss.value()));
     }
-    Logs logs = logs_of(loss.value(), c.metrics);
+    Logs logs = c.logs(loss.value());
     if (val_x.defined())
       for (auto& [name, v] : evaluate_batches(val_x, val_y, val_w, o.batch_size)) logs.at_or_new("val_" + name) = v;
     progress.end_epoch(logs);
@@ -141,16 +169,16 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
 
 Logs Model::evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
   Compiled& c = **compiled_;
-  for (auto& m : c.metrics) m.reset();
+  c.reset_metrics();
   RunningMean loss;
   for (std::int64_t begin = 0, n = x.shape()[0]; begin < n; begin += batch_size) {
     std::int64_t end = std::min(n, begin + batch_size);
     detail::LogitsScope logits;
     Tensor by = rows(y, begin, end), bw = rows(weight, begin, end), predicted = (*this)(rows(x, begin, end), {.training = false});
     loss.add(c.loss(by, predicted, bw).item<double>(), end - begin);
-    for (auto& m : c.metrics) m.update(by, predicted, bw);
+    c.update_metrics(by, predicted, bw);
   }
-  return logs_of(loss.value(), c.metrics);
+  return c.logs(loss.value());
 }
 
 Logs Model::evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& o, Where where) {
@@ -158,6 +186,7 @@ Logs Model::evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& o,
   compiled("evaluate");
   check_data("evaluate", x, y, o.sample_weight);
   check_batch("evaluate", o.batch_size);
+  check_verbose("evaluate", o.verbose);
   Logs logs = evaluate_batches(x, y, o.sample_weight, o.batch_size);
   if (o.verbose) fmt::print("{}\n", detail::metrics_text(logs).substr(3));
   return logs;
@@ -166,6 +195,7 @@ Logs Model::evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& o,
 Tensor Model::predict(const Tensor& x, const PredictOptions& o, Where where) {
   CallSite site(where);
   check_batch("predict", o.batch_size);
+  if (!x.defined()) throw UsageError("predict: x is an undefined tensor.");
   if (x.rank() < 1) throw ShapeError("predict: x needs a batch dimension, got a scalar.");
   std::vector<Tensor> parts;
   const std::int64_t n = x.shape()[0];

@@ -11,13 +11,14 @@ namespace tapir::nn {
 struct CompileOptions {
   optim::Optimizer optimizer = "rmsprop";
   Loss loss = {};
-  std::vector<Metric> metrics = {};
+  std::vector<Metric> metrics = {};           ///< these do not see the sample weights
+  std::vector<Metric> weighted_metrics = {};  ///< these do
 };
 
 struct FitOptions {
   int epochs = 1;
   std::int64_t batch_size = 32;
-  double validation_split = 0;                     ///< this last part of the data is not trained on, but evaluated
+  double validation_split = 0;                     ///< this last part of the data is evaluated instead; without validation_data
   std::pair<Tensor, Tensor> validation_data = {};  ///< x and y to evaluate after each epoch
   bool shuffle = true;                             ///< in each epoch another order
   std::int64_t shuffle_seed = -1;                  ///< fixes the orders; -1: the global generator
@@ -69,6 +70,7 @@ class Model : public Layer {
  private:
   struct Compiled;
   Compiled& compiled(const char* what) const;
+  std::vector<Variable> optimizer_variables() const;  // none before the first step
   double train_batch(const Tensor& x, const Tensor& y, const Tensor& weight);
   Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
   std::shared_ptr<std::shared_ptr<Compiled>> compiled_;  // copies of a model share it

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace tapir::nn {
@@ -39,9 +40,26 @@ std::string line(const char* left, const char* fill, const char* middle, const c
   return out + "\n";
 }
 
-std::string cut(const std::string& s, int width) {
-  return int(s.size()) <= width ? s : s.substr(0, std::size_t(width) - 1) + "…";
+// Lines of at most `width`, broken at spaces; a longer word is cut.
+std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
+  std::vector<std::string> lines{""};
+  for (std::size_t begin = 0; begin <= text.size();) {
+    std::size_t end = std::min(text.find(' ', begin), text.size());
+    std::string word = text.substr(begin, end - begin), &last = lines.back();
+    if (word.size() > width) word = word.substr(0, width - 1) + "…";
+    if (last.empty()) last = word;
+    else if (last.size() + 1 + word.size() <= width) last += " " + word;
+    else lines.push_back(word);
+    begin = end + 1;
+  }
+  return lines;
 }
+
+struct Size {
+  std::int64_t numbers = 0, bytes = 0;
+  void add(const Variable& v) { numbers += v.size(), bytes += v.size() * std::int64_t(size_of(v.dtype())); }
+  std::string text() const { return fmt::format("{} ({})", with_commas(numbers), bytes_text(bytes)); }
+};
 
 }  // namespace
 
@@ -52,7 +70,6 @@ std::string Model::summary_text() const {
   out += fmt::format("┃ {:<31} ┃ {:<22} ┃ {:>13} ┃\n", "Layer (type)", "Output Shape", "Param #");
   out += line("┡", "━", "╇", "┩", widths);
   bool first = true;
-  std::int64_t total = 0, trainable = 0, total_bytes = 0, trainable_bytes = 0;
   for (auto& child : summarised()) {
     const Layer::State& s = *child;
     std::int64_t n = 0;
@@ -60,18 +77,18 @@ std::string Model::summary_text() const {
     if (!first) out += line("├", "─", "┼", "┤", widths);
     first = false;
     std::string count = s.built || !s.needs_build ? with_commas(n) : "0 (unbuilt)";
-    out += fmt::format("│ {:<31} │ {:<22} │ {:>13} │\n", cut(s.name + " (" + s.type + ")", 31),
-                       cut(shape_text(s.output), 22), count);
+    auto names = wrapped(s.name + " (" + s.type + ")", widths[0]), shapes = wrapped(shape_text(s.output), widths[1]);
+    names.resize(std::max(names.size(), shapes.size()));
+    shapes.resize(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i)
+      out += fmt::format("│ {:<31} │ {:<22} │ {:>13} │\n", names[i], shapes[i], i == 0 ? count : "");
   }
   out += line("└", "─", "┴", "┘", widths);
-  detail::visit_variables(*state(), [&](const Variable& v, bool t, const std::string&) {
-    std::int64_t bytes = v.size() * std::int64_t(size_of(v.dtype()));
-    total += v.size(), total_bytes += bytes;
-    if (t) trainable += v.size(), trainable_bytes += bytes;
-  });
-  out += fmt::format(" Total params: {} ({})\n Trainable params: {} ({})\n Non-trainable params: {} ({})\n",
-                     with_commas(total), bytes_text(total_bytes), with_commas(trainable), bytes_text(trainable_bytes),
-                     with_commas(total - trainable), bytes_text(total_bytes - trainable_bytes));
+  Size trainable, fixed, optimizer, total;
+  detail::visit_variables(*state(), [&](const Variable& v, bool t, const std::string&) { (t ? trainable : fixed).add(v), total.add(v); });
+  for (auto& v : optimizer_variables()) optimizer.add(v), total.add(v);
+  out += fmt::format(" Total params: {}\n Trainable params: {}\n Non-trainable params: {}\n", total.text(), trainable.text(), fixed.text());
+  if (optimizer.numbers > 0) out += fmt::format(" Optimizer params: {}\n", optimizer.text());
   return out;
 }
 
