@@ -106,7 +106,7 @@ void Layer::needs_no_build() { state_->needs_build = false; }
 Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
   CallSite site(where);
   State& s = *state_;
-  name();
+  type(), name();
   if (!x.defined()) throw UsageError(fmt::format("{}: the input is an undefined tensor.", s.name));
   const bool training = options.training >= 0 ? options.training != 0 : scope && scope->training;
   if (!made_) {

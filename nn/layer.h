@@ -97,4 +97,7 @@ class AnyLayer {
   std::shared_ptr<Layer> layer_;
 };
 
+/// Starts the numbering of layer names ("dense", "dense_1", ...) anew, as keras.utils.clear_session.
+void reset_names();
+
 }  // namespace tapir::nn

@@ -1,3 +1,4 @@
+#include <tapir/nn/layer.h>
 #include <tapir/nn/names.h>
 #include <tapir/tensor/error.h>
 

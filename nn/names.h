@@ -14,8 +14,3 @@ std::string unique_name(const std::string& base);
 [[noreturn]] void unknown_name(const char* what, const std::string& name, const std::vector<std::string>& known);
 
 }  // namespace tapir::nn::detail
-
-namespace tapir::nn {
-/// Starts the numbering of layer names anew, as keras.utils.clear_session.
-void reset_names();
-}  // namespace tapir::nn

@@ -12,7 +12,7 @@ namespace {
 
 std::string with_commas(std::int64_t n) {
   std::string s = std::to_string(n);
-  for (int i = int(s.size()) - 3; i > 0; i -= 3) s.insert(std::size_t(i), ",");
+  for (int i = int(s.size()) - 3; i > 0; i -= 3) s.insert(std::size_t(i), 1, ',');
   return s;
 }
 

@@ -92,11 +92,11 @@ TEST_CASE("errors leave the model as it was") {
   const std::string whole = files::bytes_of(path);
   for (std::size_t kept : {std::size_t(0), std::size_t(5), whole.size() / 2, whole.size() - 1}) {
     INFO(kept);
-    files::write(path, whole.substr(0, kept));
+    files::write_bytes(path, whole.substr(0, kept));
     Tensor before = model.predict(images);
     CHECK_THROWS_AS(model.load_weights(path), FileError);
     CHECK(distance(model.predict(images), before) == 0);
   }
-  files::write(path, "this is no file of weights, but long enough to be one");
+  files::write_bytes(path, "this is no file of weights, but long enough to be one");
   CHECK_THROWS_AS(model.load_weights(path), FileError);
 }
