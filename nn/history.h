@@ -13,13 +13,14 @@ template <class T>
 class NamedValues {
  public:
   /// Throws UsageError for a name that is not there.
-  const T& operator[](const std::string& name) const {
+  const T& operator[](const std::string& name) const& {
     for (auto& [n, v] : values_)
       if (n == name) return v;
     std::string known;
     for (auto& [n, v] : values_) known += (known.empty() ? " There are: " : ", ") + n;
     throw UsageError("results: there is no '" + name + "'." + (known.empty() ? " They are empty." : known + "."));
   }
+  T operator[](const std::string& name) && { return std::as_const(*this)[name]; }  // outlives the results
   T& at_or_new(const std::string& name) {
     for (auto& [n, v] : values_)
       if (n == name) return v;

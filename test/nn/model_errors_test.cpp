@@ -1,5 +1,5 @@
 // What a mistake says: one line with the values, and the model is as it was.
-#include "../ops/golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace tapir;
 using golden::check_error;

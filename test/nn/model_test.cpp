@@ -1,5 +1,5 @@
 // Models: building, training, evaluating, predicting. Whole training steps are held against real Keras.
-#include "../ops/golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace tapir;
 using golden::distance;

@@ -1,6 +1,6 @@
 // save_weights and load_weights: the same numbers come back, into the same kind of model only, whole or not at all.
-#include "../io/files.h"
-#include "../ops/golden.h"
+#include <tapir/test/io/files.h>
+#include <tapir/test/ops/golden.h>
 
 using namespace tapir;
 using golden::check_error;

@@ -1,5 +1,5 @@
 // What fit and evaluate print: nothing, a line an epoch, or on a terminal Keras's bar.
-#include "../ops/golden.h"
+#include <tapir/test/ops/golden.h>
 
 #include <fcntl.h>
 #include <unistd.h>

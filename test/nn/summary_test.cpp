@@ -1,5 +1,5 @@
 // summary(): the text that Keras prints at 80 columns, character by character.
-#include "../ops/golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace tapir;
 
