@@ -83,6 +83,18 @@ TEST_CASE("words that do not fit are cut, shapes go on, nested models are one ro
         " Total params: 1,297,132 (4.95 MB)\n Trainable params: 1,297,124 (4.95 MB)\n Non-trainable params: 8 (32.00 B)\n");
 }
 
+TEST_CASE("what just fits, and sizes about 1 KB") {
+  nn::Sequential model{nn::Dense(252, {.use_bias = false, .name = std::string(23, 'a')}),
+                       nn::Dense(1, {.use_bias = false, .name = std::string(24, 'b')})};
+  model.build({1});
+  CHECK(rows(model) == std::vector<std::string>{"│ aaaaaaaaaaaaaaaaaaaaaaa (Dense) │ (None, 252)            │           252 │",
+                                                "│ bbbbbbbbbbbbbbbbbbbbbbbb        │ (None, 1)              │           252 │",
+                                                "│ (Dense)                         │                        │               │"});
+  CHECK(model.summary_text().find(" Total params: 504 (1.97 KB)\n") != std::string::npos);
+  model.layers()[1]->set_trainable(false);
+  CHECK(model.summary_text().find(" Trainable params: 252 (1008.00 B)\n") != std::string::npos);
+}
+
 TEST_CASE("which layers count as unbuilt") {
   nn::reset_names();
   std::vector<std::string> marked;
