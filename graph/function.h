@@ -1,8 +1,8 @@
 // function(): traces a callable once for each signature into a graph and runs the graph afterwards.
 #pragma once
 #include <tapir/graph/structure.h>
+#include <tapir/tensor/callable.h>
 
-#include <functional>
 #include <memory>
 #include <span>
 
@@ -44,7 +44,7 @@ struct Traced {
 class FunctionCore {
  public:
   /// Runs the body on traced tensors in place of the leaves; gives the tensors of the result and the result.
-  using Body = std::function<std::pair<std::vector<Tensor>, std::shared_ptr<void>>(std::span<const Tensor>)>;
+  using Body = FunctionRef<std::pair<std::vector<Tensor>, std::shared_ptr<void>>(std::span<const Tensor>)>;
   explicit FunctionCore(FunctionOptions options);
   ~FunctionCore();
   /// Is the body to be run as it is: in a trace, or eagerly?
@@ -139,7 +139,7 @@ class Function {
       }
       return std::pair(std::move(tensors), std::move(structure));
     };
-    detail::Traced traced = core_->find(key, std::cref(body), where);
+    detail::Traced traced = core_->find(key, body, where);
     std::vector<Tensor> outputs = detail::FunctionCore::call(traced, key.tensors);
     if constexpr (std::is_same_v<Result, Tensor>) {
       return outputs.empty() ? Tensor() : std::move(outputs[0]);

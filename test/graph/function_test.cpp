@@ -3,6 +3,7 @@
 #include <tapir/tapir.h>
 
 #include <cmath>
+#include <map>
 #include <sstream>
 #include <thread>
 
