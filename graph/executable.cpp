@@ -1,9 +1,10 @@
 #include <tapir/graph/executable.h>
 #include <tapir/graph/memory_plan.h>
 #include <tapir/graph/trace.h>
-#include <tapir/ops/tile.h>
+#include <tapir/ops/tile_program.h>
 
 #include <algorithm>
+#include <set>
 
 namespace tapir::graph {
 
@@ -36,11 +37,14 @@ namespace {
 
 std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
 
-// May the output be written over input k while it is read? Elementwise: each element is read before it is written.
-bool in_place(const Graph& g, const Node& n, std::size_t k) {
-  if (!n.op->tile || n.op->tile->bool_result) return false;
-  const Spec &in = g.spec(n.in[k]), &out = g.spec(n.out[0]);
-  return in.shape == out.shape && in.dtype == out.dtype;
+// May output o be written over input k while it is read? Elementwise ops read each element before they write it; a program must
+// not read it again once its output is made.
+bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
+  const Spec &in = g.spec(n.in[k]), &out = g.spec(n.out[o]);
+  if (!(in.shape == out.shape) || in.dtype != out.dtype) return false;
+  if (n.op->tile) return !n.op->tile->bool_result;
+  if (n.op != &tile_program_op) return false;
+  return n.attrs.get().as<TileProgramAttrs>().program->may_overwrite(int(k), int(o));
 }
 
 }  // namespace
@@ -82,18 +86,20 @@ void Executable::plan() {
   std::vector<Life> lives, unshared;
   for (int i = 0; i < end; ++i) {
     const Node& n = graph_.nodes[std::size_t(i)];
-    for (int v : n.out) {
+    std::set<int> taken;  // by another output of this node
+    for (std::size_t j = 0; j < n.out.size(); ++j) {
+      const int v = n.out[j];
       const auto o = std::size_t(v);
       if (place_[o] != Place::arena) continue;
       unshared.push_back({i, last[o], bytes_of(graph_.spec(v))});
       for (std::size_t k = 0; k < n.in.size() && buffer[o] < 0; ++k) {
         const auto in = std::size_t(n.in[k]);
-        if (place_[in] != Place::arena || last[in] != i || !in_place(graph_, n, k)) continue;
+        if (place_[in] != Place::arena || last[in] != i || taken.contains(buffer[in]) || !in_place(graph_, n, k, j)) continue;
         int readers = 0;  // another operand in the same memory may be read in another order
         for (int w : n.in) readers += root_[std::size_t(w)] == int(in);
         bool direct = true;
         for (int w : n.in) direct &= w == int(in) || root_[std::size_t(w)] != int(in);
-        if (readers && direct) buffer[o] = buffer[in];
+        if (readers && direct) buffer[o] = buffer[in], taken.insert(buffer[in]);
       }
       if (buffer[o] >= 0) {
         lives[std::size_t(buffer[o])].last = last[o];

@@ -69,7 +69,7 @@ std::string to_text(const Graph& g) {
     std::string left, right, attrs = n.attrs.get().str();
     for (int v : n.out) left += fmt::format("{}%{} {}{}", left.empty() ? "" : ", ", v, name_of(g.spec(v).dtype), g.spec(v).shape.str());
     for (int v : n.in) right += (right.empty() ? "" : ", ") + typed(g, v);
-    s += fmt::format("  {} = {}({}){}{}", left, n.op->name, right, attrs.empty() ? "" : " " + attrs, "");
+    s += fmt::format("  {} = {}({}){}{}", left, n.op->name, right, attrs.empty() ? "" : " " + attrs, n.note.empty() ? "" : fmt::format(" [{}]", n.note));
     if (n.where.line()) {
       std::string file = n.where.file_name();
       s += fmt::format("  # {}:{}", file.substr(file.rfind('/') + 1), n.where.line());
@@ -87,7 +87,7 @@ std::string to_dot(const Graph& g) {
   const auto by = producers(g);
   for (int v : g.inputs) s += fmt::format("  v{} [label=\"input {}\", shape=ellipse];\n", v, label(v));
   for (std::size_t i = 0; i < g.nodes.size(); ++i) {
-    s += fmt::format("  n{} [label=\"{}\"];\n", i, g.nodes[i].op->name);
+    s += fmt::format("  n{} [label=\"{}{}\"];\n", i, g.nodes[i].op->name, g.nodes[i].note.empty() ? "" : "\\n" + g.nodes[i].note);
     for (int v : g.nodes[i].in) {
       if (g.is_constant(v)) continue;
       const int p = by[std::size_t(v)];

@@ -36,6 +36,7 @@ struct Node {
   std::vector<int> in, out;
   Where where;                         // the user's line
   std::shared_ptr<const void> keep;    // what `attrs` points to, if anything
+  std::string note;                    // for people: what was fused into it
 };
 
 struct Graph {

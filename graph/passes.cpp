@@ -16,6 +16,7 @@ const Pass kPasses[] = {
     {"prune", "drops what nobody reads", prune},
     {"simplify", "arithmetic, casts and reshapes that change nothing", simplify},
     {"common_subexpressions", "computes the same thing once", common_subexpressions},
+    {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},
 };
 
 struct Off {

@@ -20,5 +20,6 @@ void enable_pass(const std::string& name, bool on);
 Graph prune(Graph g);
 Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);
+Graph fuse_elementwise(Graph g);
 
 }  // namespace tapir::graph
