@@ -16,6 +16,8 @@ const Pass kPasses[] = {
     {"prune", "drops what nobody reads", prune},
     {"simplify", "arithmetic, casts and reshapes that change nothing", simplify},
     {"common_subexpressions", "computes the same thing once", common_subexpressions},
+    {"pool_early", "bias and activation of pooled values instead of all values", pool_early},
+    {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool},
     {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},
 };
 

@@ -20,6 +20,8 @@ void enable_pass(const std::string& name, bool on);
 Graph prune(Graph g);
 Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);
+Graph fuse_conv_pool(Graph g);
 Graph fuse_elementwise(Graph g);
+Graph pool_early(Graph g);
 
 }  // namespace tapir::graph

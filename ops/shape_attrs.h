@@ -5,6 +5,19 @@
 
 namespace tapir {
 
+struct ShapeAttrs {
+  Shape shape;
+  template <class V> void visit(V&& v) { v("shape", shape); }
+};
+struct AxesAttrs {
+  Shape axes;
+  template <class V> void visit(V&& v) { v("axes", axes); }
+};
+struct CastAttrs {
+  DType dtype;
+  template <class V> void visit(V&& v) { v("dtype", dtype); }
+};
+
 struct JoinAttrs {
   std::int64_t axis;
   bool new_axis;  // stack

@@ -1,4 +1,5 @@
 #include <tapir/ops/kernels.h>
+#include <tapir/ops/shape_attrs.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/tile.h>
 
@@ -33,19 +34,6 @@ Axes check_axes(const char* op, const Axes& axes, int rank) { return checked_all
 Axes check_axes(const char* op, const Axes& axes, const Shape& s) { return checked_all(op, axes, s.rank(), &s); }
 
 namespace {
-
-struct ShapeAttrs {
-  Shape shape;
-  template <class V> void visit(V&& v) { v("shape", shape); }
-};
-struct AxesAttrs {
-  Shape axes;
-  template <class V> void visit(V&& v) { v("axes", axes); }
-};
-struct CastAttrs {
-  DType dtype;
-  template <class V> void visit(V&& v) { v("dtype", dtype); }
-};
 
 // Strides of `x` seen as `shape`; false if that takes a copy.
 bool strides_for(const Tensor& x, const Shape& shape, Shape& strides) {

@@ -103,8 +103,85 @@ void kernel_gradient(const ConvRow& row, const T* x, const T* dy, std::int64_t l
 }
 
 template <class T>
+void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best, std::uint8_t* winner) {
+  using P = Pack<T>;
+  const std::int64_t width = vectors * P::width;
+  T number[P::width];
+  for (std::int64_t p = 0; p < pooled; ++p)
+    for (std::int64_t j = 0; j < width; j += P::width) {
+      const T* from = y + p * columns * width + j;
+      P most = P::load(from), which(0.0);
+      for (int k = 1; k < rows * columns; ++k) {
+        P a = P::load(from + (k / columns * pixels + k % columns) * width);
+        const auto keep = (a <= most) | (most != most);
+        most = where(keep, most, a);
+        which = where(keep, which, P(double(k)));
+      }
+      most.store(best + p * width + j);
+      which.store(number);
+      for (int i = 0; i < P::width; ++i) winner[p * width + j + i] = std::uint8_t(number[i]);
+    }
+}
+
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+using Chosen = __m512;
+inline __m512i chosen_index(const std::uint8_t* w) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w))); }
+inline Chosen choose(const float* four, __m512i index) { return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(four)), index); }
+#else
+using Chosen = __m256;
+inline __m256i chosen_index(const std::uint8_t* w) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w))); }
+inline Chosen choose(const float* four, __m256i index) {
+  return _mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(four)), index);
+}
+#endif
+
+template <int V, int B>
+void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner, float* out) {
+  using P = Pack<float>;
+  constexpr int width = V * P::width;
+  P sum[B][V];
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[b][v] = P(0.0);
+  for (std::int64_t p = 0; p < pooled; ++p, table += taps * 4, d += width, winner += width) {
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      const P dv = P::load(d + v * P::width);
+      const auto index = chosen_index(winner + v * P::width);
+#pragma GCC unroll 16
+      for (int b = 0; b < B; ++b) sum[b][v] = fma(P(choose(table + 4 * b, index)), dv, sum[b][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      float* o = out + (b * V + v) * P::width;
+      (P::load(o) + sum[b][v]).store(o);
+    }
+}
+
+void pooled_gradient(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner, int vectors,
+                     float* sum) {
+  auto run = [&]<int V>() {
+    in_blocks(taps, [&]<int B>(std::int64_t t) {
+      pooled_block<V, B>(taps, pooled, table + 4 * t, d, winner, sum + t * V * Pack<float>::width);
+    });
+  };
+  vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
+}
+constexpr auto pooled_gradient_f32 = pooled_gradient;
+#else
+constexpr decltype(ConvRowKernels<float>::pooled_gradient) pooled_gradient_f32 = nullptr;
+#endif
+
+template <class T>
 constexpr ConvRowKernels<T> kernels() {
-  return {Pack<T>::width, forward<T>, kernel_gradient<T>};
+  ConvRowKernels<T> k = {Pack<T>::width, forward<T>, kernel_gradient<T>, max_pool<T>, nullptr};
+  if constexpr (std::is_same_v<T, float>) k.pooled_gradient = pooled_gradient_f32;
+  return k;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 //
 // Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is unless some
 // path from a group to the node leads outside of it.
-#include <tapir/graph/passes.h>
+#include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/tile_program.h>
 
@@ -10,14 +10,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <map>
 #include <set>
 
 namespace tapir::graph {
 namespace {
 
-bool is(const Node& n, const char* name) { return std::strcmp(n.op->name, name) == 0; }
 bool runs_in_tiles(DType d) { return !is_half(d); }
 
 // What a fused node owns.

@@ -1,0 +1,209 @@
+// What function() fuses, and that it computes the same: elementwise chains with their sums, pooling after bias and activation,
+// convolution with pooling.
+#include <doctest/doctest.h>
+#include <tapir/graph/passes.h>
+#include <tapir/tapir.h>
+
+#include <cmath>
+
+using namespace tapir;
+
+namespace {
+
+// How many nodes of that name the newest graph has.
+template <class F>
+int nodes(const Function<F>& f, const std::string& name) {
+  const std::string text = f.graphs().at(0);
+  int n = 0;
+  for (std::size_t at = 0; (at = text.find(" = " + name + "(", at)) != std::string::npos; ++at) ++n;
+  return n;
+}
+
+void same(const std::vector<Tensor>& a, const std::vector<Tensor>& b, double rtol = 1e-6, double atol = 1e-6) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    INFO(i);
+    REQUIRE(a[i].shape() == b[i].shape());
+    REQUIRE(a[i].dtype() == b[i].dtype());
+    CHECK(allclose(a[i], b[i], {.rtol = rtol, .atol = atol, .equal_nan = true}));
+  }
+}
+
+// Eager, then traced; the traced function is returned.
+template <class F>
+auto check(F f, const std::vector<Tensor>& in, double rtol = 1e-6, double atol = 1e-6) {
+  auto traced = function(f);
+  same(f(in), traced(in), rtol, atol);
+  same(f(in), traced(in), rtol, atol);  // the arena is used again
+  return traced;
+}
+
+using List = std::vector<Tensor>;
+
+}  // namespace
+
+TEST_CASE("a chain with constants, broadcasting, comparisons and casts is one program") {
+  auto f = [](const List& in) {
+    const Tensor &x = in[0], &row = in[1], &column = in[2], &whole = in[3];
+    Tensor y = tanh(x * row + 0.5) - column;
+    Tensor z = where(y > x, y, x.astype(DType::f64).astype(DType::f32) * 2);
+    return List{z * broadcast_to(row, x.shape()), (z > 0.0) != (x < row), whole.astype(DType::f32) + z};
+  };
+  for (std::int64_t rows : {1, 3, 700})
+    for (std::int64_t columns : {1, 5, 64, 1500}) {
+      INFO(rows << " x " << columns);
+      auto traced = check(f, {random::normal({rows, columns}, {.seed = 1}), random::normal({columns}, {.seed = 2}),
+                              random::normal({rows, 1}, {.seed = 3}), random::integers({rows, columns}, -5, 5, {.seed = 4})});
+      CHECK(nodes(traced, "fused") == 1);
+      CHECK(nodes(traced, "tanh") == 0);
+    }
+}
+
+TEST_CASE("strided operands, integers, f64") {
+  Tensor x = random::normal({40, 30}, {.seed = 1}), y = permute_dims(random::normal({30, 40}, {.seed = 2}), {1, 0});
+  check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x, y});
+  check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x.astype(DType::f64), y.astype(DType::f64)}, 1e-14, 1e-14);
+  Tensor i = random::integers({33, 7}, -50, 50, {.seed = 3});
+  check([](const List& in) { return List{(in[0] * 3 + 1) % 7, bitwise_and(in[0], 12) << 1, in[0].astype(DType::u8) + 1}; }, {i});
+}
+
+TEST_CASE("sums over leading, trailing and all axes are part of the program") {
+  for (Shape s : {Shape{1}, Shape{7}, Shape{3, 5}, Shape{100000}, Shape{3, 70001}, Shape{2000, 96}, Shape{3, 5000, 2}, Shape{5, 1, 9, 33}}) {
+    Tensor x = random::normal(s, {.seed = 1}), y = random::normal(s, {.seed = 2});
+    Axes first, last;
+    for (int d = 0; d + 1 < s.rank(); ++d) first.push_back(d), last.push_back(d + 1);
+    for (const Axes& axes : {Axes{}, first, last, Axes{0}, Axes{-1}}) {
+      INFO(s.str() << " over " << axes.str());
+      // the values cancel: errors count against the sum of the absolute values
+      check([&](const List& in) { return List{sum(in[0] * in[1], {.axis = axes}), mean(square(in[0] - in[1]), {.axis = axes, .keepdims = true})}; },
+            {x, y}, 1e-5, 2e-7 * double(s.size()));
+    }
+  }
+  auto f = [](const List& in) { return List{sum(in[0] * in[1], {.axis = {0}}), sum(in[0] * in[1] * 2.0, {.axis = {0}}), in[0] * in[1]}; };
+  auto traced = check(f, {random::normal({300, 20}, {.seed = 1}), random::normal({300, 20}, {.seed = 2})}, 1e-5, 1e-5);
+  CHECK(nodes(traced, "fused") == 1);
+  CHECK(nodes(traced, "sum") == 0);
+}
+
+TEST_CASE("a sum has the accuracy of the op, and does not depend on the number of threads") {
+  Tensor x = random::uniform({3'000'000}, {.low = 0.5, .high = 1.5, .seed = 1});
+  auto f = function([](const Tensor& x) { return sum(x * 1.0 + 0.1); });
+  Tensor exact = sum(x.astype(DType::f64) + double(0.1f));
+  CHECK(f(x).item<float>() == doctest::Approx(exact.item<double>()).epsilon(1e-7));
+  const float many = f(x).item<float>();
+  const int threads = num_threads();
+  set_num_threads(1);
+  CHECK(f(x).item<float>() == many);
+  set_num_threads(threads);
+}
+
+TEST_CASE("a group does not reach over what depends on it") {
+  // sum(y) must be finished before y - sum(y) starts; the second chain may not join the first.
+  auto f = [](const List& in) {
+    Tensor y = exp(in[0]) * 2.0, s = sum(y);
+    Tensor a = y - s, m = matmul(reshape(a, {4, 4}), reshape(y, {4, 4}));
+    return List{sum(a * reshape(m, {16}) + y), tanh(a)};
+  };
+  check(f, {random::normal({16}, {.seed = 1})}, 1e-4, 1e-3);
+}
+
+TEST_CASE("programs write over operands that die, and only over those") {
+  auto f = [](const List& in) {
+    Tensor a = matmul(in[0], in[0]), b = matmul(in[0], in[1]);  // both die in the program
+    Tensor p = a * 2.0 + b, q = a - b * p;                      // a and b are read again after p is made
+    return List{matmul(p, q), matmul(q, p)};
+  };
+  check(f, {random::normal({24, 24}, {.seed = 1}), random::normal({24, 24}, {.seed = 2})}, 1e-4, 1e-2);
+}
+
+namespace {
+
+// Value and gradients of a convolution, bias, activation, pooling; as a network does it.
+template <class Activation>
+auto pooled(const Shape& window, ConvOptions options, Activation act) {
+  return [=](const List& in) {
+    GradientTape tape;
+    tape.watch(in[1]), tape.watch(in[2]);
+    Tensor y = max_pool2d(act(conv2d(in[0], in[1], options) + in[2]), window);
+    Tensor loss = sum(square(y) * in[3]);
+    std::vector<Tensor> g = tape.gradient(loss, {in[1], in[2]});
+    return List{y, g[0], g[1]};
+  };
+}
+
+List pool_inputs(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c, std::int64_t k, const Shape& window, DType d = DType::f32) {
+  Shape out{n, (h - 2) / window[0], (w - 2) / window[1], k};
+  return {random::normal({n, h, w, c}, {.seed = 1}).astype(d), random::normal({3, 3, c, k}, {.seed = 2}).astype(d),
+          random::normal({k}, {.seed = 3}).astype(d), random::normal(out, {.seed = 4}).astype(d)};
+}
+
+}  // namespace
+
+TEST_CASE("convolution, bias, relu and pooling: forward and backward touch pooled values alone") {
+  auto rectify = [](const Tensor& x) { return relu(x); };
+  for (Shape window : {Shape{2, 2}, Shape{3, 2}, Shape{1, 3}})
+    for (std::int64_t k : {1, 5, 32, 40}) {
+      INFO("window " << window.str() << ", " << k << " channels");
+      auto traced = check(pooled(window, {}, rectify), pool_inputs(3, 13, 15, 1, k, window), 1e-5, 1e-3);
+      CHECK(nodes(traced, "conv_max_pool") == 1);
+      CHECK(nodes(traced, "conv_max_pool_kernel_gradient") == 1);
+      CHECK(nodes(traced, "conv") + nodes(traced, "max_pool") + nodes(traced, "max_pool_grad") == 0);
+      check(pooled(window, {}, rectify), pool_inputs(2, 12, 12, 3, k, window, DType::f64), 1e-12, 1e-10);
+    }
+  for (auto act : {+[](const Tensor& x) { return sigmoid(x); }, +[](const Tensor& x) { return tanh(x); }, +[](const Tensor& x) { return relu6(x); }}) {
+    auto traced = check(pooled({2, 2}, {}, act), pool_inputs(2, 10, 10, 2, 8, {2, 2}), 1e-5, 1e-4);
+    CHECK(nodes(traced, "conv_max_pool_kernel_gradient") == 1);
+  }
+}
+
+TEST_CASE("pooling moves ahead of bias and activation for any convolution; leaky_relu stays behind") {
+  List in = pool_inputs(2, 12, 12, 16, 8, {2, 2});
+  auto traced = check(pooled({2, 2}, {}, [](const Tensor& x) { return relu(x); }), in, 1e-4, 1e-3);
+  CHECK(nodes(traced, "conv_max_pool") == 0);
+  CHECK(traced.graphs()[0].find("max_pool(") < traced.graphs()[0].find("[add, relu]"));
+  check(pooled({2, 2}, {}, [](const Tensor& x) { return leaky_relu(x); }), in, 1e-4, 1e-3);
+  auto padded = [](const List& in) {
+    GradientTape tape;
+    tape.watch(in[1]);
+    Tensor y = max_pool2d(relu(conv2d(in[0], in[1], {.padding = Padding::same}) + in[2]), {3, 3}, {.strides = {2, 2}, .padding = Padding::same});
+    return List{y, tape.gradient(sum(y * y), in[1])};
+  };
+  check(padded, pool_inputs(2, 11, 9, 1, 8, {2, 2}), 1e-4, 1e-3);
+  check(padded, pool_inputs(2, 11, 9, 12, 8, {2, 2}), 1e-4, 1e-3);
+}
+
+TEST_CASE("padding, strides and dilations of the convolution that is pooled") {
+  Tensor x = random::normal({2, 17, 19, 2}, {.seed = 1}), k = random::normal({3, 3, 2, 20}, {.seed = 2});
+  for (ConvOptions o : {ConvOptions{.padding = Padding::same}, ConvOptions{.strides = {2, 2}}, ConvOptions{.strides = {1, 2}, .padding = Padding::same},
+                        ConvOptions{.dilations = {2, 2}}}) {
+    auto f = [=](const List& in) {
+      GradientTape tape;
+      tape.watch(in[1]);
+      Tensor y = max_pool2d(conv2d(in[0], in[1], o), {2, 2});
+      return List{y, tape.gradient(sum(y * y * y), in[1])};
+    };
+    auto traced = check(f, {x, k}, 1e-4, 1e-2);
+    CHECK(nodes(traced, "conv_max_pool") == 1);
+    CHECK(nodes(traced, "conv_max_pool_kernel_gradient") == 1);
+  }
+}
+
+TEST_CASE("NaN and infinity go through pooling as before") {
+  List in = pool_inputs(1, 10, 10, 1, 4, {2, 2});
+  std::vector<float> x = in[0].to_vector<float>();
+  x[12] = NAN, x[77] = INFINITY;
+  in[0] = reshape(Tensor::from_vector(x), in[0].shape());
+  auto f = [](const List& in) { return List{max_pool2d(relu(conv2d(in[0], in[1]) + in[2]), {2, 2})}; };
+  check(f, in);
+}
+
+TEST_CASE("each pass can be switched off") {
+  List in = pool_inputs(2, 12, 12, 1, 8, {2, 2});
+  auto f = pooled({2, 2}, {}, [](const Tensor& x) { return relu(x); });
+  for (auto& pass : graph::all_passes()) {
+    INFO(pass.name);
+    graph::enable_pass(pass.name, false);
+    check(f, in, 1e-5, 1e-3);
+    graph::enable_pass(pass.name, true);
+  }
+}
