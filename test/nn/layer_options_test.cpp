@@ -190,6 +190,8 @@ TEST_CASE("dropout: off unless training; the share, the scale, the seed") {
   CHECK(distance(once, twice) > 0);
   CHECK(distance(once, same(x, {.training = true})) == 0);
   CHECK(distance(twice, same(x, {.training = true})) == 0);
+  CHECK(distance(twice, drop(x, {.training = true})) > 0);
+  CHECK(distance(once, nn::Dropout(0.25, {.seed = 2})(x, {.training = true})) > 0);
   std::int64_t zero = 0;
   for (float v : once.to_vector<float>()) {
     zero += v == 0;
