@@ -1,5 +1,6 @@
 #include <tapir/nn/activation_layers.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/shaping.h>
 #include <tapir/ops/softmax.h>
 
 #include <fmt/format.h>
@@ -28,8 +29,19 @@ Tensor LeakyReLU::call(const Tensor& x, bool) { return leaky_relu(x, slope_); }
 ELU::ELU(const ELUOptions& o) : Layer(o.name), alpha_(o.alpha) { needs_no_build(); }
 Tensor ELU::call(const Tensor& x, bool) { return elu(x, alpha_); }
 
-void PReLU::make_weights(const Shape& s) { alpha_ = add_weight("alpha", s, {.initializer = options_.alpha_initializer}); }
-Tensor PReLU::call(const Tensor& x, bool) { return relu(x) - alpha_ * relu(-x); }
+void PReLU::make_weights(const Shape& s) {
+  Shape features = s;
+  for (auto a : options_.shared_axes) {
+    const int axis = check_axis("PReLU", a, s.rank() + 1);
+    if (axis == 0) throw ShapeError("PReLU: axis 0 is the batch, whose examples share the slopes anyway.");
+    features[axis - 1] = 1;
+  }
+  alpha_ = add_weight("alpha", features, {.initializer = options_.alpha_initializer, .seed = options_.seed});
+}
+Tensor PReLU::call(const Tensor& input, bool) {
+  const Tensor x = detail::as_weights(input, alpha_);
+  return relu(x) - alpha_ * relu(-x);
+}
 
 Softmax::Softmax(const SoftmaxOptions& o) : Layer(o.name), axis_(o.axis) { needs_no_build(); }
 Tensor Softmax::call(const Tensor& x, bool) {

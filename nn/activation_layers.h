@@ -8,7 +8,9 @@ namespace tapir::nn {
 class Activation : public Layer {
  public:
   explicit Activation(ActivationFunction function, const LayerName& options = {})
-      : Layer(options.name), function_(std::move(function)) { needs_no_build(); }
+      : Layer(options.name), function_(std::move(function)) {
+    needs_no_build();
+  }
 
  protected:
   Tensor call(const Tensor& x, bool) override { return function_(x); }
@@ -68,6 +70,8 @@ class ELU : public Layer {
 
 struct PReLUOptions {
   Initializer alpha_initializer = "zeros";
+  Axes shared_axes = {};   ///< one slope along these, counted with the batch as 0: {1, 2} for images
+  std::int64_t seed = -1;  ///< of the initialiser; -1: the global generator
   std::string name = "";
 };
 /// As LeakyReLU, with one learned slope per feature. Source: He et al., ICCV 2015.

@@ -12,7 +12,9 @@
 namespace tapir::nn {
 namespace {
 
+using detail::as_weights;
 using detail::check_positive;
+using detail::check_rank;
 using detail::checked_sizes;
 
 bool first(DataFormat f) { return f == DataFormat::channels_first; }
@@ -41,7 +43,8 @@ void check_window(const char* layer, int rank, Shape& kernel_size, Options& o) {
 
 template <class Options>
 ConvOptions conv_options(const Options& o) {
-  return {.strides = o.strides, .padding = o.padding.padding(), .dilations = o.dilation_rate, .data_format = o.data_format};
+  return {
+      .strides = o.strides, .padding = o.padding.padding(), .dilations = o.dilation_rate, .data_format = o.data_format};
 }
 
 }  // namespace
@@ -71,7 +74,7 @@ Tensor ConvLayer::call(const Tensor& input, bool) {
   const ConvLayerOptions& l = options_;
   ConvOptions o = conv_options(l);
   o.groups = l.groups;
-  Tensor x = input;
+  Tensor x = as_weights(input, kernel_);
   if (l.padding.causal()) {
     const std::int64_t past = (kernel_size_[0] - 1) * l.dilation_rate[0];
     x = first(l.data_format) ? pad(x, {{0, 0}, {0, 0}, {past, 0}}) : pad(x, {{0, 0}, {past, 0}, {0, 0}});
@@ -82,8 +85,8 @@ Tensor ConvLayer::call(const Tensor& input, bool) {
   return l.activation(y);
 }
 
-Conv2DTranspose::Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size, const ConvTransposeLayerOptions& options,
-                                 Where where)
+Conv2DTranspose::Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size,
+                                 const ConvTransposeLayerOptions& options, Where where)
     : Layer(options.name), filters_(filters), kernel_size_(kernel_size), options_(options) {
   CallSite site(where);
   check_positive("Conv2DTranspose", "filters", filters);
@@ -100,9 +103,12 @@ void Conv2DTranspose::make_weights(const Shape& s) {
 
 Tensor Conv2DTranspose::call(const Tensor& x, bool) {
   const auto& l = options_;
-  Tensor y = conv2d_transpose(x, kernel_, {.strides = l.strides, .padding = l.padding.padding(),
-                                           .dilations = l.dilation_rate, .data_format = l.data_format,
-                                           .output_padding = l.output_padding});
+  Tensor y = conv2d_transpose(as_weights(x, kernel_), kernel_,
+                              {.strides = l.strides,
+                               .padding = l.padding.padding(),
+                               .dilations = l.dilation_rate,
+                               .data_format = l.data_format,
+                               .output_padding = l.output_padding});
   if (l.use_bias) y = with_bias(std::move(y), bias_, l.data_format);
   return l.activation(y);
 }
@@ -123,7 +129,7 @@ void DepthwiseConv2D::make_weights(const Shape& s) {
 }
 
 Tensor DepthwiseConv2D::call(const Tensor& x, bool) {
-  Tensor y = depthwise_conv2d(x, kernel_, conv_options(options_));
+  Tensor y = depthwise_conv2d(as_weights(x, kernel_), kernel_, conv_options(options_));
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
   return options_.activation(y);
 }
@@ -144,11 +150,12 @@ void SeparableConv2D::make_weights(const Shape& s) {
                           {.initializer = options_.depthwise_initializer, .seed = seed});
   pointwise_ = add_weight("pointwise_kernel", {1, 1, c * m, filters_},
                           {.initializer = options_.pointwise_initializer, .seed = seed});
-  if (options_.use_bias) bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = seed});
+  if (options_.use_bias)
+    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = seed});
 }
 
 Tensor SeparableConv2D::call(const Tensor& x, bool) {
-  Tensor y = separable_conv2d(x, depthwise_, pointwise_, conv_options(options_));
+  Tensor y = separable_conv2d(as_weights(x, depthwise_), depthwise_, pointwise_, conv_options(options_));
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
   return options_.activation(y);
 }
@@ -159,7 +166,8 @@ Shape checked_amounts(const Shape& a, const Where& where) {
   bool good = a.rank() == 4;
   for (auto n : a) good &= n >= 0;
   if (!good)
-    throw UsageError("ZeroPadding2D: needs one amount, {height, width} or {{top, bottom}, {left, right}}, each 0 or more.");
+    throw UsageError(
+        "ZeroPadding2D: needs one amount, {height, width} or {{top, bottom}, {left, right}}, each 0 or more.");
   return a;
 }
 Shape flattened(std::initializer_list<std::initializer_list<std::int64_t>> amounts) {
@@ -178,13 +186,15 @@ Shape mirrored(std::initializer_list<std::int64_t> a) {
 
 ZeroPadding2D::ZeroPadding2D(std::int64_t n, const ZeroPadding2DOptions& options, Where where)
     : Layer(options.name), amounts_(checked_amounts({n, n, n, n}, where)), format_(options.data_format) {}
-ZeroPadding2D::ZeroPadding2D(std::initializer_list<std::int64_t> amounts, const ZeroPadding2DOptions& options, Where where)
+ZeroPadding2D::ZeroPadding2D(std::initializer_list<std::int64_t> amounts, const ZeroPadding2DOptions& options,
+                             Where where)
     : Layer(options.name), amounts_(checked_amounts(mirrored(amounts), where)), format_(options.data_format) {}
 ZeroPadding2D::ZeroPadding2D(std::initializer_list<std::initializer_list<std::int64_t>> amounts,
                              const ZeroPadding2DOptions& options, Where where)
     : Layer(options.name), amounts_(checked_amounts(flattened(amounts), where)), format_(options.data_format) {}
 
 Tensor ZeroPadding2D::call(const Tensor& x, bool) {
+  check_rank("ZeroPadding2D", x, 4);
   const Shape& a = amounts_;
   if (first(format_)) return pad(x, {{0, 0}, {0, 0}, {a[0], a[1]}, {a[2], a[3]}});
   return pad(x, {{0, 0}, {a[0], a[1]}, {a[2], a[3]}, {0, 0}});
@@ -199,7 +209,7 @@ UpSampling2D::UpSampling2D(const Sizes& size, const UpSampling2DOptions& options
 }
 
 Tensor UpSampling2D::call(const Tensor& x, bool) {
-  if (x.rank() != 4) throw ShapeError(fmt::format("UpSampling2D: needs an input of rank 4, got {}.", x.shape().str()));
+  check_rank("UpSampling2D", x, 4);
   const int h = first(format_) ? 2 : 1;
   if (!bilinear_) return repeat(repeat(x, size_[0], {.axis = h}), size_[1], {.axis = h + 1});
   const Shape to{x.shape()[h] * size_[0], x.shape()[h + 1] * size_[1]};

@@ -7,6 +7,7 @@
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -31,8 +32,19 @@ Shape checked_sizes(const char* layer, const char* what, const Shape& given, int
   for (auto n : given) good &= n >= 1;
   if (!good)
     throw UsageError(fmt::format("{}: {} must be {} size{} of 1 or more, or one for all, got {}.", layer, what, rank,
-                                 rank == 1 ? "" : "s", given.str()));
+                                 rank == 1 ? "" : "s", listed(given)));
   return given.rank() == rank ? given : Shape::filled(rank, given[0]);
+}
+
+void check_rank(const char* layer, const Tensor& x, int rank) {
+  if (x.rank() != rank)
+    throw ShapeError(fmt::format("{}: needs an input of rank {}, got {}.", layer, rank, x.shape().str()));
+}
+
+std::string listed(const Shape& sizes) { return fmt::format("[{}]", fmt::join(sizes.to_vector(), ", ")); }
+
+Tensor as_weights(const Tensor& x, const Variable& weights) {
+  return is_floating(x.dtype()) && x.dtype() != weights.dtype() ? astype(x, weights.dtype()) : x;
 }
 
 }  // namespace detail
@@ -45,7 +57,8 @@ Dense::Dense(std::int64_t units, const DenseOptions& options, Where where)
 
 void Dense::make_weights(const Shape& s) {
   if (s.empty()) throw ShapeError("Dense: needs an input [N, ..., features], got rank 1 or less.");
-  kernel_ = add_weight("kernel", {s.back(), units_}, {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  kernel_ =
+      add_weight("kernel", {s.back(), units_}, {.initializer = options_.kernel_initializer, .seed = options_.seed});
   if (options_.use_bias)
     bias_ = add_weight("bias", {units_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
 }
@@ -54,7 +67,7 @@ Tensor Dense::call(const Tensor& x, bool) {
   if (x.rank() < 2 || x.shape().back() != kernel_.shape()[0])
     throw ShapeError(fmt::format("Dense: '{}' was built for {} features, got an input {}.", name(), kernel_.shape()[0],
                                  x.shape().str()));
-  Tensor y = matmul(x, kernel_);
+  Tensor y = matmul(detail::as_weights(x, kernel_), kernel_);
   if (options_.use_bias) y = std::move(y) + bias_;
   return options_.activation(y);
 }
@@ -101,10 +114,21 @@ Reshape::Reshape(const Shape& target_shape, const LayerName& options, Where wher
   CallSite site(where);
   for (auto d : target_)
     if (d < -1 || std::count(target_.begin(), target_.end(), -1) > 1)
-      throw UsageError(fmt::format("Reshape: sizes must be 0 or more and at most one -1, got {}.", target_.str()));
+      throw UsageError(
+          fmt::format("Reshape: sizes must be 0 or more and at most one -1, got {}.", detail::listed(target_)));
   needs_no_build();
 }
-Tensor Reshape::call(const Tensor& x, bool) { return reshape(x, x.shape().first(1).concat(target_)); }
+
+Tensor Reshape::call(const Tensor& x, bool) {
+  if (x.rank() == 0) throw ShapeError("Reshape: needs an input [N, ...], got [].");
+  Shape to = target_;
+  if (x.shape()[0] == 0) {  // where there are no examples, -1 still means what it does for one
+    std::int64_t rest = x.shape().last(x.rank() - 1).size();
+    for (auto d : to) rest /= d > 0 ? d : 1;
+    for (auto& d : to) d = d < 0 ? rest : d;
+  }
+  return reshape(x, x.shape().first(1).concat(to));
+}
 
 Permute::Permute(const Shape& dims, const LayerName& options, Where where) : Layer(options.name), dims_(dims) {
   CallSite site(where);
@@ -112,9 +136,12 @@ Permute::Permute(const Shape& dims, const LayerName& options, Where where) : Lay
   std::sort(sorted.begin(), sorted.end());
   for (std::size_t i = 0; i < sorted.size(); ++i)
     if (sorted[i] != std::int64_t(i) + 1)
-      throw UsageError(fmt::format("Permute: dims must be 1 to {}, each once, got {}.", dims.rank(), dims.str()));
+      throw UsageError(
+          fmt::format("Permute: dims must be 1 to {}, each once, got {}.", dims.rank(), detail::listed(dims)));
 }
+
 Tensor Permute::call(const Tensor& x, bool) {
+  detail::check_rank("Permute", x, dims_.rank() + 1);
   Axes axes{0};
   for (auto d : dims_) axes.push_back(d);
   return permute_dims(x, axes);

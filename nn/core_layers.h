@@ -15,7 +15,8 @@ struct DenseOptions {
   std::int64_t seed = -1;  ///< of the initialisers; -1: the global generator
   std::string name = "";
 };
-/// activation(x @ kernel + bias): x [..., in] -> [..., units].
+/// activation(x @ kernel + bias): x [..., in] -> [..., units]. f64 and f16 inputs are cast to the weights' f32, here
+/// and in convolutions, as in Keras.
 class Dense : public Layer {
  public:
   explicit Dense(std::int64_t units, const DenseOptions& options = {}, Where where = Where::current());
@@ -38,6 +39,7 @@ struct EmbeddingOptions {
   std::string name = "";
 };
 /// A row of a table for each number: x [...], integers in [0, input_dim) -> [..., output_dim]. Floating x is cast.
+/// Negative numbers count from the end, as in `take`; others out of range throw UsageError.
 class Embedding : public Layer {
  public:
   Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options = {},
@@ -110,7 +112,8 @@ struct RescalingOptions {
 /// x * scale + offset, in f32 if x is not floating.
 class Rescaling : public Layer {
  public:
-  explicit Rescaling(double scale, const RescalingOptions& options = {}) : Layer(options.name), scale_(scale), offset_(options.offset) {}
+  explicit Rescaling(double scale, const RescalingOptions& options = {})
+      : Layer(options.name), scale_(scale), offset_(options.offset) {}
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

@@ -1,9 +1,9 @@
 #include <tapir/nn/initializers.h>
 #include <tapir/nn/names.h>
 #include <tapir/ops/create.h>
+#include <tapir/ops/elementwise.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/ranges.h>
-#include <tapir/ops/elementwise.h>
 
 #include <fmt/format.h>
 #include <Eigen/QR>
@@ -51,6 +51,10 @@ Fans fans_of(const Shape& s) {
 
 std::int64_t first_given(std::int64_t own, std::int64_t layers) { return own >= 0 ? own : layers; }
 
+void check_stddev(const char* name, double stddev) {
+  if (!(stddev >= 0)) throw UsageError(fmt::format("{}: stddev must be 0 or more, got {}.", name, stddev));
+}
+
 constexpr double kTruncatedStddev = 0.87962566103423978;  // of a unit normal cut at two deviations
 
 }  // namespace
@@ -85,25 +89,33 @@ Initializer constant(double value) {
   return {"constant", [=](const Shape& s, std::int64_t) { return full(s, value); }};
 }
 
-Initializer random_normal(NormalOptions o) {
+Initializer random_normal(NormalOptions o, Where where) {
+  CallSite site(where);
+  check_stddev("random_normal", o.stddev);
   return {"random_normal", [=](const Shape& s, std::int64_t seed) {
             return random::normal(s, {.mean = o.mean, .stddev = o.stddev, .seed = first_given(o.seed, seed)});
           }};
 }
 
-Initializer truncated_normal(NormalOptions o) {
+Initializer truncated_normal(NormalOptions o, Where where) {
+  CallSite site(where);
+  check_stddev("truncated_normal", o.stddev);
   return {"truncated_normal", [=](const Shape& s, std::int64_t seed) {
             return random::truncated_normal(s, {.mean = o.mean, .stddev = o.stddev, .seed = first_given(o.seed, seed)});
           }};
 }
 
-Initializer random_uniform(UniformOptions o) {
+Initializer random_uniform(UniformOptions o, Where where) {
+  CallSite site(where);
+  if (!(o.minval < o.maxval))
+    throw UsageError(fmt::format("random_uniform: minval must be below maxval, got {} and {}.", o.minval, o.maxval));
   return {"random_uniform", [=](const Shape& s, std::int64_t seed) {
             return random::uniform(s, {.low = o.minval, .high = o.maxval, .seed = first_given(o.seed, seed)});
           }};
 }
 
-Initializer variance_scaling(VarianceOptions o) {
+Initializer variance_scaling(VarianceOptions o, Where where) {
+  CallSite site(where);
   if (!(o.scale > 0)) throw UsageError(fmt::format("variance_scaling: scale must be positive, got {}.", o.scale));
   return {"variance_scaling", [=](const Shape& s, std::int64_t seed) {
             const Fans f = fans_of(s);
@@ -123,8 +135,10 @@ Initializer variance_scaling(VarianceOptions o) {
 Initializer orthogonal(OrthogonalOptions o) {
   return {"orthogonal", [=](const Shape& s, std::int64_t seed) {
             if (s.rank() < 2) throw ShapeError(fmt::format("orthogonal: needs 2 dimensions or more, got {}.", s.str()));
+            if (s.size() == 0) return zeros(s);
             using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-            const auto columns = s.back(), rows = s.size() / columns, tall = std::max(rows, columns), thin = std::min(rows, columns);
+            const auto columns = s.back(), rows = s.size() / columns, tall = std::max(rows, columns),
+                       thin = std::min(rows, columns);
             const Tensor draw = random::normal({tall, thin}, {.seed = first_given(o.seed, seed)});
             Eigen::HouseholderQR<Matrix> qr(Eigen::Map<const Matrix>(draw.data<float>(), tall, thin));
             Matrix q = qr.householderQ() * Matrix::Identity(tall, thin);

@@ -7,16 +7,16 @@
 
 namespace tapir::nn {
 
-/// What `.kernel_initializer` and its kin take: a name ("glorot_uniform", "he_normal", "zeros", ...), a function below, or any
-/// `Tensor(const Shape& shape, std::int64_t seed)`; seed -1 means "from the global generator".
+/// What `.kernel_initializer` and its kin take: a name ("glorot_uniform", "he_normal", "zeros", ...), a function below,
+/// or any `Tensor(const Shape& shape, std::int64_t seed)`; seed -1 means "from the global generator".
 class Initializer {
  public:
   Initializer() = default;
   Initializer(const char* name, Where where = Where::current());
   Initializer(const std::string& name, Where where = Where::current()) : Initializer(name.c_str(), where) {}
   template <class F>
-    requires std::is_invocable_r_v<Tensor, F&, const Shape&, std::int64_t>
-  Initializer(F f) : name_("custom"), function_(std::move(f)) {}
+  requires std::is_invocable_r_v<Tensor, F&, const Shape&, std::int64_t> Initializer(F f)
+      : name_("custom"), function_(std::move(f)) {}
   Initializer(std::string name, Callable<Tensor(const Shape&, std::int64_t)> f)
       : name_(std::move(name)), function_(std::move(f)) {}
 
@@ -31,7 +31,8 @@ class Initializer {
 
 namespace initializers {
 
-/// Each has Keras's name and defaults. `seed` fixes the numbers; -1 leaves it to the layer, then to the global generator.
+/// Each has Keras's name and defaults. `seed` fixes the numbers; -1 leaves it to the layer, then to the global
+/// generator.
 struct NormalOptions {
   double mean = 0, stddev = 0.05;
   std::int64_t seed = -1;
@@ -53,14 +54,17 @@ struct OrthogonalOptions {
   std::int64_t seed = -1;
 };
 
+// They throw UsageError if a deviation is negative, a scale not positive, or minval not below maxval.
+
 Initializer constant(double value);
-Initializer random_normal(NormalOptions options = {});
+Initializer random_normal(NormalOptions options = {}, Where where = Where::current());
 /// Values beyond two deviations are drawn again.
-Initializer truncated_normal(NormalOptions options = {});
-Initializer random_uniform(UniformOptions options = {});
+Initializer truncated_normal(NormalOptions options = {}, Where where = Where::current());
+Initializer random_uniform(UniformOptions options = {}, Where where = Where::current());
 /// Variance scale / fan, where [..., in, out] has fan_in = in * prod(...) and fan_out = out * prod(...).
-/// scale 1, average: Glorot and Bengio, AISTATS 2010; scale 2, in: He et al., ICCV 2015; scale 1, in: LeCun et al., 1998.
-Initializer variance_scaling(VarianceOptions options = {});
+/// scale 1, average: Glorot and Bengio, AISTATS 2010; scale 2, in: He et al., ICCV 2015; scale 1, in: LeCun et al.,
+/// 1998.
+Initializer variance_scaling(VarianceOptions options = {}, Where where = Where::current());
 /// Orthonormal columns (or rows, whichever are fewer) of the shape seen as a matrix [prod(...), last], times gain.
 /// Source: Saxe et al., ICLR 2014.
 Initializer orthogonal(OrthogonalOptions options = {});

@@ -116,19 +116,30 @@ Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
   }
   Entered entered(state_, training);
   Tensor y = call(x, training);
+  if (!y.defined()) throw UsageError(fmt::format("{}: call gave an undefined tensor.", s.name));
   if (!s.built) {
     s.built = true;
-    if (y.defined()) s.output = y.shape();
+    s.output = y.shape();
   }
   return y;
 }
 
+Tensor Layer::run_on_zeros(const char* what, const Shape& input_shape) {
+  for (auto d : input_shape)
+    if (d < 0) throw ShapeError(fmt::format("{}: the input shape {} has an unknown size.", what, input_shape.str()));
+  detail::Unrecorded unrecorded;
+  return (*this)(zeros(Shape({1}).concat(input_shape)), {.training = false});
+}
+
 void Layer::build(const Shape& input_shape, Where where) {
   CallSite site(where);
-  for (auto d : input_shape)
-    if (d < 0) throw ShapeError(fmt::format("build: the input shape {} has an unknown size.", input_shape.str()));
-  detail::Unrecorded unrecorded;
-  (*this)(zeros(Shape({1}).concat(input_shape)), {.training = false});
+  run_on_zeros("build", input_shape);
+}
+
+Shape Layer::compute_output_shape(const Shape& input_shape, Where where) {
+  CallSite site(where);
+  const Shape s = run_on_zeros("compute_output_shape", input_shape).shape();
+  return s.rank() > 0 ? s.last(s.rank() - 1) : Shape();
 }
 
 Variable Layer::add_weight(const std::string& name, const Shape& shape, const WeightOptions& options) {

@@ -45,12 +45,14 @@ class Layer {
   /// Makes all weights for inputs of this shape, without the batch dimension, by running a batch of one zero example.
   void build(const Shape& input_shape, Where where = Where::current());
   bool built() const;
+  /// The shape that comes out for inputs of this one, both without the batch dimension. Builds the layer.
+  Shape compute_output_shape(const Shape& input_shape, Where where = Where::current());
 
   const std::string& name() const;
   /// The last part of the type's name: "Conv2D".
   const std::string& type() const;
-  /// False freezes the layer and those in it: their variables are not listed as trainable, and batch normalisation uses its
-  /// moving statistics.
+  /// False freezes the layer and those in it: their variables are not listed as trainable, and batch normalisation uses
+  /// its moving statistics.
   void set_trainable(bool trainable);
   bool trainable() const;
 
@@ -80,6 +82,7 @@ class Layer {
   void needs_no_build();
 
  private:
+  Tensor run_on_zeros(const char* what, const Shape& input_shape);
   std::shared_ptr<State> state_;
   bool made_ = false;  // this copy has called make_weights
 };
@@ -88,8 +91,8 @@ class Layer {
 class AnyLayer {
  public:
   template <class L>
-    requires std::derived_from<std::remove_cvref_t<L>, Layer>
-  AnyLayer(L&& layer) : layer_(std::make_shared<std::remove_cvref_t<L>>(std::forward<L>(layer))) {}
+  requires std::derived_from<std::remove_cvref_t<L>, Layer> AnyLayer(L&& layer)
+      : layer_(std::make_shared<std::remove_cvref_t<L>>(std::forward<L>(layer))) {}
   Layer& operator*() const { return *layer_; }
   Layer* operator->() const { return layer_.get(); }
 

@@ -35,6 +35,12 @@ namespace detail {
 Shape checked_sizes(const char* layer, const char* what, const Shape& given, int rank);
 /// Throws UsageError unless n >= 1.
 void check_positive(const char* layer, const char* what, std::int64_t n);
+/// Throws ShapeError unless x has this rank, batch included.
+void check_rank(const char* layer, const Tensor& x, int rank);
+/// "[3, -1]": sizes as the user gave them.
+std::string listed(const Shape& sizes);
+/// A floating x in the dtype of the weights it is about to meet, as Keras casts inputs; others as they are.
+Tensor as_weights(const Tensor& x, const Variable& weights);
 }  // namespace detail
 
 }  // namespace tapir::nn

@@ -7,6 +7,7 @@
 #include <tapir/ops/rearrange.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/ops/softmax.h>
 
 #include <fmt/format.h>
 
@@ -17,35 +18,40 @@ namespace {
 
 constexpr double kEpsilon = 1e-7;  // Keras's
 
-// The values of examples, weighted and reduced.
-Tensor reduced(const char* name, Tensor values, const LossOptions& o) {
+// The values of examples, weighted and reduced; only those where `counted` (if defined) is true are averaged.
+Tensor reduced(const char* name, Tensor values, const LossOptions& o, const Tensor& counted = {}) {
   if (o.sample_weight.defined()) {
     Tensor w = astype(o.sample_weight, values.dtype());
     if (w.rank() == values.rank() + 1 && w.shape().back() == 1) w = squeeze(w, {-1});
     while (w.rank() < values.rank()) w = expand_dims(w, -1);
     Shape joined;
     if (!broadcast_shapes(w.shape(), values.shape(), joined) || joined != values.shape())
-      throw ShapeError(fmt::format("{}: sample_weight {} does not fit the values {}.", name, o.sample_weight.shape().str(),
-                                   values.shape().str()));
+      throw ShapeError(fmt::format("{}: sample_weight {} does not fit the values {}.", name,
+                                   o.sample_weight.shape().str(), values.shape().str()));
     values = values * w;
   }
   if (o.reduction == Reduction::none) return values;
-  return o.reduction == Reduction::sum ? sum(values) : mean(values);
+  if (o.reduction == Reduction::sum) return sum(values);
+  return counted.defined() ? sum(values) / maximum(astype(count_nonzero(counted), values.dtype()), 1) : mean(values);
 }
 
 struct Pair {
   Tensor t, p;
 };
 
-void check_floating(const char* name, const Tensor& p) {
+// y_pred, checked; halves as f32, where clipping at 1e-7 has a meaning.
+Tensor prediction(const char* name, const Tensor& y_true, const Tensor& p) {
+  if (!y_true.defined() || !p.defined())
+    throw UsageError(fmt::format("{}: {} is an undefined tensor.", name, p.defined() ? "y_true" : "y_pred"));
   if (!is_floating(p.dtype()))
     throw DTypeError(fmt::format("{}: y_pred must be floating, got {}.", name, name_of(p.dtype())));
+  return p.dtype() == DType::f64 ? p : astype(p, DType::f32);
 }
 
 // y_true in y_pred's dtype and rank.
 Pair fitted(const char* name, const Tensor& y_true, const Tensor& y_pred) {
-  check_floating(name, y_pred);
-  Pair r{astype(y_true, y_pred.dtype()), y_pred};
+  Pair r{{}, prediction(name, y_true, y_pred)};
+  r.t = astype(y_true, r.p.dtype());
   if (r.t.rank() + 1 == r.p.rank() && r.p.shape().back() == 1) r.t = expand_dims(r.t, -1);
   else if (r.p.rank() + 1 == r.t.rank() && r.t.shape().back() == 1) {
     if (r.p.rank() == 1) r.p = expand_dims(r.p, -1);
@@ -54,7 +60,7 @@ Pair fitted(const char* name, const Tensor& y_true, const Tensor& y_pred) {
   if (r.t.shape() != r.p.shape())
     throw ShapeError(fmt::format("{}: y_true {} and y_pred {} differ in shape.{}", name, y_true.shape().str(),
                                  y_pred.shape().str(),
-                                 std::string(name) == "categorical_crossentropy" && r.t.rank() + 1 == r.p.rank()
+                                 std::string(name).starts_with("categorical") && r.t.rank() + 1 == r.p.rank()
                                      ? " For class numbers there is sparse_categorical_crossentropy."
                                      : ""));
   return r;
@@ -80,8 +86,12 @@ void check_smoothing(const char* name, double s) {
   if (!(s >= 0 && s <= 1)) throw UsageError(fmt::format("{}: label_smoothing must be in [0, 1], got {}.", name, s));
 }
 
+void check_classes(const char* name, const Tensor& p) {
+  if (p.rank() == 0) throw ShapeError(fmt::format("{}: needs a last axis of classes, got [].", name));
+}
+
 Tensor l2_normalized(const Tensor& x, int axis) {
-  return x / maximum(sqrt(sum(square(x), {.axis = axis, .keepdims = true})), kEpsilon);
+  return x / maximum(norm(x, {.axis = axis, .keepdims = true}), kEpsilon);
 }
 
 }  // namespace
@@ -117,17 +127,20 @@ Tensor log_cosh(const Operand& y_true, const Operand& y_pred, const LossOptions&
 Tensor cosine_similarity(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
   CallSite site(y_true.where());
   Pair r = fitted("cosine_similarity", y_true, y_pred);
-  return reduced("cosine_similarity", -sum(l2_normalized(r.t, o.axis) * l2_normalized(r.p, o.axis), {.axis = o.axis}), o);
+  const int axis = check_axis("cosine_similarity", o.axis, r.p.rank());
+  return reduced("cosine_similarity", -sum(l2_normalized(r.t, axis) * l2_normalized(r.p, axis), {.axis = axis}), o);
 }
 Tensor hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
   return mean_of("hinge", y_true, y_pred, o, [](auto& t, auto& p) { return maximum(1 - as_signs(t) * p, 0); });
 }
 Tensor squared_hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
-  return mean_of("squared_hinge", y_true, y_pred, o, [](auto& t, auto& p) { return square(maximum(1 - as_signs(t) * p, 0)); });
+  return mean_of("squared_hinge", y_true, y_pred, o,
+                 [](auto& t, auto& p) { return square(maximum(1 - as_signs(t) * p, 0)); });
 }
 Tensor categorical_hinge(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
   CallSite site(y_true.where());
   Pair r = fitted("categorical_hinge", y_true, y_pred);
+  check_classes("categorical_hinge", r.p);
   const Tensor right = last_sum(r.t * r.p), wrong = max((1 - r.t) * r.p, {.axis = -1});
   return reduced("categorical_hinge", maximum(wrong - right + 1, 0), o);
 }
@@ -141,58 +154,114 @@ Tensor poisson(const Operand& y_true, const Operand& y_pred, const LossOptions& 
   return mean_of("poisson", y_true, y_pred, o, [](auto& t, auto& p) { return p - t * log(p + kEpsilon); });
 }
 
+namespace {
+
+// 0 and 1 as label_smoothing / 2 and 1 - label_smoothing / 2.
+Tensor smooth_binary(const char* name, const Tensor& t, double smoothing) {
+  check_smoothing(name, smoothing);
+  return smoothing == 0 ? t : t * (1 - smoothing) + 0.5 * smoothing;
+}
+
+// Distributions over the last axis, mixed with the uniform one.
+Pair smooth_classes(const char* name, const Operand& y_true, const Operand& y_pred, double smoothing) {
+  check_smoothing(name, smoothing);
+  Pair r = fitted(name, y_true, y_pred);
+  check_classes(name, r.p);
+  if (smoothing != 0) r.t = r.t * (1 - smoothing) + smoothing / double(r.p.shape().back());
+  return r;
+}
+
+// What the activation that gave y_pred was applied to, as `like`; undefined if that is not known.
+Tensor known_logits(const Tensor& y_pred, const char* activation, const Tensor& like) {
+  Tensor logits = detail::LogitsScope::logits_of(y_pred, activation);
+  return logits.defined() ? reshape(astype(logits, like.dtype()), like.shape()) : logits;
+}
+
+// Of probabilities p; from their logits if those are known.
+Tensor binary_entropy(const Tensor& t, const Tensor& p, const Tensor& logits) {
+  if (logits.defined()) return sigmoid_cross_entropy_with_logits(t, logits);
+  const Tensor q = clipped(p);
+  return -(t * log(q) + (1 - t) * log(1 - q));
+}
+
+Tensor normalised(const Tensor& p) { return clipped(p / sum(p, {.axis = -1, .keepdims = true})); }
+
+// (1 - p)^gamma
+Tensor focus(const char* name, const Tensor& p, double gamma) {
+  if (!(gamma >= 0)) throw UsageError(fmt::format("{}: gamma must be 0 or more, got {}.", name, gamma));
+  return gamma == 2 ? square(1 - p) : pow(1 - p, gamma);
+}
+
+}  // namespace
+
 Tensor binary_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
-  return mean_of("binary_crossentropy", y_true, y_pred, o, [&](auto& labels, auto& p) {
-    check_smoothing("binary_crossentropy", o.label_smoothing);
-    const Tensor t = o.label_smoothing == 0 ? labels : labels * (1 - o.label_smoothing) + 0.5 * o.label_smoothing;
-    if (o.from_logits) return sigmoid_cross_entropy_with_logits(t, p);
-    if (Tensor logits = detail::LogitsScope::logits_of(y_pred, "sigmoid"); logits.defined())
-      return sigmoid_cross_entropy_with_logits(t, reshape(logits, p.shape()));
-    const Tensor q = clipped(p);
-    return -(t * log(q) + (1 - t) * log(1 - q));
+  const char* name = "binary_crossentropy";
+  return mean_of(name, y_true, y_pred, o, [&](auto& labels, auto& p) {
+    const Tensor t = smooth_binary(name, labels, o.label_smoothing);
+    return binary_entropy(t, p, o.from_logits ? p : known_logits(y_pred, "sigmoid", p));
+  });
+}
+
+Tensor binary_focal_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  const char* name = "binary_focal_crossentropy";
+  return mean_of(name, y_true, y_pred, o, [&](auto& labels, auto& given) {
+    const Tensor t = smooth_binary(name, labels, o.label_smoothing), p = o.from_logits ? sigmoid(given) : given;
+    const Tensor entropy = binary_entropy(t, p, o.from_logits ? given : known_logits(y_pred, "sigmoid", p));
+    const Tensor value = focus(name, t * p + (1 - t) * (1 - p), o.gamma) * entropy;
+    return o.apply_class_balancing ? (t * o.alpha + (1 - t) * (1 - o.alpha)) * value : value;
   });
 }
 
 Tensor categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  const char* name = "categorical_crossentropy";
   CallSite site(y_true.where());
-  Pair r = fitted("categorical_crossentropy", y_true, y_pred);
-  check_smoothing("categorical_crossentropy", o.label_smoothing);
-  if (r.p.rank() == 0) throw ShapeError("categorical_crossentropy: needs a last axis of classes, got [].");
-  if (o.label_smoothing != 0)
-    r.t = r.t * (1 - o.label_smoothing) + o.label_smoothing / double(r.p.shape().back());
-  Tensor logits = o.from_logits ? r.p : detail::LogitsScope::logits_of(y_pred, "softmax");
-  if (logits.defined()) return reduced("categorical_crossentropy", softmax_cross_entropy_with_logits(r.t, logits), o);
-  const Tensor q = clipped(r.p / sum(r.p, {.axis = -1, .keepdims = true}));
-  return reduced("categorical_crossentropy", -last_sum(r.t * log(q)), o);
+  const auto [t, p] = smooth_classes(name, y_true, y_pred, o.label_smoothing);
+  const Tensor logits = o.from_logits ? p : known_logits(y_pred, "softmax", p);
+  return reduced(
+      name, logits.defined() ? softmax_cross_entropy_with_logits(t, logits) : -last_sum(t * log(normalised(p))), o);
+}
+
+Tensor categorical_focal_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  const char* name = "categorical_focal_crossentropy";
+  CallSite site(y_true.where());
+  const auto [t, p] = smooth_classes(name, y_true, y_pred, o.label_smoothing);
+  const Tensor q = normalised(o.from_logits ? softmax(p) : p);
+  return reduced(name, -last_sum(o.alpha * focus(name, q, o.gamma) * t * log(q)), o);
 }
 
 Tensor sparse_categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
   const char* name = "sparse_categorical_crossentropy";
   CallSite site(y_true.where());
-  check_floating(name, y_pred);
-  const Tensor& p = y_pred;
+  const Tensor p = prediction(name, y_true, y_pred);
   Tensor t = y_true;
   if (p.rank() >= 1 && t.rank() == p.rank() && t.shape().back() == 1) t = squeeze(t, {-1});
   if (p.rank() < 1 || t.shape() != p.shape().first(p.rank() - 1))
-    throw ShapeError(fmt::format("{}: y_true {} are not the class numbers of y_pred {}.{}", name,
-                                 y_true.tensor().shape().str(), p.shape().str(),
-                                 t.shape() == p.shape() ? " For distributions there is categorical_crossentropy." : ""));
-  if (!is_integer(t.dtype())) t = astype(t, DType::i64);
-  Tensor logits = o.from_logits ? p : detail::LogitsScope::logits_of(p, "softmax");
+    throw ShapeError(fmt::format(
+        "{}: y_true {} are not the class numbers of y_pred {}.{}", name, y_true.tensor().shape().str(), p.shape().str(),
+        t.shape() == p.shape() ? " For distributions there is categorical_crossentropy." : ""));
+  if (!is_integer(t.dtype()) || o.ignore_class) t = astype(t, DType::i64);
+  Tensor logits = o.from_logits ? p : known_logits(y_pred, "softmax", p);
   if (!logits.defined()) logits = log(clipped(p));
-  return reduced(name, sparse_softmax_cross_entropy_with_logits(t, logits), o);
+  if (!o.ignore_class) return reduced(name, sparse_softmax_cross_entropy_with_logits(t, logits), o);
+  const Tensor counted = not_equal(t, *o.ignore_class);
+  const Tensor values = sparse_softmax_cross_entropy_with_logits(where(counted, t, 0), logits);
+  return reduced(name, where(counted, values, 0), o, counted);
 }
 
 namespace {
 using Function = Tensor (*)(const Operand&, const Operand&, const LossOptions&);
 const std::pair<const char*, Function> table[] = {
+    {"bce", binary_crossentropy},
     {"binary_crossentropy", binary_crossentropy},
+    {"binary_focal_crossentropy", binary_focal_crossentropy},
     {"categorical_crossentropy", categorical_crossentropy},
+    {"categorical_focal_crossentropy", categorical_focal_crossentropy},
     {"categorical_hinge", categorical_hinge},
     {"cosine_similarity", cosine_similarity},
     {"hinge", hinge},
     {"huber", huber},
     {"kl_divergence", kl_divergence},
+    {"kld", kl_divergence},
     {"log_cosh", log_cosh},
     {"mae", mean_absolute_error},
     {"mape", mean_absolute_percentage_error},

@@ -3,6 +3,7 @@
 #include <tapir/tensor/callable.h>
 #include <tapir/ops/operand.h>
 
+#include <optional>
 #include <string>
 
 namespace tapir::nn {
@@ -14,17 +15,21 @@ enum class Reduction : std::uint8_t {
 };
 
 struct LossOptions {
-  bool from_logits = false;    ///< cross entropies: y_pred is not yet a probability
-  double label_smoothing = 0;  ///< binary and categorical cross entropy
-  double delta = 1;            ///< huber: from where on it is linear
-  int axis = -1;               ///< cosine_similarity
+  bool from_logits = false;            ///< cross entropies: y_pred is not yet a probability
+  double label_smoothing = 0;          ///< binary and categorical cross entropy, also focal
+  double delta = 1;                    ///< huber: from where on it is linear
+  int axis = -1;                       ///< cosine_similarity
+  double gamma = 2;                    ///< focal: the larger, the less count examples that are right already
+  double alpha = 0.25;                 ///< focal: the weight of class 1, the others' is 1 - alpha; categorical: of all
+  bool apply_class_balancing = false;  ///< binary focal: whether alpha counts
+  std::optional<std::int64_t> ignore_class = {};  ///< sparse categorical: examples of this class count nothing
   Reduction reduction = Reduction::mean;
-  Tensor sample_weight = {};   ///< multiplies the value of each example, [N] or of the values' shape
+  Tensor sample_weight = {};  ///< multiplies the value of each example, [N] or of the values' shape
 };
 
-// All take y_true and y_pred [N, ..., C] of one shape (y_true is cast to y_pred's dtype, a missing last dimension of 1 is
-// put in), give one value for each [N, ...], and reduce those. Throw ShapeError if the shapes do not fit, DTypeError
-// unless y_pred is floating.
+// All take y_true and y_pred [N, ..., C] of one shape (y_true is cast to y_pred's dtype, a missing last dimension of 1
+// is put in), give one value for each [N, ...], and reduce those. f16 and bf16 are taken as f32. Throw ShapeError if
+// the shapes do not fit, DTypeError unless y_pred is floating, UsageError if an option is out of range.
 
 Tensor mean_squared_error(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 Tensor mean_absolute_error(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
@@ -45,13 +50,18 @@ Tensor kl_divergence(const Operand& y_true, const Operand& y_pred, const LossOpt
 Tensor poisson(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 /// Independent yes-or-no questions. Probabilities are clipped to [1e-7, 1 - 1e-7].
 Tensor binary_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// (1 - p_t)^gamma times binary_crossentropy, where p_t is the probability given to what is true; logits go through
+/// sigmoid. Source: Lin et al., ICCV 2017.
+Tensor binary_focal_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 /// y_true: distributions over the last axis. Probabilities are made to sum to 1, then clipped as above.
 Tensor categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// Each class's part times alpha (1 - p)^gamma; logits go through softmax. Source: Lin et al., ICCV 2017.
+Tensor categorical_focal_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 /// y_true: class numbers [N, ...], or [N, ..., 1]; y_pred [N, ..., classes].
 Tensor sparse_categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 
-/// What `.loss` takes: a name ("mse", "sparse_categorical_crossentropy", ...; UsageError for an unknown one), a name with
-/// options, `{"huber", {.delta = 2}}`, or a function `Tensor(const Tensor& y_true, const Tensor& y_pred)`.
+/// What `.loss` takes: a name ("mse", "sparse_categorical_crossentropy", ...; UsageError for an unknown one), a name
+/// with options, `{"huber", {.delta = 2}}`, or a function `Tensor(const Tensor& y_true, const Tensor& y_pred)`.
 class Loss {
  public:
   Loss() = default;
@@ -59,8 +69,8 @@ class Loss {
   Loss(const std::string& name, const LossOptions& options = {}, Where where = Where::current())
       : Loss(name.c_str(), options, where) {}
   template <class F>
-    requires std::is_invocable_r_v<Tensor, F&, const Tensor&, const Tensor&>
-  Loss(F f) : name_("custom"), custom_(std::move(f)) {}
+  requires std::is_invocable_r_v<Tensor, F&, const Tensor&, const Tensor&> Loss(F f)
+      : name_("custom"), custom_(std::move(f)) {}
 
   bool defined() const { return !name_.empty(); }
   const std::string& name() const { return name_; }

@@ -7,6 +7,7 @@
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,20 +28,27 @@ namespace {
 
 using Function = Callable<Tensor(const Tensor&, const Tensor&)>;
 
-std::vector<double> numbers(const Tensor& x) { return astype(x, DType::f64).to_vector<double>(); }
+template <class T>
+std::vector<T> numbers(const Tensor& x) {
+  const Tensor as = astype(x, std::is_same_v<T, float> ? DType::f32 : DType::f64);
+  return as.to_vector<T>();
+}
 
 void same_shape(const std::string& name, const Tensor& t, const Tensor& p) {
   if (t.shape() != p.shape())
-    throw ShapeError(fmt::format("{}: y_true {} and y_pred {} differ in shape.", name, t.shape().str(), p.shape().str()));
+    throw ShapeError(
+        fmt::format("{}: y_true {} and y_pred {} differ in shape.", name, t.shape().str(), p.shape().str()));
 }
 
 // Weights for values of `shape`: those of the examples, spread over what belongs to each.
-Tensor spread(const std::string& name, Tensor weight, const Shape& shape) {
+Tensor spread(const std::string& name, const Tensor& given, const Shape& shape) {
+  Tensor weight = given;
   if (weight.rank() == shape.rank() + 1 && weight.shape().back() == 1) weight = squeeze(weight, {-1});
   while (weight.rank() < shape.rank()) weight = expand_dims(weight, -1);
   Shape joined;
   if (!broadcast_shapes(weight.shape(), shape, joined) || joined != shape)
-    throw ShapeError(fmt::format("{}: sample_weight {} does not fit the values {}.", name, weight.shape().str(), shape.str()));
+    throw ShapeError(
+        fmt::format("{}: sample_weight {} does not fit the values {}.", name, given.shape().str(), shape.str()));
   return broadcast_to(weight, shape);
 }
 
@@ -49,7 +57,8 @@ struct MeanOf final : Metric::Impl {
   Function f;
   bool root;
   double total = 0, count = 0;
-  MeanOf(std::string name, Function g, bool square_root = false) : Impl(std::move(name)), f(std::move(g)), root(square_root) {}
+  MeanOf(std::string name, Function g, bool square_root = false)
+      : Impl(std::move(name)), f(std::move(g)), root(square_root) {}
 
   void add(Tensor values, const Tensor& weight) {
     if (weight.defined()) {
@@ -62,7 +71,10 @@ struct MeanOf final : Metric::Impl {
       count += double(values.size());
     }
   }
-  void update(const Tensor& t, const Tensor& p, const Tensor& weight) override { add(f(t, p), weight); }
+  void update(const Tensor& t, const Tensor& p, const Tensor& weight) override {
+    const Tensor values = f(t, p);
+    if (p.size() > 0) add(values, weight);  // the mean of no errors is NaN
+  }
   double result() const override {
     const double mean = count == 0 ? 0 : total / count;
     return root ? std::sqrt(mean) : mean;
@@ -90,14 +102,14 @@ Function errors(std::string name, Tensor (*of_difference)(const Tensor&)) {
 Tensor equal_values(const Tensor& t, const Tensor& p) {
   Tensor like = as_pred(t, p);
   same_shape("accuracy", like, p);
-  return last_mean(astype(equal(like, p), DType::f32));
+  return equal(like, p);
 }
 
 Function above(double threshold) {
   return [=](const Tensor& t, const Tensor& p) {
     Tensor like = as_pred(t, p);
     same_shape("binary_accuracy", like, p);
-    return last_mean(astype(equal(like, astype(p > threshold, p.dtype())), DType::f32));
+    return equal(like, astype(p > threshold, p.dtype()));
   };
 }
 
@@ -105,16 +117,20 @@ Function above(double threshold) {
 Tensor class_numbers(const char* name, Tensor t, const Tensor& p) {
   if (t.rank() == p.rank() && t.rank() > 0 && t.shape().back() == 1) t = squeeze(t, {-1});
   if (p.rank() < 1 || t.shape() != p.shape().first(p.rank() - 1))
-    throw ShapeError(fmt::format("{}: y_true {} are not the class numbers of y_pred {}.", name, t.shape().str(), p.shape().str()));
+    throw ShapeError(
+        fmt::format("{}: y_true {} are not the class numbers of y_pred {}.", name, t.shape().str(), p.shape().str()));
   return astype(t, DType::i64);
 }
 
+// Where the largest stands, of bools the first true.
+Tensor largest(const Tensor& x) { return argmax(x.dtype() == DType::boolean ? astype(x, DType::u8) : x, {.axis = -1}); }
+
 Tensor categorical(const Tensor& t, const Tensor& p) {
   same_shape("categorical_accuracy", t, p);
-  return equal(argmax(t, {.axis = -1}), argmax(p, {.axis = -1}));
+  return equal(largest(t), largest(p));
 }
 Tensor sparse_categorical(const Tensor& t, const Tensor& p) {
-  return equal(class_numbers("sparse_categorical_accuracy", t, p), argmax(p, {.axis = -1}));
+  return equal(class_numbers("sparse_categorical_accuracy", t, p), largest(p));
 }
 
 Tensor in_top(const Tensor& classes, const Tensor& p, int k) {
@@ -122,12 +138,14 @@ Tensor in_top(const Tensor& classes, const Tensor& p, int k) {
   return count_nonzero(p > own, {.axis = -1}) < k;
 }
 Function sparse_top_k(int k) {
-  return [=](const Tensor& t, const Tensor& p) { return in_top(class_numbers("sparse_top_k_categorical_accuracy", t, p), p, k); };
+  return [=](const Tensor& t, const Tensor& p) {
+    return in_top(class_numbers("sparse_top_k_categorical_accuracy", t, p), p, k);
+  };
 }
 Function top_k(int k) {
   return [=](const Tensor& t, const Tensor& p) {
     same_shape("top_k_categorical_accuracy", t, p);
-    return in_top(argmax(t, {.axis = -1}), p, k);
+    return in_top(largest(t), p, k);
   };
 }
 
@@ -143,62 +161,78 @@ struct Counts {
   double tp = 0, fp = 0, fn = 0, tn = 0;
 };
 
+// Predictions and thresholds meet in f32, as in Keras.
 struct Confusion : Metric::Impl {
-  std::vector<double> thresholds;
-  std::vector<Counts> counts;
-  Confusion(std::string name, std::vector<double> at)
-      : Impl(std::move(name)), thresholds(std::move(at)), counts(thresholds.size()) {}
+  struct Weights {
+    double positive = 0, negative = 0;
+  };
+  std::vector<float> thresholds;  // ascending
+  std::vector<Weights> above;     // [n]: what lies above exactly n thresholds
+  Confusion(std::string name, const std::vector<double>& at)
+      : Impl(std::move(name)), thresholds(at.begin(), at.end()), above(at.size() + 1) {}
 
   void update(const Tensor& y_true, const Tensor& y_pred, const Tensor& weight) override {
     Tensor like = as_pred(y_true, y_pred);
     same_shape(name, like, y_pred);
-    const auto t = numbers(like), p = numbers(y_pred);
-    const auto w = weight.defined() ? numbers(spread(name, weight, y_pred.shape())) : std::vector<double>(p.size(), 1.0);
-    for (double v : p)
+    const auto t = numbers<float>(like), p = numbers<float>(y_pred);
+    std::vector<double> w(p.size(), 1.0);
+    if (weight.defined()) w = numbers<double>(spread(name, weight, y_pred.shape()));
+    for (float v : p)
       if (!(v >= 0 && v <= 1)) throw UsageError(fmt::format("{}: predictions must be in [0, 1], got {}.", name, v));
     for (std::size_t i = 0; i < p.size(); ++i) {
-      // thresholds ascend: p is above the first `n` of them
-      const auto n = std::size_t(std::lower_bound(thresholds.begin(), thresholds.end(), p[i]) - thresholds.begin());
-      for (std::size_t k = 0; k < counts.size(); ++k) {
-        Counts& c = counts[k];
-        (k < n ? (t[i] != 0 ? c.tp : c.fp) : (t[i] != 0 ? c.fn : c.tn)) += w[i];
-      }
+      Weights& a =
+          above[std::size_t(std::lower_bound(thresholds.begin(), thresholds.end(), p[i]) - thresholds.begin())];
+      (t[i] != 0 ? a.positive : a.negative) += w[i];
     }
   }
-  void reset() override { std::fill(counts.begin(), counts.end(), Counts()); }
+  // One for each threshold.
+  std::vector<Counts> counts() const {
+    std::vector<Counts> out(thresholds.size());
+    for (std::size_t n = 0; n < above.size(); ++n)
+      for (std::size_t k = 0; k < out.size(); ++k) {
+        (k < n ? out[k].tp : out[k].fn) += above[n].positive;
+        (k < n ? out[k].fp : out[k].tn) += above[n].negative;
+      }
+    return out;
+  }
+  void reset() override { above.assign(above.size(), {}); }
 };
 
 double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
 
-struct PrecisionImpl final : Confusion {
-  using Confusion::Confusion;
-  double result() const override { return ratio(counts[0].tp, counts[0].tp + counts[0].fp); }
-};
-struct RecallImpl final : Confusion {
-  using Confusion::Confusion;
-  double result() const override { return ratio(counts[0].tp, counts[0].tp + counts[0].fn); }
+struct PrecisionOrRecall final : Confusion {
+  bool precision;
+  PrecisionOrRecall(std::string name, const std::vector<double>& at, bool is_precision)
+      : Confusion(std::move(name), at), precision(is_precision) {}
+  std::vector<double> results() const {
+    std::vector<double> out;
+    for (auto& c : counts()) out.push_back(ratio(c.tp, c.tp + (precision ? c.fp : c.fn)));
+    return out;
+  }
+  double result() const override { return results()[0]; }
 };
 
 struct AUCImpl final : Confusion {
   metrics::AUCOptions options;
-  AUCImpl(const metrics::AUCOptions& o, std::vector<double> at) : Confusion(o.name, std::move(at)), options(o) {}
+  AUCImpl(const metrics::AUCOptions& o, const std::vector<double>& at) : Confusion(o.name, at), options(o) {}
   void update(const Tensor& t, const Tensor& p, const Tensor& weight) override {
     Confusion::update(t, options.from_logits ? sigmoid(p) : p, weight);
   }
   double result() const override { return options.curve == metrics::Curve::roc ? roc() : precision_recall(); }
 
   double roc() const {
+    const auto c = counts();
     double area = 0;
-    auto x = [](const Counts& c) { return ratio(c.fp, c.fp + c.tn); };
-    auto y = [](const Counts& c) { return ratio(c.tp, c.tp + c.fn); };
-    for (std::size_t i = 0; i + 1 < counts.size(); ++i)
-      area += (x(counts[i]) - x(counts[i + 1])) * (y(counts[i]) + y(counts[i + 1])) / 2;
+    auto x = [&](std::size_t i) { return ratio(c[i].fp, c[i].fp + c[i].tn); };
+    auto y = [&](std::size_t i) { return ratio(c[i].tp, c[i].tp + c[i].fn); };
+    for (std::size_t i = 0; i + 1 < c.size(); ++i) area += (x(i) - x(i + 1)) * (y(i) + y(i + 1)) / 2;
     return area;
   }
   double precision_recall() const {
+    const auto c = counts();
     double area = 0;
-    for (std::size_t i = 0; i + 1 < counts.size(); ++i) {
-      const Counts &a = counts[i], &b = counts[i + 1];
+    for (std::size_t i = 0; i + 1 < c.size(); ++i) {
+      const Counts &a = c[i], &b = c[i + 1];
       const double dtp = a.tp - b.tp, p = a.tp + a.fp, q = b.tp + b.fp;
       const double slope = ratio(dtp, std::max(p - q, 0.0)), intercept = b.tp - slope * q;
       const double relative = p > 0 && q > 0 ? p / q : 1;
@@ -208,8 +242,11 @@ struct AUCImpl final : Confusion {
   }
 };
 
-void check_threshold(const char* type, double t) {
-  if (!(t >= 0 && t <= 1)) throw UsageError(fmt::format("{}: threshold must be in [0, 1], got {}.", type, t));
+void check_thresholds(const char* type, const std::vector<double>& at) {
+  for (double t : at)
+    if (!(t >= 0 && t <= 1)) throw UsageError(fmt::format("{}: thresholds must be in [0, 1], got {}.", type, t));
+  if (at.empty() || !std::is_sorted(at.begin(), at.end()))
+    throw UsageError(fmt::format("{}: thresholds must ascend, got [{}].", type, fmt::join(at, ", ")));
 }
 void check_k(const char* type, int k) {
   if (k < 1) throw UsageError(fmt::format("{}: k must be 1 or more, got {}.", type, k));
@@ -219,15 +256,23 @@ void check_k(const char* type, int k) {
 
 namespace metrics {
 
-Mean::Mean(std::string name) : Metric(std::make_shared<MeanOf>(std::move(name), Function())) {}
+Mean::Mean(std::string name)
+    : Metric(std::make_shared<MeanOf>(std::move(name), [](const Tensor&, const Tensor&) -> Tensor {
+        throw UsageError(
+            "mean: it averages values, call update(values, sample_weight); for y_true and y_pred give a function.");
+      })) {}
 void Mean::update(const Tensor& values, const Tensor& weight, Where where) {
   CallSite site(where);
+  if (!values.defined()) throw UsageError(fmt::format("{}: values is an undefined tensor.", name()));
   static_cast<MeanOf&>(*impl_).add(values, weight);
 }
 
 Accuracy::Accuracy(std::string n) : Metric(std::make_shared<MeanOf>(std::move(n), equal_values)) {}
-BinaryAccuracy::BinaryAccuracy(double threshold, std::string n)
-    : Metric(std::make_shared<MeanOf>(std::move(n), above(threshold))) {}
+BinaryAccuracy::BinaryAccuracy(double threshold, std::string n, Where where)
+    : Metric(std::make_shared<MeanOf>(std::move(n), above(threshold))) {
+  CallSite site(where);
+  check_thresholds("BinaryAccuracy", {threshold});
+}
 CategoricalAccuracy::CategoricalAccuracy(std::string n) : Metric(std::make_shared<MeanOf>(std::move(n), categorical)) {}
 SparseCategoricalAccuracy::SparseCategoricalAccuracy(std::string n)
     : Metric(std::make_shared<MeanOf>(std::move(n), sparse_categorical)) {}
@@ -248,21 +293,24 @@ MeanAbsoluteError::MeanAbsoluteError(std::string n)
 RootMeanSquaredError::RootMeanSquaredError(std::string n)
     : Metric(std::make_shared<MeanOf>(n, errors(n, [](const Tensor& e) { return square(e); }), true)) {}
 
-Precision::Precision(double threshold, std::string n, Where where)
-    : Metric(std::make_shared<PrecisionImpl>(std::move(n), std::vector{threshold})) {
+Precision::Precision(const Thresholds& at, std::string n, Where where)
+    : Metric(std::make_shared<PrecisionOrRecall>(std::move(n), at, true)) {
   CallSite site(where);
-  check_threshold("Precision", threshold);
+  check_thresholds("Precision", at);
 }
-Recall::Recall(double threshold, std::string n, Where where)
-    : Metric(std::make_shared<RecallImpl>(std::move(n), std::vector{threshold})) {
+std::vector<double> Precision::results() const { return static_cast<PrecisionOrRecall&>(*impl_).results(); }
+Recall::Recall(const Thresholds& at, std::string n, Where where)
+    : Metric(std::make_shared<PrecisionOrRecall>(std::move(n), at, false)) {
   CallSite site(where);
-  check_threshold("Recall", threshold);
+  check_thresholds("Recall", at);
 }
+std::vector<double> Recall::results() const { return static_cast<PrecisionOrRecall&>(*impl_).results(); }
 
 // Thresholds: evenly spaced, the ends moved out by 1e-7 so that 0 and 1 are inside.
 AUC::AUC(const AUCOptions& o, Where where) : Metric(std::shared_ptr<Impl>()) {
   CallSite site(where);
-  if (o.num_thresholds < 2) throw UsageError(fmt::format("AUC: num_thresholds must be 2 or more, got {}.", o.num_thresholds));
+  if (o.num_thresholds < 2)
+    throw UsageError(fmt::format("AUC: num_thresholds must be 2 or more, got {}.", o.num_thresholds));
   std::vector<double> at{-1e-7};
   for (int i = 1; i + 1 < o.num_thresholds; ++i) at.push_back(double(i) / (o.num_thresholds - 1));
   at.push_back(1 + 1e-7);
@@ -308,6 +356,8 @@ Metric::Metric(std::string name, Function f) : impl_(std::make_shared<MeanOf>(st
 
 void Metric::update(const Tensor& y_true, const Tensor& y_pred, const Tensor& weight, Where where) {
   CallSite site(where);
+  if (!y_true.defined() || !y_pred.defined())
+    throw UsageError(fmt::format("{}: {} is an undefined tensor.", name(), y_pred.defined() ? "y_true" : "y_pred"));
   impl_->update(y_true, y_pred, weight);
 }
 double Metric::result() const { return impl_->result(); }

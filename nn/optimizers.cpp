@@ -4,6 +4,7 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/optimizer_update.h>
 #include <tapir/ops/reduce.h>
+#include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
 
@@ -43,9 +44,12 @@ struct Optimizer::Impl {
 namespace {
 
 // g scaled so that a norm of `norm` comes down to `limit`.
-Tensor scaled(const Tensor& g, const Tensor& norm, double limit) { return g * (limit / maximum(norm, limit)); }
+Tensor scaled(const Tensor& g, const Tensor& norm, double limit) {
+  return g * astype(limit / maximum(norm, limit), g.dtype());
+}
 
-Tensor square_sum(const Tensor& g) { return sum(square(g)); }
+// Halves in f32, where squares do not overflow.
+Tensor square_sum(const Tensor& g) { return sum(square(g.dtype() == DType::f64 ? g : astype(g, DType::f32))); }
 
 void check_options(const char* type, auto& o) {
   auto refuse = [&](const char* what, double v, const char* rule) {
@@ -87,7 +91,9 @@ std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule
   impl->clipvalue = o.clipvalue;
   impl->global_clipnorm = o.global_clipnorm;
   impl->state_names = std::move(state_names);
-  impl->update = [rule](const UpdateInputs& in, std::span<const Tensor> state) { return optimizer_update(rule, in, state); };
+  impl->update = [rule](const UpdateInputs& in, std::span<const Tensor> state) {
+    return optimizer_update(rule, in, state);
+  };
   VariableOptions fixed{.trainable = false};
   impl->iterations = Variable(zeros({}, DType::i64), o.name + "/iterations", fixed);
   impl->rate = Variable(full({}, o.learning_rate), o.name + "/learning_rate", fixed);
@@ -113,7 +119,8 @@ RMSprop::RMSprop(const RMSpropOptions& o, Where where) : Optimizer(std::shared_p
   std::vector<const char*> states{"velocity"};
   if (o.centered) states.push_back("average_gradient");
   if (o.momentum != 0) states.push_back("momentum");
-  impl_ = make("RMSprop", o, RMSpropUpdate{.rho = o.rho, .momentum = o.momentum, .centered = o.centered}, states, where);
+  impl_ =
+      make("RMSprop", o, RMSpropUpdate{.rho = o.rho, .momentum = o.momentum, .centered = o.centered}, states, where);
 }
 
 Adagrad::Adagrad(const AdagradOptions& o, Where where)
@@ -133,14 +140,20 @@ Optimizer::Optimizer(const char* name, Where where) {
 }
 Optimizer::Optimizer(const std::string& name, Where where) : Optimizer(name.c_str(), where) {}
 
-void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables, Where where) {
+void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables,
+                                Where where) {
   CallSite site(where);
   Impl& o = *impl_;
   if (gradients.size() != variables.size())
-    throw UsageError(fmt::format("apply_gradients: {} gradients for {} variables.", gradients.size(), variables.size()));
+    throw UsageError(
+        fmt::format("apply_gradients: {} gradients for {} variables.", gradients.size(), variables.size()));
   std::vector<std::size_t> moved;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (!variables[i].defined()) throw UsageError(fmt::format("apply_gradients: variable {} is undefined.", i));
     if (!gradients[i].defined()) continue;
+    if (!is_floating(variables[i].dtype()))
+      throw DTypeError(fmt::format("apply_gradients: variable '{}' must be floating, got {}.", variables[i].name(),
+                                   name_of(variables[i].dtype())));
     if (gradients[i].shape() != variables[i].shape())
       throw ShapeError(fmt::format("apply_gradients: variable '{}' has shape {}, its gradient {}.", variables[i].name(),
                                    variables[i].shape().str(), gradients[i].shape().str()));
@@ -150,7 +163,9 @@ void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std:
     moved.push_back(i);
   }
   if (moved.empty())
-    throw UsageError("apply_gradients: no gradient is defined. Does the loss depend on the variables, and was it computed under the tape?");
+    throw UsageError(
+        "apply_gradients: no gradient is defined. Does the loss depend on the variables, and was it computed under the "
+        "tape?");
 
   Tensor norm;
   if (o.global_clipnorm != 0) {

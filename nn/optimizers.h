@@ -37,13 +37,14 @@ class Optimizer {
 };
 
 // Common to all: `clipnorm` scales each gradient to at most this norm, `clipvalue` cuts each element, `global_clipnorm`
-// scales all together; at most one of them; 0 is off. `weight_decay` first shrinks each variable by rate * weight_decay.
+// scales all together; at most one of them; 0 is off. `weight_decay` first shrinks each variable by rate *
+// weight_decay.
 
 struct SGDOptions {
   double learning_rate = 0.01, momentum = 0;
   bool nesterov = false;
   double weight_decay = 0, clipnorm = 0, clipvalue = 0, global_clipnorm = 0;
-  std::string name = "sgd";
+  std::string name = "SGD";
 };
 class SGD : public Optimizer {
  public:

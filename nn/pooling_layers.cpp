@@ -16,9 +16,11 @@ PoolLayer::PoolLayer(const char* type, Kind kind, int rank, const Shape& pool_si
 }
 
 Tensor PoolLayer::call(const Tensor& x, bool) {
-  const PoolOptions o{.strides = options_.strides, .padding = options_.padding.padding(), .data_format = options_.data_format};
+  const PoolOptions o{
+      .strides = options_.strides, .padding = options_.padding.padding(), .data_format = options_.data_format};
   const int rank = size_.rank();
-  if (kind_ == Kind::max) return rank == 1 ? max_pool1d(x, size_, o) : rank == 2 ? max_pool2d(x, size_, o) : max_pool3d(x, size_, o);
+  if (kind_ == Kind::max)
+    return rank == 1 ? max_pool1d(x, size_, o) : rank == 2 ? max_pool2d(x, size_, o) : max_pool3d(x, size_, o);
   return rank == 1 ? avg_pool1d(x, size_, o) : rank == 2 ? avg_pool2d(x, size_, o) : avg_pool3d(x, size_, o);
 }
 
@@ -28,8 +30,7 @@ GlobalPoolLayer::GlobalPoolLayer(const char* type, bool max, int rank, const Glo
 }
 
 Tensor GlobalPoolLayer::call(const Tensor& x, bool) {
-  if (x.rank() != rank_ + 2)
-    throw ShapeError(fmt::format("{}: needs an input of rank {}, got {}.", type_, rank_ + 2, x.shape().str()));
+  detail::check_rank(type_, x, rank_ + 2);
   const GlobalPoolOptions o{.keepdims = options_.keepdims, .data_format = options_.data_format};
   return max_ ? global_max_pool(x, o) : global_avg_pool(x, o);
 }

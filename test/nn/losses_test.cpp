@@ -1,0 +1,222 @@
+// Losses beside real Keras: every case of test/golden/losses.json; dtypes, weights, reductions.
+#include <tapir/test/ops/golden.h>
+
+#include <map>
+
+using namespace tapir;
+using golden::distance;
+using nlohmann::json;
+
+namespace {
+
+using LossFunction = Tensor (*)(const Operand&, const Operand&, const nn::LossOptions&);
+struct Row {
+  LossFunction function;
+  const char* name;  // what nn::Loss takes
+};
+
+const std::map<std::string, Row> table{
+    {"BinaryCrossentropy", {nn::binary_crossentropy, "binary_crossentropy"}},
+    {"BinaryFocalCrossentropy", {nn::binary_focal_crossentropy, "binary_focal_crossentropy"}},
+    {"CategoricalCrossentropy", {nn::categorical_crossentropy, "categorical_crossentropy"}},
+    {"CategoricalFocalCrossentropy", {nn::categorical_focal_crossentropy, "categorical_focal_crossentropy"}},
+    {"CategoricalHinge", {nn::categorical_hinge, "categorical_hinge"}},
+    {"CosineSimilarity", {nn::cosine_similarity, "cosine_similarity"}},
+    {"Hinge", {nn::hinge, "hinge"}},
+    {"Huber", {nn::huber, "huber"}},
+    {"KLDivergence", {nn::kl_divergence, "kl_divergence"}},
+    {"LogCosh", {nn::log_cosh, "log_cosh"}},
+    {"MeanAbsoluteError", {nn::mean_absolute_error, "mean_absolute_error"}},
+    {"MeanAbsolutePercentageError", {nn::mean_absolute_percentage_error, "mean_absolute_percentage_error"}},
+    {"MeanSquaredError", {nn::mean_squared_error, "mean_squared_error"}},
+    {"MeanSquaredLogarithmicError", {nn::mean_squared_logarithmic_error, "mean_squared_logarithmic_error"}},
+    {"Poisson", {nn::poisson, "poisson"}},
+    {"SparseCategoricalCrossentropy", {nn::sparse_categorical_crossentropy, "sparse_categorical_crossentropy"}},
+    {"SquaredHinge", {nn::squared_hinge, "squared_hinge"}},
+};
+
+nn::LossOptions options_of(const json& attrs) {
+  nn::LossOptions o;
+  for (auto& [key, v] : attrs.items()) {
+    if (key == "reduction") o.reduction = v == "sum" ? nn::Reduction::sum : nn::Reduction::mean;
+    else if (key == "delta") o.delta = v;
+    else if (key == "axis") o.axis = v;
+    else if (key == "from_logits") o.from_logits = v;
+    else if (key == "label_smoothing") o.label_smoothing = v;
+    else if (key == "gamma") o.gamma = v;
+    else if (key == "alpha") o.alpha = v;
+    else if (key == "apply_class_balancing") o.apply_class_balancing = v;
+    else if (key == "ignore_class") o.ignore_class = v.get<std::int64_t>();
+    else FAIL("no option " << key);
+  }
+  return o;
+}
+
+const golden::Family& family() {
+  static const golden::Family f("losses");
+  return f;
+}
+
+}  // namespace
+
+TEST_CASE("values and gradients are those of Keras") {
+  for (auto& c : family().cases) {
+    const std::string name = c["name"], op = c["op"];
+    INFO(name);
+    auto get = [&](const std::string& field) { return family().get(name, field); };
+    REQUIRE_MESSAGE(table.contains(op), "no loss " << op);
+    nn::LossOptions o = options_of(c["attrs"]);
+    const Tensor t = get("y_true"), p = get("y_pred");
+    if (io::contains(family().arrays, name + ".sample_weight")) o.sample_weight = get("sample_weight");
+    GradientTape tape;
+    tape.watch(p);
+    const Tensor loss = table.at(op).function(t, p, o);
+    CHECK(loss.dtype() == DType::f32);
+    CHECK(distance(loss, get("loss")) < 3e-6);
+    CHECK(distance(tape.gradient(loss, p), get("dy_pred")) < 3e-6);
+    const Tensor by_name = nn::Loss(table.at(op).name, options_of(c["attrs"]))(t, p, o.sample_weight);
+    CHECK(distance(by_name, loss) == 0);
+    o.reduction = nn::Reduction::none;
+    CHECK(distance(table.at(op).function(t, p, o), get("loss_each")) < 3e-6);
+  }
+}
+
+TEST_CASE("f64 stays f64 and halves are computed in f32") {
+  for (auto& c : family().cases) {
+    const std::string name = c["name"], op = c["op"];
+    INFO(name);
+    nn::LossOptions o = options_of(c["attrs"]);
+    const Tensor t = family().get(name, "y_true"), p = family().get(name, "y_pred");
+    if (name.find("saturated") != std::string::npos || name.find("large") != std::string::npos)
+      continue;  // 1e-7 beside 1 is f32's
+    if (io::contains(family().arrays, name + ".sample_weight")) o.sample_weight = family().get(name, "sample_weight");
+    const LossFunction f = table.at(op).function;
+    const Tensor wide = f(t, p.astype(DType::f64), o);
+    CHECK(wide.dtype() == DType::f64);
+    CHECK(distance(wide, family().get(name, "loss")) < 3e-6);
+    const Tensor rounded = p.astype(DType::f16), half = f(t, rounded, o);
+    CHECK(half.dtype() == DType::f32);
+    CHECK(distance(half, f(t, rounded.astype(DType::f32), o)) == 0);
+  }
+}
+
+TEST_CASE("a traced loss and its gradient are the eager ones") {
+  for (auto& c : family().cases) {
+    const std::string name = c["name"], op = c["op"];
+    INFO(name);
+    const nn::LossOptions o = options_of(c["attrs"]);
+    const Tensor t = family().get(name, "y_true"), p = family().get(name, "y_pred");
+    auto traced =
+        function([&](const Tensor& y_true, const Tensor& y_pred) { return table.at(op).function(y_true, y_pred, o); });
+    GradientTape tape;
+    tape.watch(p);
+    const Tensor loss = traced(t, p);
+    GradientTape eager_tape;
+    eager_tape.watch(p);
+    const Tensor eager = table.at(op).function(t, p, o);
+    CHECK(distance(loss, eager) < 1e-6);
+    CHECK(distance(tape.gradient(loss, p), eager_tape.gradient(eager, p)) < 1e-6);
+  }
+}
+
+TEST_CASE("gradients against central differences, also of the second order") {
+  std::mt19937& r = golden::rng;
+  r.seed(5);
+  const Tensor a = golden::randn({3, 4}), b = golden::randn({3, 4});
+  const Tensor p = softmax(a), q = softmax(b), u = 0.05 + 0.9 * sigmoid(a), v = sigmoid(b), classes = tensor({2, 0, 3});
+  auto check = [&](LossFunction f, const Tensor& t, const Tensor& y, const nn::LossOptions& o = {}) {
+    golden::check_gradient([&](const Tensor& x) { return f(t, x, o); }, y, {.order = 2, .tolerance = 1e-5});
+  };
+  for (LossFunction f : {nn::mean_squared_error, nn::log_cosh, nn::cosine_similarity, nn::hinge, nn::huber})
+    check(f, a, b);
+  for (LossFunction f : {nn::mean_squared_logarithmic_error, nn::poisson, nn::mean_absolute_percentage_error})
+    check(f, u, v);
+  for (LossFunction f : {nn::categorical_crossentropy, nn::kl_divergence, nn::categorical_focal_crossentropy})
+    check(f, p, q, {.label_smoothing = 0.1});
+  for (LossFunction f : {nn::binary_crossentropy, nn::binary_focal_crossentropy}) {
+    check(f, u, v, {.label_smoothing = 0.2});
+    check(f, u, b, {.from_logits = true});
+  }
+  check(nn::binary_focal_crossentropy, u, v, {.gamma = 1.5, .alpha = 0.3, .apply_class_balancing = true});
+  check(nn::sparse_categorical_crossentropy, classes, q);
+  check(nn::sparse_categorical_crossentropy, classes, b, {.from_logits = true, .ignore_class = 3});
+  check(nn::categorical_crossentropy, p, b, {.from_logits = true, .reduction = nn::Reduction::sum});
+}
+
+TEST_CASE("sample weights: one for each example, for each value, or as a column; gradients do not count them twice") {
+  const Tensor t = random::normal({4, 3, 2}, {.seed = 1}), p = random::normal({4, 3, 2}, {.seed = 2});
+  const Tensor each = nn::mean_squared_error(t, p, {.reduction = nn::Reduction::none}),
+               w = tensor({1.0f, 0.0f, 2.0f, 0.5f});
+  CHECK(each.shape() == Shape({4, 3}));
+  auto weighted = [&](const Tensor& weight, nn::Reduction r = nn::Reduction::none) {
+    return nn::mean_squared_error(t, p, {.reduction = r, .sample_weight = weight});
+  };
+  CHECK(distance(weighted(w), each * reshape(w, {4, 1})) == 0);
+  CHECK(distance(weighted(reshape(w, {4, 1})), weighted(w)) == 0);
+  CHECK(distance(weighted(reshape(w, {4, 1, 1})), weighted(w)) == 0);
+  CHECK(distance(weighted(w, nn::Reduction::mean), sum(weighted(w)) / 12) < 1e-6);  // by the count, not by the weights
+  CHECK(distance(weighted(tensor({1, 0, 2, 3})), each * tensor({{1.0f}, {0.0f}, {2.0f}, {3.0f}})) == 0);  // integers
+  const Tensor full = random::uniform({4, 3}, {.seed = 3});
+  CHECK(distance(weighted(full), each * full) == 0);
+}
+
+TEST_CASE("y_true and y_pred may differ by a last dimension of 1, and in dtype") {
+  const Tensor p = random::uniform({5, 1}, {.seed = 1}), t = tensor({0, 1, 1, 0, 1});
+  for (LossFunction f : {nn::mean_squared_error, nn::binary_crossentropy, nn::hinge, nn::binary_focal_crossentropy}) {
+    const Tensor column = f(reshape(t, {5, 1}), p, {});
+    CHECK(distance(f(t, p, {}), column) == 0);
+    CHECK(distance(f(reshape(t, {5, 1}), reshape(p, {5}), {}), column) == 0);
+    CHECK(distance(f(t.astype(DType::boolean), p, {}), column) == 0);
+  }
+  CHECK(nn::mean_squared_error(1.0f, 3.0f).item<float>() == 4);  // numbers
+}
+
+TEST_CASE("no examples: the sum is 0, the mean NaN, the values none") {
+  for (auto& [op, row] : table) {
+    INFO(op);
+    const bool sparse = op == "SparseCategoricalCrossentropy";
+    const Tensor t = sparse ? zeros({0}, DType::i64) : zeros({0, 3}), p = zeros({0, 3});
+    CHECK(row.function(t, p, {.reduction = nn::Reduction::sum}).item<float>() == 0);
+    CHECK(row.function(t, p, {.reduction = nn::Reduction::none}).shape() == Shape({0}));
+    CHECK(std::isnan(row.function(t, p, {}).item<float>()));
+  }
+}
+
+TEST_CASE("ignored classes: labels out of range, weights, all of them") {
+  const Tensor logits = random::normal({4, 3}, {.seed = 4}), t = tensor({2, -1, 0, -1}),
+               w = tensor({1.0f, 5.0f, 3.0f, 5.0f});
+  const Tensor kept = take(logits, tensor({0, 2}), 0), labels = tensor({2, 0});
+  auto ignoring = [&](const Tensor& classes, nn::LossOptions o = {}) {
+    o.from_logits = true, o.ignore_class = -1;
+    return nn::sparse_categorical_crossentropy(classes, logits, o);
+  };
+  CHECK(distance(ignoring(t), nn::sparse_categorical_crossentropy(labels, kept, {.from_logits = true})) < 1e-6);
+  CHECK(distance(ignoring(t, {.sample_weight = w}),
+                 nn::sparse_categorical_crossentropy(
+                     labels, kept, {.from_logits = true, .sample_weight = tensor({1.0f, 3.0f})})) < 1e-6);
+  CHECK(ignoring(t, {.reduction = nn::Reduction::none})[1].item<float>() == 0);
+  CHECK(ignoring(full({4}, -1, DType::i64)).item<float>() == 0);
+}
+
+TEST_CASE("a softmax or sigmoid that ran last within fit is undone: no loss of digits far out") {
+  nn::Sequential model{nn::Dense(2, {.activation = "softmax", .use_bias = false})};
+  model.build({2});
+  model.variables()[0].assign(tensor({{100.0f, 0.0f}, {0.0f, 100.0f}}));
+  model.compile({.loss = "sparse_categorical_crossentropy"});
+  CHECK(model.evaluate(tensor({{1.0f, 0.0f}}), tensor({1}))["loss"] ==
+        doctest::Approx(100));  // 16.1 from the clipped 0
+  nn::Sequential yes_no{nn::Dense(1, {.activation = "sigmoid", .use_bias = false})};
+  yes_no.build({1});
+  yes_no.variables()[0].assign(tensor({{50.0f}}));
+  yes_no.compile({.loss = "bce"});
+  CHECK(yes_no.evaluate(tensor({{1.0f}}), tensor({0}))["loss"] == doctest::Approx(50));
+}
+
+TEST_CASE("a zero vector has no direction and no NaN") {
+  const Tensor t = ones({1, 3}), p = zeros({1, 3});
+  GradientTape tape;
+  tape.watch(p);
+  const Tensor loss = nn::cosine_similarity(t, p);
+  CHECK(loss.item<float>() == 0);
+  for (float g : tape.gradient(loss, p).to_vector<float>()) CHECK(std::isfinite(g));
+}
