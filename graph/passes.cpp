@@ -19,6 +19,7 @@ const Pass kPasses[] = {
     {"pool_early", "bias and activation of pooled values instead of all values", pool_early},
     {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool},
     {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},
+    {"fuse_epilogue", "a convolution works on its result piece by piece while it is in cache", fuse_epilogue},
 };
 
 struct Off {

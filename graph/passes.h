@@ -22,6 +22,7 @@ Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);
 Graph fuse_conv_pool(Graph g);
 Graph fuse_elementwise(Graph g);
+Graph fuse_epilogue(Graph g);
 Graph pool_early(Graph g);
 
 }  // namespace tapir::graph

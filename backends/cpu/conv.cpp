@@ -2,6 +2,7 @@
 // gives.
 #include <tapir/backends/cpu/conv.h>
 
+#include <tapir/ops/fused.h>
 #include <tapir/ops/kernels.h>
 
 #include <cstring>
@@ -79,21 +80,40 @@ ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const Co
 
 namespace {
 
-void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y) {
+void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y, const Epilogue* after = nullptr) {
   const auto& a = call.attrs.as<ConvAttrs>();
   const Tensor& out = call.out[0];
   // Nothing flows into the result: no images, or no pixels.
   if (x.size() == 0 || y.size() == 0 || kernel.size() == 0) {
     std::memset(out.mutable_data<std::byte>(), 0, std::size_t(out.size()) * size_of(out.dtype()));
+    if (after) after->over_all();
     return;
   }
   ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
-  choose_conv(p, d, a.algorithm)
-      .run(p, d,
-           {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id()});
+  const ConvEntry& entry = choose_conv(p, d, a.algorithm);
+  entry.run(p, d,
+            {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
+  if (after && !entry.in_pieces) after->over_all();
 }
 
 }  // namespace
+
+void conv_then(const Call& call) {
+  const auto& attrs = call.attrs.as<ConvThenAttrs>();
+  const TileProgram& program = *attrs.then.program;
+  const Tensor &x = call.in[0], &kernel = call.in[1];
+  // The result of the convolution lies where a sink may write over it, else in memory of its own.
+  const Shape& shape = program.shape;
+  Tensor y;
+  for (int k = 0; k < program.sinks && !y.defined(); ++k)
+    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k)) y = call.out[std::size_t(k)].alias();
+  if (!y.defined()) y = Tensor::empty(shape, x.dtype(), x.device());
+  SmallVector<Tensor, 8> in{y};
+  for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);
+  const auto refs = refs_of(in);
+  const Epilogue after(program, Inputs(refs), call.out);
+  run({call.op, call.in, {&y, 1}, attrs.op}, ConvDirection::forward, x, kernel, y, &after);
+}
 
 void conv(const Call& call) { run(call, ConvDirection::forward, call.in[0], call.in[1], call.out[0]); }
 void conv_input_gradient(const Call& call) {

@@ -1,5 +1,6 @@
 // One convolution as the algorithms see it, and the ordered lists of algorithms; conv.cpp chooses among them.
 #pragma once
+#include <tapir/backends/cpu/epilogue.h>
 #include <tapir/ops/conv_attrs.h>
 
 namespace tapir::cpu {
@@ -27,6 +28,10 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 struct ConvBuffers {
   void *x, *kernel, *y;
   std::uint64_t kernel_id = 0;  // of the kernel's value, for caches of packed kernels; 0: unknown
+  const Epilogue* after = nullptr;  // forward, and ConvEntry::in_pieces: to be called on pieces of y as they are ready
+  void ready(std::int64_t begin, std::int64_t count) const {
+    if (after) (*after)(begin, count);
+  }
 };
 
 /// Uninitialised working memory of one call, from tapir's allocator.
@@ -55,6 +60,7 @@ struct ConvEntry {
   /// Empty if it is expected to be the fastest of those that follow in the list, else why not.
   std::string (*yields)(const ConvProblem& p, ConvDirection d);
   void (*run)(const ConvProblem& p, ConvDirection d, const ConvBuffers& b);
+  bool in_pieces = false;  // its forward calls ConvBuffers::ready
 };
 
 /// In order of preference; the last one refuses nothing.

@@ -98,7 +98,7 @@ std::int64_t grain(const ConvProblem& p) {
 }
 
 template <class T>
-void forward(const ConvProblem& p, const T* x, const T* w, T* y) {
+void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffers& b) {
   parallel_for(p.n * p.out_pixels(), grain(p), [&](std::int64_t first, std::int64_t last) {
     Patches<T> patches{p, 0};
     const std::int64_t width = patches.width(), step = patches.rows_at_once();
@@ -110,6 +110,7 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y) {
         if (!plain) patches.gather(x, r, r + rows, cols.data());
         gemm<T>()(false, false, rows, p.kg(), width, plain ? x + r * p.c + g * p.cg() : cols.data(),
                   plain ? p.c : width, w + g * p.kg(), p.k, false, y + r * p.k + g * p.kg(), p.k);
+        if (g + 1 == p.groups) b.ready(r * p.k, rows * p.k);
       }
   });
 }
@@ -173,7 +174,7 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
 template <class T>
 void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
-  if (d == ConvDirection::forward) forward<T>(p, x, w, y);
+  if (d == ConvDirection::forward) forward<T>(p, x, w, y, b);
   else if (d == ConvDirection::input_gradient) input_gradient<T>(p, x, w, y);
   else kernel_gradient<T>(p, x, w, y);
 }
@@ -187,6 +188,7 @@ const ConvEntry conv_im2col = {
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },
+    true,
 };
 
 }  // namespace tapir::cpu

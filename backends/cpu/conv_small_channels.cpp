@@ -10,7 +10,7 @@ namespace tapir::cpu {
 namespace {
 
 template <class T>
-void forward(const ConvProblem& p, const T* x, const T* w, T* y) {
+void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffers& b) {
   const auto& kernels = row_kernels<T>();
   const Panels panels{kernels.lanes, p.k};
   const std::int64_t taps = p.taps() * p.c;
@@ -35,6 +35,7 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y) {
         for (std::int64_t q = 0; q < row.pixels; ++q)
           std::copy_n(spill.data() + q * panels.width(i), panels.channels(i), to + q * p.k + panels.first(i));
       }
+      b.ready(r * row.pixels * p.k, row.pixels * p.k);
     }
   });
 }
@@ -86,7 +87,7 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
 template <class T>
 void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
-  if (d == ConvDirection::forward) forward<T>(p, x, w, y);
+  if (d == ConvDirection::forward) forward<T>(p, x, w, y, b);
   else kernel_gradient<T>(p, x, w, y);
 }
 
@@ -112,6 +113,7 @@ const ConvEntry conv_small_channels = {
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },
+    true,
 };
 
 }  // namespace tapir::cpu

@@ -1,5 +1,6 @@
 // Runs tile programs: feeds each step with runs of memory in the dtype that it computes in. Operands that are broadcast, strided or of
 // another dtype are gathered into an L1-sized buffer first.
+#include <tapir/backends/cpu/epilogue.h>
 #include <tapir/backends/cpu/half_loops.h>
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/parallel.h>
@@ -148,7 +149,7 @@ class Worker {
     for (int i = 0; i < p.sources; ++i) {
       const Source& s = b_.source[i];
       if (s.how == Source::direct) reg_[i] = const_cast<std::byte*>(s.data) + begin * s.item;
-      else if (s.how == Source::gathered && !b_.repeats(s)) load(i, begin, count);
+      else if (s.how == Source::gathered && (!b_.repeats(s) || begin % b_.period)) load(i, begin, count);
     }
     for (int k = 0; k < p.sinks; ++k) {
       const Sink& s = b_.sink[k];
@@ -169,6 +170,10 @@ class Worker {
     }
   }
   const void* reg(int r) const { return reg_[r]; }
+  // [begin, end), tile by tile.
+  void walk(i64 begin, i64 end) {
+    for (; begin < end; begin += b_.length) run(begin, std::min(b_.length, end - begin));
+  }
 
  private:
   void load(int i, i64 begin, i64 count) {
@@ -191,8 +196,7 @@ void store_only(const Bound& b) {
   const i64 tiles = (b.n + b.length - 1) / b.length;
   const i64 grain = std::max<i64>(2048, 250'000 / std::max<i64>(1, b.cost));
   parallel_for(tiles, std::max<i64>(1, grain / b.length), [&](i64 first, i64 last) {
-    Worker w(b);
-    for (i64 t = first; t < last; ++t) w.run(t * b.length, std::min(b.length, b.n - t * b.length));
+    Worker(b).walk(first * b.length, std::min(last * b.length, b.n));
   });
 }
 
@@ -259,6 +263,14 @@ void run_tiles(const TileProgram& p, Inputs in, std::span<const Tensor> out) {
   if (p.sum == TileProgram::Sum::none) store_only(b);
   else with_sums(b);
 }
+
+struct Epilogue::State {
+  Bound bound;
+};
+Epilogue::Epilogue(const TileProgram& p, Inputs in, std::span<const Tensor> out) : state_(new State{Bound(p, in, out)}) {}
+Epilogue::~Epilogue() = default;
+void Epilogue::operator()(i64 begin, i64 count) const { Worker(state_->bound).walk(begin, begin + count); }
+void Epilogue::over_all() const { store_only(state_->bound); }
 
 void tile_program(const Call& call) { run_tiles(*call.attrs.as<TileProgramAttrs>().program, call.in, call.out); }
 

@@ -297,13 +297,21 @@ class Fuser {
     p.slots = int(slots.size());
   }
 
+  // Alone a node is as good as a program, but where a convolution may take it along.
+  bool worth_it(const Group& group) {
+    if (group.nodes.size() > 1) return true;
+    for (int v : node(group.nodes[0]).in)
+      if (const int p = producer(v); p >= 0 && is(node(p), "conv")) return true;
+    return false;
+  }
+
   // Groups and other nodes in an order in which values are made before they are read; effects keep theirs.
   Graph emit() {
-    // One unit a group that is worth it, or a node; known by its first node.
+    // One unit a group, or a node without; known by its first node.
     std::vector<int> unit(g_.nodes.size());
     for (int i = 0; i < int(g_.nodes.size()); ++i) {
       unit[std::size_t(i)] = i;
-      if (group(i) >= 0 && groups_[std::size_t(group(i))].nodes.size() > 1) unit[std::size_t(i)] = groups_[std::size_t(group(i))].nodes[0];
+      if (group(i) >= 0) unit[std::size_t(i)] = groups_[std::size_t(group(i))].nodes[0];
     }
     std::vector<std::set<int>> needs(g_.nodes.size()), feeds(g_.nodes.size());
     int effect = -1;
@@ -327,7 +335,7 @@ class Fuser {
       const int u = *ready.begin();
       ready.erase(ready.begin());
       const Group* group = group_[std::size_t(u)] >= 0 ? &groups_[std::size_t(group_[std::size_t(u)])] : nullptr;
-      nodes.push_back(group && group->nodes.size() > 1 ? fused(*group) : node(u));
+      nodes.push_back(group && worth_it(*group) ? fused(*group) : node(u));
       for (int f : feeds[std::size_t(u)])
         if (!--waits[std::size_t(f)]) ready.insert(f);
     }
