@@ -1,4 +1,5 @@
-// Resizing against TensorFlow, and against the definition: point i of `to` lies at (i + 1/2) from / to - 1/2 of the input.
+// Resizing against TensorFlow, and against the definition: point i of `to` lies at (i + 1/2) from / to - 1/2 of the
+// input.
 #include "golden.h"
 
 using namespace golden;
@@ -50,15 +51,21 @@ TEST_CASE("resize: TensorFlow's values and gradients") {
 
 TEST_CASE("resize: the definition, odd sizes up and down") {
   for (ResizeMethod method : {ResizeMethod::nearest, ResizeMethod::bilinear})
-    for (auto [from, to] : std::vector<std::pair<Shape, Shape>>{{{2, 5, 7, 3}, {11, 13}}, {{1, 17, 9, 1}, {4, 5}}, {{3, 4, 1, 2}, {1, 6}},
-                                                                {{1, 1, 1, 4}, {3, 2}}, {{2, 6, 8, 2}, {3, 16}}, {{1, 5, 5, 2}, {5, 5}},
+    for (auto [from, to] : std::vector<std::pair<Shape, Shape>>{{{2, 5, 7, 3}, {11, 13}},
+                                                                {{1, 17, 9, 1}, {4, 5}},
+                                                                {{3, 4, 1, 2}, {1, 6}},
+                                                                {{1, 1, 1, 4}, {3, 2}},
+                                                                {{2, 6, 8, 2}, {3, 16}},
+                                                                {{1, 5, 5, 2}, {5, 5}},
                                                                 {{1, 100, 3, 1}, {7, 3}}}) {
       CAPTURE(from);
       CAPTURE(to);
       const Tensor x = randn(from), y = by_definition(x, to, method);
       CHECK(distance(resize(x, to, {.method = method}), y) < 1e-12);
       CHECK(distance(resize(x.astype(DType::f32), to, {.method = method}), y) < 2e-6);
-      CHECK(distance(resize(permute_dims(contiguous(permute_dims(x, {3, 2, 1, 0})), {3, 2, 1, 0}), to, {.method = method}), y) < 1e-12);
+      CHECK(distance(
+                resize(permute_dims(contiguous(permute_dims(x, {3, 2, 1, 0})), {3, 2, 1, 0}), to, {.method = method}),
+                y) < 1e-12);
     }
 }
 
@@ -69,7 +76,8 @@ TEST_CASE("resize: dtypes") {
     CHECK(y.dtype() == d);
     CHECK(distance(y, resize(x.astype(d).astype(DType::f64), {5, 6})) < (d == DType::f16 ? 4e-3 : 3e-2));
   }
-  const Tensor whole = reshape(arange(12), {1, 3, 4, 1}), twice = resize(whole, {6, 8}, {.method = ResizeMethod::nearest});
+  const Tensor whole = reshape(arange(12), {1, 3, 4, 1}),
+               twice = resize(whole, {6, 8}, {.method = ResizeMethod::nearest});
   CHECK(twice.dtype() == whole.dtype());
   CHECK(distance(twice, repeat(repeat(whole, 2, {.axis = 1}), 2, {.axis = 2})) == 0);
 }
@@ -87,12 +95,26 @@ TEST_CASE("resize: no images, and errors") {
   CHECK(resize(zeros({0, 3, 4, 2}), {5, 6}).shape() == Shape{0, 5, 6, 2});
   CHECK(resize(zeros({2, 3, 4, 0}), {5, 6}).shape() == Shape{2, 5, 6, 0});
   const Tensor x = zeros({1, 3, 4, 2});
-  check_error<ShapeError>([&] { resize(zeros({3, 4, 2}), {5, 6}); }, ": resize: images must be [N, H, W, C], got [3, 4, 2].");
+  check_error<ShapeError>(
+      [&] {
+        resize(zeros({3, 4, 2}), {5, 6});
+      },
+      ": resize: images must be [N, H, W, C], got [3, 4, 2].");
   check_error<ShapeError>([&] { resize(x, {5}); },
                           ": resize: the size must be {height, width}, each at least 1, got [5].");
-  check_error<ShapeError>([&] { resize(x, {5, 0}); },
-                          ": resize: the size must be {height, width}, each at least 1, got [5, 0].");
-  check_error<ShapeError>([&] { resize(zeros({1, 0, 4, 2}), {5, 6}); }, ": resize: images [1, 0, 4, 2] have no pixels.");
-  check_error<DTypeError>([&] { resize(zeros({1, 3, 4, 2}, DType::i32), {5, 6}); },
-                          ": resize: bilinear needs a floating dtype, got i32. Cast it: x.astype(DType::f32).");
+  check_error<ShapeError>(
+      [&] {
+        resize(x, {5, 0});
+      },
+      ": resize: the size must be {height, width}, each at least 1, got [5, 0].");
+  check_error<ShapeError>(
+      [&] {
+        resize(zeros({1, 0, 4, 2}), {5, 6});
+      },
+      ": resize: images [1, 0, 4, 2] have no pixels.");
+  check_error<DTypeError>(
+      [&] {
+        resize(zeros({1, 3, 4, 2}, DType::i32), {5, 6});
+      },
+      ": resize: bilinear needs a floating dtype, got i32. Cast it: x.astype(DType::f32).");
 }
