@@ -69,8 +69,7 @@ void BatchNormalization::make_weights(const Shape& s) {
 Tensor BatchNormalization::call(const Tensor& x, bool training) {
   const Tensor gamma = options_.scale ? gamma_.value() : Tensor(), beta = options_.center ? beta_.value() : Tensor();
   return features_last(x, check_axis("BatchNormalization", options_.axis, x.rank()), [&](const Tensor& t) {
-    if (!training || frozen())
-      return batch_norm(t, moving_mean_, moving_variance_, beta, gamma, options_.epsilon);
+    if (!training || frozen()) return batch_norm(t, moving_mean_, moving_variance_, beta, gamma, options_.epsilon);
     BatchNormResult r = batch_norm_training(t, gamma, beta, options_.epsilon);
     const double keep = options_.momentum;
     moving_mean_.assign(moving_mean_ * keep + stop_gradient(r.mean) * (1 - keep));
@@ -104,13 +103,15 @@ GroupNormalization::GroupNormalization(const GroupNormalizationOptions& options,
   CallSite site(where);
   check_epsilon("GroupNormalization", options.epsilon);
   if (options.groups < 1 && options.groups != -1)
-    throw UsageError(fmt::format("GroupNormalization: groups must be positive, or -1 for one a feature, got {}.", options.groups));
+    throw UsageError(
+        fmt::format("GroupNormalization: groups must be positive, or -1 for one a feature, got {}.", options.groups));
 }
 
 void GroupNormalization::make_weights(const Shape& s) {
   const std::int64_t features = s[feature_axis("GroupNormalization", options_.axis, s.rank() + 1) - 1];
   if (options_.groups > 0 && features % options_.groups)
-    throw ShapeError(fmt::format("GroupNormalization: {} groups do not divide {} features.", options_.groups, features));
+    throw ShapeError(
+        fmt::format("GroupNormalization: {} groups do not divide {} features.", options_.groups, features));
   if (options_.scale) gamma_ = add_weight("gamma", {features}, {.initializer = options_.gamma_initializer});
   if (options_.center) beta_ = add_weight("beta", {features}, {.initializer = options_.beta_initializer});
 }

@@ -53,13 +53,18 @@ constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradi
 
 void infer_like_x(Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); }
 
-// ---- batch and group: x, mean, variance, scale, offset -> y. Gradient rows: x, scale, mean, variance, dy -> dx, dscale, doffset.
+// Batch and group norms are x, mean, variance, scale, offset -> y; their gradient rows x, scale, mean, variance, dy ->
+// dx, dscale, doffset. Statistics are inputs even where they are those of x, so that a tape need not keep y for their
+// sake.
 
 // x as its statistics need it, and shapes to go with that.
 struct Apart : NormGroups {
   Shape x, statistics, channels;
   Apart(const Shape& s, const Shape& of)
-      : NormGroups(s, of), x{examples, positions, groups, each}, statistics{examples, 1, groups, 1}, channels{groups, each} {}
+      : NormGroups(s, of),
+        x{examples, positions, groups, each},
+        statistics{examples, 1, groups, 1},
+        channels{groups, each} {}
 };
 
 template <Part part, bool training>
@@ -85,7 +90,8 @@ constexpr OpDef batch_grad_row(const char* name) {
   return row(name, infer_batch_grad, training ? cpu::batch_norm_training_grad : cpu::batch_norm_grad,
              [](const Node& n, std::span<const Tensor> dy) {
                return pullback_of_parts({batch_grad_text<Part::dx, training>, batch_grad_text<Part::dscale, training>,
-                                         batch_grad_text<Part::doffset, training>}, n, dy);
+                                         batch_grad_text<Part::doffset, training>},
+                                        n, dy);
              });
 }
 constinit const OpDef batch_norm_grad_op = batch_grad_row<false>("batch_norm_grad");
@@ -126,28 +132,35 @@ constinit const OpDef group_norm_op =
 
 // x -> mean, variance
 constinit const OpDef moments_op = [] {
-  OpDef d = row("moments", [](Inputs in, Attrs attrs, Specs& out) {
-    const Shape& x = in[0].shape();
-    const std::int64_t groups = attrs.as<MomentsAttrs>().groups;
-    for (int i = 0; i < 2; ++i) out.push_back({groups ? Shape{x[0], groups} : Shape{x.back()}, wide(in[0].dtype())});
-  }, cpu::moments, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-    const Apart apart(n.in(0).shape(), n.out(0).shape());
-    Tensor dx;
-    if (dy[1].defined()) {
-      Tensor away = reshape(widened(n.in(0)), apart.x) - reshape(n.out(0), apart.statistics);
-      dx = away * (2.0 * reshape(dy[1], apart.statistics));
-    }
-    if (dy[0].defined()) {
-      Tensor dmean = reshape(dy[0], apart.statistics);
-      dx = dx.defined() ? dx + dmean : broadcast_to(dmean, apart.x);
-    }
-    return {as(reshape(dx / double(apart.positions * apart.each), n.in(0).shape()), n.in(0).dtype())};
-  }, Saves::both);
+  OpDef d = row(
+      "moments",
+      [](Inputs in, Attrs attrs, Specs& out) {
+        const Shape& x = in[0].shape();
+        const std::int64_t groups = attrs.as<MomentsAttrs>().groups;
+        for (int i = 0; i < 2; ++i)
+          out.push_back({groups ? Shape{x[0], groups} : Shape{x.back()}, wide(in[0].dtype())});
+      },
+      cpu::moments,
+      [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+        const Apart apart(n.in(0).shape(), n.out(0).shape());
+        Tensor dx;
+        if (dy[1].defined()) {
+          Tensor away = reshape(widened(n.in(0)), apart.x) - reshape(n.out(0), apart.statistics);
+          dx = away * (2.0 * reshape(dy[1], apart.statistics));
+        }
+        if (dy[0].defined()) {
+          Tensor dmean = reshape(dy[0], apart.statistics);
+          dx = dx.defined() ? dx + dmean : broadcast_to(dmean, apart.x);
+        }
+        return {as(reshape(dx / double(apart.positions * apart.each), n.in(0).shape()), n.in(0).dtype())};
+      },
+      Saves::both);
   d.attrs = &attrs_type<MomentsAttrs>;
   return d;
 }();
 
-// ---- layer and rms: x [..., n], scale [n], offset [n] -> y, where n stands for the last axes. Gradient rows: x, scale, dy -> dx, dscale, doffset.
+// Layer and rms norms are x [..., n], scale [n], offset [n] -> y, where n stands for the last axes; their gradient rows
+// x, scale, dy -> dx, dscale, doffset. Statistics are cheap where a row is in cache: they are computed again.
 
 template <Part part, bool centred>
 Tensor layer_grad_text(Inputs in, const void* attrs) {
@@ -168,27 +181,29 @@ Tensor layer_grad_text(Inputs in, const void* attrs) {
 
 constinit const OpDef layer_norm_grad_op =
     row("layer_norm_grad", infer_batch_grad, cpu::layer_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
-      return pullback_of_parts({layer_grad_text<Part::dx, true>, layer_grad_text<Part::dscale, true>,
-                                layer_grad_text<Part::doffset, true>}, n, dy);
+      return pullback_of_parts(
+          {layer_grad_text<Part::dx, true>, layer_grad_text<Part::dscale, true>, layer_grad_text<Part::doffset, true>},
+          n, dy);
     });
 constinit const OpDef layer_norm_op =
     row("layer_norm", infer_like_x, cpu::layer_norm, [](const Node& n, std::span<const Tensor> dy) {
       return apply_all(layer_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
     });
 
-constinit const OpDef rms_norm_grad_op =
-    row("rms_norm_grad", [](Inputs in, Attrs, Specs& out) {
+constinit const OpDef rms_norm_grad_op = row(
+    "rms_norm_grad",
+    [](Inputs in, Attrs, Specs& out) {
       infer_like_x(in, {}, out);
       out.push_back({in[1].shape(), in[1].dtype()});
-    }, cpu::rms_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
+    },
+    cpu::rms_norm_grad,
+    [](const Node& n, std::span<const Tensor> dy) {
       return pullback_of_parts({layer_grad_text<Part::dx, false>, layer_grad_text<Part::dscale, false>}, n, dy);
     });
 constinit const OpDef rms_norm_op =
     row("rms_norm", infer_like_x, cpu::rms_norm, [](const Node& n, std::span<const Tensor> dy) {
       return apply_all(rms_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
     });
-
-// ---- public
 
 void check_floating(const char* op, const Tensor& x) {
   if (!is_floating(x.dtype()))
@@ -202,7 +217,8 @@ void check_channels(const char* op, const char* axes, const Tensor& x) {
 }
 
 // A scale or offset of exactly `shape`, in the dtype that x is computed in; all `neutral` if there is none.
-Tensor parameter(const char* op, const char* what, const Tensor& t, const Shape& shape, const Tensor& x, double neutral) {
+Tensor parameter(const char* op, const char* what, const Tensor& t, const Shape& shape, const Tensor& x,
+                 double neutral) {
   if (!t.defined()) return full(shape, neutral, wide(x.dtype()));
   if (!(t.shape() == shape))
     throw ShapeError(fmt::format("{}: {} must have shape {}, got {}.", op, what, shape.str(), t.shape().str()));
@@ -301,8 +317,9 @@ Tensor rms_norm(const Tensor& x, const Tensor& scale, const RmsNormOptions& o, W
 }
 
 void list_normalization(std::vector<const OpDef*>& out) {
-  for (auto* o : {&moments_op, &batch_norm_op, &batch_norm_grad_op, &batch_norm_training_op, &batch_norm_training_grad_op,
-                  &group_norm_op, &group_norm_grad_op, &layer_norm_op, &layer_norm_grad_op, &rms_norm_op, &rms_norm_grad_op})
+  for (auto* o :
+       {&moments_op, &batch_norm_op, &batch_norm_grad_op, &batch_norm_training_op, &batch_norm_training_grad_op,
+        &group_norm_op, &group_norm_grad_op, &layer_norm_op, &layer_norm_grad_op, &rms_norm_op, &rms_norm_grad_op})
     out.push_back(o);
 }
 

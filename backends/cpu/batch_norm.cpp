@@ -46,7 +46,8 @@ struct Work : NormGroups {
     const std::int64_t elements = positions * channels() / chunks;
     parallel_for(units(), kGrain / std::max<std::int64_t>(1, elements) + 1, body);
   }
-  // body(first element, rows, columns): the rows of a unit, and after the last of an example the positions that are left.
+  // body(first element, rows, columns): the rows of a unit, and after the last of an example the positions that are
+  // left.
   template <class F>
   void pieces(std::int64_t unit, F&& body) const {
     const std::int64_t k = unit % chunks, begin = rows * k / chunks, end = rows * (k + 1) / chunks;
@@ -63,7 +64,8 @@ struct Columns {
   Tensor memory;
   T* of[n];
   std::int64_t filled = -1;
-  explicit Columns(const Work& w) : work(w), memory(Tensor::empty({n * w.wide}, sizeof(T) == 4 ? DType::f32 : DType::f64)) {
+  explicit Columns(const Work& w)
+      : work(w), memory(Tensor::empty({n * w.wide}, sizeof(T) == 4 ? DType::f32 : DType::f64)) {
     for (int i = 0; i < n; ++i) of[i] = memory.mutable_data<T>() + i * w.wide;
   }
   template <class F>
@@ -92,9 +94,8 @@ Tensor sums_of(const Work& work, const BatchNormLoopsOf<T>& loops, const T* x, c
     Tensor memory = Tensor::empty({2 * work.wide}, DType::f64);
     double *a = memory.mutable_data<double>(), *b = a + work.wide;
     for (std::int64_t u = from; u < to; ++u) {
-      centre.fill(work.example(u), [&](std::int64_t g) {
-        return [m = mean[g]](std::int64_t) { return std::array{m}; };
-      });
+      centre.fill(work.example(u),
+                  [&](std::int64_t g) { return [m = mean[g]](std::int64_t) { return std::array{m}; }; });
       double* mine = sums + u * 2 * c;
       std::fill(mine, mine + 2 * c, 0.0);
       work.pieces(u, [&](std::int64_t at, std::int64_t rows, std::int64_t columns) {
@@ -106,7 +107,8 @@ Tensor sums_of(const Work& work, const BatchNormLoopsOf<T>& loops, const T* x, c
   });
   for (std::int64_t u = 0; u < work.units(); ++u)
     if (u % work.chunks)
-      for (double *to = sums + work.example(u) * work.chunks * 2 * c, *from = sums + u * 2 * c, *end = from + 2 * c; from < end;)
+      for (double *to = sums + work.example(u) * work.chunks * 2 * c, *from = sums + u * 2 * c, *end = from + 2 * c;
+           from < end;)
         *to++ += *from++;
   return result;
 }
@@ -131,7 +133,8 @@ void moments(const Call& call) {
         std::int64_t n = 0;
         work.pieces(u, [&](std::int64_t at, std::int64_t rows, std::int64_t columns) {
           loops.moments(x.data<T>() + at, rows, columns, mean, squares);
-          for (std::int64_t i = 0; i < columns; i += c, n += rows) loops.merge(mine, mine + c, n, mean + i, squares + i, rows, c);
+          for (std::int64_t i = 0; i < columns; i += c, n += rows)
+            loops.merge(mine, mine + c, n, mean + i, squares + i, rows, c);
         });
         counts[u] = n;
       }
@@ -191,7 +194,8 @@ static void gradient(const Call& call) {
     using T = decltype(zero);
     auto data = [&](std::size_t i) { return call.in[i].data<T>(); };
     const T *scale = data(1), *mean = data(2), *variance = data(3), *dy = data(4);
-    T *dx = call.out[0].mutable_data<T>(), *dscale = call.out[1].mutable_data<T>(), *doffset = call.out[2].mutable_data<T>();
+    T *dx = call.out[0].mutable_data<T>(), *dscale = call.out[1].mutable_data<T>(),
+      *doffset = call.out[2].mutable_data<T>();
     const std::int64_t channels = work.channels();
     const Tensor all = sums_of<T>(work, loops, x.data<T>(), dy, mean);
     auto sums = [&](std::int64_t example) { return all.data<double>() + example * work.chunks * 2 * channels; };
@@ -201,7 +205,8 @@ static void gradient(const Call& call) {
     std::fill(dscale_sum, dscale_sum + 2 * channels, 0.0);
     for (std::int64_t e = 0; work.positions && e < work.examples; ++e)
       for (std::int64_t g = 0, c = 0; g < work.groups; ++g)
-        for (const double inverse = inverse_deviation(variance[e * work.groups + g], epsilon); c < (g + 1) * work.each; ++c)
+        for (const double inverse = inverse_deviation(variance[e * work.groups + g], epsilon); c < (g + 1) * work.each;
+             ++c)
           doffset_sum[c] += sums(e)[c], dscale_sum[c] += sums(e)[channels + c] * inverse;
     for (std::int64_t c = 0; c < channels; ++c) dscale[c] = T(dscale_sum[c]), doffset[c] = T(doffset_sum[c]);
 
@@ -221,7 +226,8 @@ static void gradient(const Call& call) {
           return [=](std::int64_t c) { return std::array{m, T(scale[c] * inverse), of_x, offset}; };
         });
         work.pieces(u, [&](std::int64_t at, std::int64_t rows, std::int64_t columns) {
-          if (training) loops.mix(x.data<T>() + at, dy + at, k.of[0], k.of[1], k.of[2], k.of[3], rows, columns, dx + at);
+          if (training)
+            loops.mix(x.data<T>() + at, dy + at, k.of[0], k.of[1], k.of[2], k.of[3], rows, columns, dx + at);
           else loops.scale(dy + at, k.of[0], k.of[1], k.of[3], rows, columns, dx + at);  // x is not needed
         });
       }

@@ -27,8 +27,14 @@ struct BatchNormLoops {
   BatchNormLoopsOf<double> f64;
 };
 
-namespace v2 { extern const BatchNormLoops batch_norm_loops; }
-namespace v3 { extern const BatchNormLoops batch_norm_loops; }
-namespace v4 { extern const BatchNormLoops batch_norm_loops; }
+namespace v2 {
+extern const BatchNormLoops batch_norm_loops;
+}
+namespace v3 {
+extern const BatchNormLoops batch_norm_loops;
+}
+namespace v4 {
+extern const BatchNormLoops batch_norm_loops;
+}
 
 }  // namespace tapir::cpu

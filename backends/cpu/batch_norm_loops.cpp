@@ -43,7 +43,8 @@ template <class T>
 void moments(const T* x, std::int64_t rows, std::int64_t columns, double* mean, double* squares) {
   std::fill(mean, mean + columns, 0.0), std::fill(squares, squares + columns, 0.0);
   by_blocks(rows, columns, [&](std::int64_t r0, std::int64_t n, std::int64_t c0, std::int64_t width) {
-    T sum[kStrip] = {}, sum2[kStrip] = {};
+    T sum[kStrip], sum2[kStrip];
+    std::fill(sum, sum + width, T(0)), std::fill(sum2, sum2 + width, T(0));
     const T* first = x + r0 * columns + c0;
     by_rows<kTogether>(n, [&]<int R>(std::int64_t r) {
       by_lanes<T>(width, [&]<int L>(std::int64_t c) {
@@ -74,7 +75,8 @@ void sums(const T* x, const T* dy, const T* centre, std::int64_t rows, std::int6
           double* product_sum) {
   std::fill(dy_sum, dy_sum + columns, 0.0), std::fill(product_sum, product_sum + columns, 0.0);
   by_blocks(rows, columns, [&](std::int64_t r0, std::int64_t n, std::int64_t c0, std::int64_t width) {
-    T sum[kStrip] = {}, product[kStrip] = {};
+    T sum[kStrip], product[kStrip];
+    std::fill(sum, sum + width, T(0)), std::fill(product, product + width, T(0));
     by_rows<kTogether>(n, [&]<int R>(std::int64_t r) {
       const std::int64_t at = (r0 + r) * columns + c0;
       by_lanes<T>(width, [&]<int L>(std::int64_t c) {
@@ -88,12 +90,14 @@ void sums(const T* x, const T* dy, const T* centre, std::int64_t rows, std::int6
         store(s, sum + c), store(p, product + c);
       });
     });
-    for (std::int64_t c = 0; c < width; ++c) dy_sum[c0 + c] += double(sum[c]), product_sum[c0 + c] += double(product[c]);
+    for (std::int64_t c = 0; c < width; ++c)
+      dy_sum[c0 + c] += double(sum[c]), product_sum[c0 + c] += double(product[c]);
   });
 }
 
 template <class T>
-void scale(const T* x, const T* centre, const T* factor, const T* offset, std::int64_t rows, std::int64_t columns, T* y) {
+void scale(const T* x, const T* centre, const T* factor, const T* offset, std::int64_t rows, std::int64_t columns,
+           T* y) {
   by_rows<4>(rows, [&]<int R>(std::int64_t r) {
     by_lanes<T>(columns, [&]<int L>(std::int64_t c) {
       Vec<T, L> m, f, o;

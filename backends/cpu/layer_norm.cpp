@@ -1,5 +1,5 @@
-// Layer and root mean square normalisation: rows dealt out to threads. The sums over rows of the gradients do not depend
-// on the number of threads.
+// Layer and root mean square normalisation: rows dealt out to threads. The sums over rows of the gradients do not
+// depend on the number of threads.
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/layer_norm.h>
 #include <tapir/backends/cpu/parallel.h>
@@ -38,22 +38,24 @@ void forward(const Call& call, bool centred) {
 void gradient(const Call& call, bool centred) {
   const Tensor &x = call.in[0], &scale = call.in[1], &dy = call.in[2];
   const std::int64_t n = scale.size(), rows = x.size() / n, sums = centred ? 2 : 1;
-  const std::int64_t chunks = std::clamp<std::int64_t>(x.size() / kGrain, 1, std::clamp<std::int64_t>(rows, 1, kMostChunks));
+  const std::int64_t chunks =
+      std::clamp<std::int64_t>(x.size() / kGrain, 1, std::clamp<std::int64_t>(rows, 1, kMostChunks));
   dispatch(x.dtype(), [&](auto& fns, auto zero) {
     using T = decltype(zero);
     const auto run = centred ? fns.layer_grad : fns.rms_grad;
     Tensor memory = Tensor::empty({chunks, sums * n}, DType::f64);
     double* parts = memory.mutable_data<double>();
-    parallel_for(chunks, kGrain * chunks / std::max<std::int64_t>(1, x.size()) + 1, [&](std::int64_t from, std::int64_t to) {
-      Tensor work = Tensor::empty({2 * n}, x.dtype());
-      for (std::int64_t k = from; k < to; ++k) {
-        const std::int64_t begin = rows * k / chunks, end = rows * (k + 1) / chunks;
-        double* mine = parts + k * sums * n;
-        std::fill(mine, mine + sums * n, 0.0);
-        run(x.data<T>() + begin * n, scale.data<T>(), dy.data<T>() + begin * n, call.attrs.as<NormAttrs>().epsilon,
-            end - begin, n, call.out[0].mutable_data<T>() + begin * n, mine, mine + n, work.mutable_data<T>());
-      }
-    });
+    parallel_for(
+        chunks, kGrain * chunks / std::max<std::int64_t>(1, x.size()) + 1, [&](std::int64_t from, std::int64_t to) {
+          Tensor work = Tensor::empty({2 * n}, x.dtype());
+          for (std::int64_t k = from; k < to; ++k) {
+            const std::int64_t begin = rows * k / chunks, end = rows * (k + 1) / chunks;
+            double* mine = parts + k * sums * n;
+            std::fill(mine, mine + sums * n, 0.0);
+            run(x.data<T>() + begin * n, scale.data<T>(), dy.data<T>() + begin * n, call.attrs.as<NormAttrs>().epsilon,
+                end - begin, n, call.out[0].mutable_data<T>() + begin * n, mine, mine + n, work.mutable_data<T>());
+          }
+        });
     parallel_for(sums * n, kGrain / chunks, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t k = 1; k < chunks; ++k)
         for (std::int64_t i = from; i < to; ++i) parts[i] += parts[k * sums * n + i];

@@ -9,6 +9,17 @@
 namespace tapir::cpu::TAPIR_ISA {
 namespace {
 
+template <class T, int L>
+inline __attribute__((always_inline)) T sum_of_lanes(const Vec<T, L>& v) {
+  if constexpr (L == 1) {
+    return v;
+  } else {
+    Vec<T, L / 2> half[2];
+    std::memcpy(half, &v, sizeof half);
+    return sum_of_lanes<T, L / 2>(half[0] + half[1]);
+  }
+}
+
 // K sums over a row: f.template operator()<L>(i, sums) adds what elements i to i + L give. Registers join in f64 after
 // 32 additions.
 template <int K, class T, class F>
@@ -22,10 +33,7 @@ std::array<double, K> row_sums(std::int64_t n, F&& f) {
       for (int u = 0; u < U; ++u) f.template operator()<L>(i + u * L, s[u]);
     if (n - i < U * L)
       for (; i + L <= n; i += L) f.template operator()<L>(i, s[0]);
-    for (int k = 0; k < K; ++k) {
-      const Vec<T, L> v = (s[0][k] + s[1][k]) + (s[2][k] + s[3][k]);
-      for (int j = 0; j < L; ++j) total[k] += double(v[j]);
-    }
+    for (int k = 0; k < K; ++k) total[k] += double(sum_of_lanes<T, L>((s[0][k] + s[1][k]) + (s[2][k] + s[3][k])));
   }
   for (; i < n; ++i) {
     T one[K] = {};
@@ -44,7 +52,9 @@ inline __attribute__((always_inline)) Vec<T, L> at(const T* p, std::int64_t i) {
 
 // What normalises a row: (x - centre) * factor + rest.
 template <class T>
-struct Normal { T centre, factor, rest; };
+struct Normal {
+  T centre, factor, rest;
+};
 
 // A mean in T is a little off. So deviations are taken from it, and their mean is put right.
 template <bool centred, class T>

@@ -81,7 +81,8 @@ TEST_CASE("normalisation layers: Keras's values, gradients, weights and moving s
         if (weights.count(w)) CHECK(distance(got[k++], get(std::string("d") + w)) < 2e-5);
       CHECK(k == got.size());
       for (const char* w : {"moving_mean", "moving_variance"})
-        if (weights.count(w)) CHECK(distance(weights.at(w).value(), get((training ? "new_" : "") + std::string(w))) < 2e-6);
+        if (weights.count(w))
+          CHECK(distance(weights.at(w).value(), get((training ? "new_" : "") + std::string(w))) < 2e-6);
       ++seen;
     }
   CHECK(seen == 52);
@@ -128,10 +129,22 @@ TEST_CASE("normalisation layers: options and errors") {
                           ": GroupNormalization: groups must be positive, or -1 for one a feature, got 0.");
   check_error<UsageError>([] { nn::RMSNormalization layer({.epsilon = 0}); },
                           ": RMSNormalization: epsilon must be positive, got 0.");
-  check_error<ShapeError>([&] { nn::GroupNormalization layer({.groups = 3}); layer(x); },
-                          ": GroupNormalization: 3 groups do not divide 4 features.");
-  check_error<ShapeError>([&] { nn::BatchNormalization layer({.axis = 0}); layer(x); },
-                          ": BatchNormalization: axis 0 is the batch; name the axis of the features.");
-  check_error<ShapeError>([&] { nn::BatchNormalization layer; layer(x), layer(zeros({2, 5})); },
-                          ": batch_norm: mean of shape [4] does not broadcast to x [2, 5].");
+  check_error<ShapeError>(
+      [&] {
+        nn::GroupNormalization layer({.groups = 3});
+        layer(x);
+      },
+      ": GroupNormalization: 3 groups do not divide 4 features.");
+  check_error<ShapeError>(
+      [&] {
+        nn::BatchNormalization layer({.axis = 0});
+        layer(x);
+      },
+      ": BatchNormalization: axis 0 is the batch; name the axis of the features.");
+  check_error<ShapeError>(
+      [&] {
+        nn::BatchNormalization layer;
+        layer(x), layer(zeros({2, 5}));
+      },
+      ": batch_norm: mean of shape [4] does not broadcast to x [2, 5].");
 }

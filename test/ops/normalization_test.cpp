@@ -1,4 +1,4 @@
-#include "golden.h"
+#include <tapir/test/ops/golden.h>
 
 #include <functional>
 
@@ -73,7 +73,9 @@ Tensor batch(const Tensor& x, const Tensor& scale, const Tensor& offset) {
   for (int i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
   return with(over(x, axes, 1e-3), scale, offset);
 }
-Tensor layer(const Tensor& x, const Tensor& scale, const Tensor& offset) { return with(over(x, -1, 1e-3), scale, offset); }
+Tensor layer(const Tensor& x, const Tensor& scale, const Tensor& offset) {
+  return with(over(x, -1, 1e-3), scale, offset);
+}
 Tensor rms(const Tensor& x, const Tensor& scale, const Tensor&) { return with(over(x, -1, 1e-6, false), scale, {}); }
 Tensor group(const Tensor& x, std::int64_t groups, const Tensor& scale, const Tensor& offset) {
   const std::int64_t n = x.shape()[0], c = x.shape().back();
@@ -103,7 +105,8 @@ void check_norm(const char* name, const Shape& shape, const Norm& f, const Norm&
   CAPTURE(shape);
   const Shape c = {shape.back()};
   const Tensor dy = randn(shape, DType::f32).astype(DType::f64);
-  std::vector<Tensor> wide = {randn(shape, DType::f32) * 2.0 + 0.7, randn(c, DType::f32), offset ? randn(c, DType::f32) : Tensor()};
+  std::vector<Tensor> wide = {randn(shape, DType::f32) * 2.0 + 0.7, randn(c, DType::f32),
+                              offset ? randn(c, DType::f32) : Tensor()};
   for (auto& t : wide)
     if (t.defined()) t = t.astype(DType::f64);
   std::vector<Tensor> narrow;
@@ -140,18 +143,35 @@ Tensor given_definition(const Tensor& x, const Tensor& s, const Tensor& o) {
 
 TEST_CASE("normalisation: values and gradients against the definition, odd sizes") {
   // Single rows and columns, tails of registers, blocks and strips, few channels, work for several threads.
-  for (Shape s : std::vector<Shape>{{2, 1}, {3, 2}, {7, 5}, {1, 33}, {4, 3, 5, 7}, {67, 64}, {130, 17}, {33, 257}, {65, 1031},
-                                    {1000, 3}, {5001, 1}, {4099, 48}, {701, 300}, {70001, 6}}) {
+  for (Shape s : std::vector<Shape>{{2, 1},
+                                    {3, 2},
+                                    {7, 5},
+                                    {1, 33},
+                                    {4, 3, 5, 7},
+                                    {67, 64},
+                                    {130, 17},
+                                    {33, 257},
+                                    {65, 1031},
+                                    {1000, 3},
+                                    {5001, 1},
+                                    {4099, 48},
+                                    {701, 300},
+                                    {70001, 6}}) {
     if (s[0] > 1) check_norm("batch_norm_training", s, batch, reference::batch);
     check_norm("batch_norm", s, given, given_definition);
     check_norm("rms_norm", s, rms, reference::rms, false);
     if (s.back() > 2) check_norm("layer_norm", s, layer, reference::layer);
   }
-  for (auto [s, groups] : std::vector<std::pair<Shape, std::int64_t>>{
-           {{3, 7, 6}, 2}, {{2, 5, 5, 9}, 9}, {{4, 12}, 3}, {{2, 40, 30, 48}, 4}, {{70, 3, 32}, 8}, {{1, 9001, 5}, 1}}) {
+  for (auto [s, groups] : std::vector<std::pair<Shape, std::int64_t>>{{{3, 7, 6}, 2},
+                                                                      {{2, 5, 5, 9}, 9},
+                                                                      {{4, 12}, 3},
+                                                                      {{2, 40, 30, 48}, 4},
+                                                                      {{70, 3, 32}, 8},
+                                                                      {{1, 9001, 5}, 1}}) {
     auto n = groups;
-    check_norm("group_norm", s, [n](const Tensor& x, const Tensor& a, const Tensor& b) { return group_norm(x, n, a, b); },
-               [n](const Tensor& x, const Tensor& a, const Tensor& b) { return reference::group(x, n, a, b); });
+    check_norm(
+        "group_norm", s, [n](const Tensor& x, const Tensor& a, const Tensor& b) { return group_norm(x, n, a, b); },
+        [n](const Tensor& x, const Tensor& a, const Tensor& b) { return reference::group(x, n, a, b); });
   }
 }
 
@@ -181,15 +201,15 @@ TEST_CASE("normalisation: the number of threads changes nothing") {
     CAPTURE(s);
     const Tensor x = randn(s, DType::f32), dy = randn(s, DType::f32), a = randn({s.back()}, DType::f32),
                  b = randn({s.back()}, DType::f32);
-    for (const Norm& f : std::vector<Norm>{batch, layer, rms, given, [](auto& t, auto& p, auto& q) { return group_norm(t, 1, p, q); }}) {
+    for (const Norm& f :
+         std::vector<Norm>{batch, layer, rms, given, [](auto&t, auto&p, auto&q) { return group_norm(t, 1, p, q); }}) {
       std::vector<std::vector<Tensor>> got;
       for (int threads : {1, 2}) {
         set_num_threads(threads);
         got.push_back(value_and_gradients([&](auto& t, auto& p, auto&) { return f(t, p, b); }, {x, a, {}}, dy));
       }
       set_num_threads(before);
-      for (std::size_t i = 0; i < got[0].size(); ++i)
-        CHECK(all(equal(got[0][i], got[1][i])).item<bool>());
+      for (std::size_t i = 0; i < got[0].size(); ++i) CHECK(all(equal(got[0][i], got[1][i])).item<bool>());
     }
   }
 }
@@ -198,13 +218,15 @@ TEST_CASE("normalisation: strided views, other axes, no scale, no offset") {
   const Tensor x = randn({4, 6, 5}), s = randn({5}), o = randn({5});
   const Tensor turned = permute_dims(contiguous(permute_dims(x, {2, 0, 1})), {1, 2, 0});
   REQUIRE(!turned.is_contiguous());
-  for (const Norm& f : std::vector<Norm>{batch, layer, rms, given}) CHECK(distance(f(turned, s, o), f(x, s, o)) < 1e-14);
+  for (const Norm& f : std::vector<Norm>{batch, layer, rms, given})
+    CHECK(distance(f(turned, s, o), f(x, s, o)) < 1e-14);
   CHECK(distance(group_norm(turned, 5, s, o), group_norm(x, 5, s, o)) < 1e-14);
 
   const Tensor s1 = randn({6}), o1 = randn({6}), s02 = randn({4, 5});
   CHECK(distance(layer_norm(x, s1, o1, {.axis = 1}),
                  reference::over(x, 1, 1e-3) * reshape(s1, {6, 1}) + reshape(o1, {6, 1})) < 1e-12);
-  CHECK(distance(layer_norm(x, s02, {}, {.axis = {2, 0}}), reference::over(x, {0, 2}, 1e-3) * reshape(s02, {4, 1, 5})) < 1e-12);
+  CHECK(distance(layer_norm(x, s02, {}, {.axis = {2, 0}}), reference::over(x, {0, 2}, 1e-3) * reshape(s02, {4, 1, 5})) <
+        1e-12);
   CHECK(distance(rms_norm(x, {}, {.axis = {0, 1}, .epsilon = 0.1}), reference::over(x, {0, 1}, 0.1, false)) < 1e-12);
   CHECK(distance(layer_norm(x, {}, {}, {.axis = {0, 1, 2}}), reference::over(x, {}, 1e-3)) < 1e-12);
   for (auto [a, b] : std::vector<std::pair<Tensor, Tensor>>{{s, {}}, {{}, o}, {{}, {}}}) {
@@ -243,7 +265,11 @@ TEST_CASE("normalisation: gradients of both orders") {
   check_gradient([](const Tensor& t) { return group_norm(t, 4, {}, {}); }, in[0]);
   check_gradient([](const List& t) { return rms_norm(t[0], t[1]); }, List{in[0], in[1]});
   check_gradient([](const Tensor& t) { return rms_norm(t, {}); }, in[0]);
-  check_gradient([](const List& t) { return layer_norm(t[0], t[1], {}, {.axis = {0, 2}}); }, List{in[0], randn({3, 4})});
+  check_gradient(
+      [](const List& t) {
+        return layer_norm(t[0], t[1], {}, {.axis = {0, 2}});
+      },
+      List{in[0], randn({3, 4})});
 
   const List all = {in[0], randn({4}), square(randn({4})) + 0.5, in[1], in[2]};
   check_gradient([](const List& t) { return batch_norm(t[0], t[1], t[2], t[4], t[3]); }, all);
@@ -256,15 +282,18 @@ TEST_CASE("batch_norm_training: gradients through the statistics") {
   const List in = {randn({3, 2, 4}), randn({4}), randn({4})};
   check_gradient([](const Tensor& t) { return batch_norm_training(t, {}, {}).mean; }, in[0]);
   check_gradient([](const Tensor& t) { return batch_norm_training(t, {}, {}).variance; }, in[0]);
-  check_gradient([](const List& t) {
-    auto r = batch_norm_training(t[0], t[1], t[2]);
-    return r.y * r.mean + square(r.variance);
-  }, in);
+  check_gradient(
+      [](const List& t) {
+        auto r = batch_norm_training(t[0], t[1], t[2]);
+        return r.y * r.mean + square(r.variance);
+      },
+      in);
 }
 
 TEST_CASE("normalisation: f32 and halves near f64, a large mean") {
   Tensor x = randn({8, 5, 6}) + 100.0, g = randn({6}), b = randn({6});
-  for (auto [d, tolerance] : std::vector<std::pair<DType, double>>{{DType::f32, 2e-4}, {DType::f16, 1e-2}, {DType::bf16, 5e-2}}) {
+  for (auto [d, tolerance] :
+       std::vector<std::pair<DType, double>>{{DType::f32, 2e-4}, {DType::f16, 1e-2}, {DType::bf16, 5e-2}}) {
     CAPTURE(name_of(d));
     Tensor h = x.astype(d), hg = g.astype(d), hb = b.astype(d);
     Tensor wide = h.astype(DType::f64), wg = hg.astype(DType::f64), wb = hb.astype(DType::f64);
@@ -273,6 +302,17 @@ TEST_CASE("normalisation: f32 and halves near f64, a large mean") {
     CHECK(distance(y, layer_norm(wide, wg, wb)) < tolerance);
     CHECK(distance(batch_norm_training(h, hg, hb).y, batch_norm_training(wide, wg, wb).y) < tolerance);
   }
+}
+
+TEST_CASE("batch_norm_training: a tape keeps x, not y") {
+  const Tensor x = randn({1000, 64}, DType::f32);
+  const std::size_t before = memory_stats().in_use;
+  GradientTape tape;
+  tape.watch(x);
+  Tensor y = batch_norm_training(x, {}, {}).y, z = sum(y);
+  y = {};
+  CHECK(memory_stats().in_use - before < 4 * std::size_t(x.size()) / 2);
+  CHECK(tape.gradient(z, x).shape() == x.shape());
 }
 
 TEST_CASE("normalisation: nothing, and next to nothing") {
@@ -327,8 +367,11 @@ TEST_CASE("normalisation: exact errors") {
                           ": batch_norm_training: scale must have shape [6], got [5].");
   check_error<ShapeError>([&] { layer_norm(x, {}, s); }, ": layer_norm: offset must have shape [6], got [5].");
   check_error<ShapeError>([&] { group_norm(x, 4, {}, {}); }, ": group_norm: 4 groups do not divide 6 channels.");
-  check_error<DTypeError>([&] { rms_norm(zeros({2, 6}, DType::i32), {}); },
-                          ": rms_norm: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
+  check_error<DTypeError>(
+      [&] {
+        rms_norm(zeros({2, 6}, DType::i32), {});
+      },
+      ": rms_norm: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
   check_error<ShapeError>([&] { batch_norm_training(zeros({6}), {}, {}); },
                           ": batch_norm_training: input needs a batch and channels, [..., C], got [6].");
   check_error<ShapeError>([&] { group_norm(zeros({6}), 2, {}, {}); },
@@ -337,8 +380,10 @@ TEST_CASE("normalisation: exact errors") {
   check_error<ShapeError>([&] { rms_norm(x, zeros({1, 6})); }, ": rms_norm: scale must have shape [6], got [1, 6].");
   check_error<ShapeError>([&] { batch_norm(x, s, ones({6}), {}, {}); },
                           ": batch_norm: mean of shape [5] does not broadcast to x [2, 6].");
-  check_error<ShapeError>([&] { batch_norm(x, ones({6}), ones({3, 1, 6}), {}, {}); },
-                          ": batch_norm: variance of shape [3, 1, 6] does not broadcast to x [2, 6].");
-  check_error<ShapeError>([&] { layer_norm(x, {}, {}, {.axis = {0, -2}}); },
-                          ": layer_norm: axis -2 is named twice.");
+  check_error<ShapeError>(
+      [&] {
+        batch_norm(x, ones({6}), ones({3, 1, 6}), {}, {});
+      },
+      ": batch_norm: variance of shape [3, 1, 6] does not broadcast to x [2, 6].");
+  check_error<ShapeError>([&] { layer_norm(x, {}, {}, {.axis = {0, -2}}); }, ": layer_norm: axis -2 is named twice.");
 }

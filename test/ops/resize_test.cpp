@@ -1,6 +1,6 @@
 // Resizing against TensorFlow, and against the definition: point i of `to` lies at (i + 1/2) from / to - 1/2 of the
 // input.
-#include "golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace golden;
 
