@@ -304,6 +304,49 @@ TEST_CASE("normalisation: f32 and halves near f64, a large mean") {
   }
 }
 
+TEST_CASE("normalisation: gradients of halves, scales in f32 or in the dtype of x") {
+  const Tensor x = randn({9, 2, 6}), a = randn({6}), b = randn({6}), dy = randn(x.shape());
+  const Norm group = [](const Tensor& t, const Tensor& s, const Tensor& o) { return group_norm(t, 3, s, o); };
+  for (auto [d, tolerance] : std::vector<std::pair<DType, double>>{{DType::f16, 4e-3}, {DType::bf16, 3e-2}})
+    for (DType of_scale : {d, DType::f32})
+      for (const Norm& f : std::vector<Norm>{batch, layer, group}) {
+        const std::vector<Tensor> half = {x.astype(d), a.astype(of_scale), b.astype(of_scale)};
+        std::vector<Tensor> wide;
+        for (auto& t : half) wide.push_back(t.astype(DType::f64));
+        const auto got = value_and_gradients(f, half, dy.astype(d)),
+                   expected = value_and_gradients(f, wide, dy.astype(d).astype(DType::f64));
+        for (std::size_t i = 0; i < 4; ++i) {
+          CHECK(got[i].dtype() == (i < 2 ? d : of_scale));
+          CHECK(distance(got[i], expected[i]) < tolerance);
+        }
+      }
+}
+
+TEST_CASE("normalisation: one trace for any batch and image size, gradients of both orders") {
+  const Tensor a = randn({4}), b = randn({4});
+  const Norm statistics = [](const Tensor& t, const Tensor& s, const Tensor& o) {
+    auto r = batch_norm_training(t, s, o);
+    return r.y * r.variance + r.mean;
+  };
+  const Norm group = [](const Tensor& t, const Tensor& s, const Tensor& o) { return group_norm(t, 2, s, o); };
+  for (const Norm& f : std::vector<Norm>{statistics, group, layer, rms, given}) {
+    auto step = [&](const std::vector<Tensor>& in) {
+      GradientTape outer;
+      outer.watch(in[0]);
+      auto g = value_and_gradients([&](auto& t, auto& s, auto&) { return f(t, s, b); }, {in[0], a, {}}, in[1]);
+      g.push_back(outer.gradient(sum(square(g[1])), in[0], {.unconnected = UnconnectedGradients::zero}));
+      return g;
+    };
+    const TensorSpec any({unknown, unknown, unknown, 4}, DType::f64);
+    auto traced = function(step, {.signature = {any, any}});
+    for (Shape s : std::vector<Shape>{{3, 5, 2, 4}, {2, 7, 7, 4}}) {
+      const std::vector<Tensor> in = {randn(s), randn(s)}, expected = step(in), got = traced(in);
+      for (std::size_t i = 0; i < got.size(); ++i) CHECK(distance(got[i], expected[i]) < 1e-10);
+    }
+    CHECK(traced.trace_count() == 1);
+  }
+}
+
 TEST_CASE("batch_norm_training: a tape keeps x, not y") {
   const Tensor x = randn({1000, 64}, DType::f32);
   const std::size_t before = memory_stats().in_use;
