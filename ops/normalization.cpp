@@ -216,10 +216,13 @@ void check_channels(const char* op, const char* axes, const Tensor& x) {
     throw ShapeError(fmt::format("{}: input needs a batch and channels, {}, got {}.", op, axes, x.shape().str()));
 }
 
+// Takes the place of a scale or offset that is not there. A broadcast: unlike a constant it can be of unknown size.
+Tensor everywhere(double value, const Shape& shape, DType d) { return broadcast_to(full({}, value, d), shape); }
+
 // A scale or offset of exactly `shape`, in the dtype that x is computed in; all `neutral` if there is none.
 Tensor parameter(const char* op, const char* what, const Tensor& t, const Shape& shape, const Tensor& x,
                  double neutral) {
-  if (!t.defined()) return full(shape, neutral, wide(x.dtype()));
+  if (!t.defined()) return everywhere(neutral, shape, wide(x.dtype()));
   if (!(t.shape() == shape))
     throw ShapeError(fmt::format("{}: {} must have shape {}, got {}.", op, what, shape.str(), t.shape().str()));
   return as(t, wide(x.dtype()));
@@ -251,7 +254,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& m, const Tensor& variance, cons
   for (int i = 0; i < 4; ++i) {
     const Tensor& t = *std::array{&m, &variance, &scale, &offset}[std::size_t(i)];
     if (i >= 2 && !t.defined()) {
-      by[i] = full({channels}, i == 2 ? 1.0 : 0.0, d);
+      by[i] = everywhere(i == 2 ? 1.0 : 0.0, {channels}, d);
       continue;
     }
     Shape both;
