@@ -1,15 +1,51 @@
 #include <tapir/nn/normalization_layers.h>
 #include <tapir/ops/elementwise.h>
-#include <tapir/ops/reduce.h>
+#include <tapir/ops/normalization.h>
+#include <tapir/ops/rearrange.h>
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tapir::nn {
 namespace {
+
 void check_epsilon(const char* layer, double epsilon) {
   if (!(epsilon > 0)) throw UsageError(fmt::format("{}: epsilon must be positive, got {}.", layer, epsilon));
 }
+
+// The axis of the features of an input of this rank.
+int feature_axis(const char* layer, int axis, int rank) {
+  const int a = check_axis(layer, axis, rank);
+  if (a == 0) throw ShapeError(fmt::format("{}: axis 0 is the batch; name the axis of the features.", layer));
+  return a;
+}
+
+// f wants the features last.
+template <class F>
+Tensor features_last(const Tensor& x, int axis, F&& f) {
+  if (axis == x.rank() - 1) return f(x);
+  return moveaxis(f(contiguous(moveaxis(x, axis, -1))), -1, axis);
+}
+
+// Keras: the weights have one dimension for each axis, in the order in which the axes are named.
+Shape sizes_of(const char* layer, const Axes& axes, const Shape& example) {
+  const Shape full = Shape({1}).concat(example);
+  Shape sizes;
+  for (auto a : check_axes(layer, axes, full.rank())) sizes.push_back(full[int(a)]);
+  return sizes;
+}
+
+// ... and are read in the order of x.
+Tensor in_order(const Variable& weight, const char* layer, const Axes& axes, const Tensor& x) {
+  Axes sorted = check_axes(layer, axes, x.rank());
+  std::sort(sorted.begin(), sorted.end());
+  Shape sizes;
+  for (auto a : sorted) sizes.push_back(x.shape()[int(a)]);
+  return weight.shape() == sizes ? weight.value() : reshape(weight, sizes);
+}
+
 }  // namespace
 
 BatchNormalization::BatchNormalization(const BatchNormalizationOptions& options, Where where)
@@ -21,9 +57,7 @@ BatchNormalization::BatchNormalization(const BatchNormalizationOptions& options,
 }
 
 void BatchNormalization::make_weights(const Shape& s) {
-  const int axis = check_axis("BatchNormalization", options_.axis, s.rank() + 1);
-  if (axis == 0) throw ShapeError("BatchNormalization: axis 0 is the batch; name the axis of the features.");
-  const Shape features{s[axis - 1]};
+  const Shape features{s[feature_axis("BatchNormalization", options_.axis, s.rank() + 1) - 1]};
   const auto& o = options_;
   if (o.scale) gamma_ = add_weight("gamma", features, {.initializer = o.gamma_initializer});
   if (o.center) beta_ = add_weight("beta", features, {.initializer = o.beta_initializer});
@@ -33,31 +67,15 @@ void BatchNormalization::make_weights(const Shape& s) {
 }
 
 Tensor BatchNormalization::call(const Tensor& x, bool training) {
-  const int axis = check_axis("BatchNormalization", options_.axis, x.rank());
-  Axes others;
-  Shape features = Shape::filled(x.rank(), 1);
-  features[axis] = x.shape()[axis];
-  for (int i = 0; i < x.rank(); ++i)
-    if (i != axis) others.push_back(i);
-
-  Tensor mean, variance;
-  if (training && !frozen()) {
-    mean = tapir::mean(x, {.axis = others, .keepdims = true});
-    variance = tapir::mean(square(x - mean), {.axis = others, .keepdims = true});
+  const Tensor gamma = options_.scale ? gamma_.value() : Tensor(), beta = options_.center ? beta_.value() : Tensor();
+  return features_last(x, check_axis("BatchNormalization", options_.axis, x.rank()), [&](const Tensor& t) {
+    if (!training || frozen()) return batch_norm(t, moving_mean_, moving_variance_, beta, gamma, options_.epsilon);
+    BatchNormResult r = batch_norm_training(t, gamma, beta, options_.epsilon);
     const double keep = options_.momentum;
-    auto move = [&](Variable& moving, const Tensor& batch) {
-      moving.assign(moving * keep + reshape(stop_gradient(batch), moving.shape()) * (1 - keep));
-    };
-    move(moving_mean_, mean);
-    move(moving_variance_, variance);
-  } else {
-    mean = reshape(moving_mean_, features);
-    variance = reshape(moving_variance_, features);
-  }
-  Tensor factor = rsqrt(variance + options_.epsilon);
-  if (options_.scale) factor = factor * reshape(gamma_, features);
-  Tensor y = (x - mean) * factor;
-  return options_.center ? std::move(y) + reshape(beta_, features) : y;
+    moving_mean_.assign(moving_mean_ * keep + stop_gradient(r.mean) * (1 - keep));
+    moving_variance_.assign(moving_variance_ * keep + stop_gradient(r.variance) * (1 - keep));
+    return r.y;
+  });
 }
 
 LayerNormalization::LayerNormalization(const LayerNormalizationOptions& options, Where where)
@@ -66,28 +84,60 @@ LayerNormalization::LayerNormalization(const LayerNormalizationOptions& options,
   check_epsilon("LayerNormalization", options.epsilon);
 }
 
-Shape LayerNormalization::over(const Shape& shape) const {
-  Shape out = Shape::filled(shape.rank(), 1);
-  for (auto a : check_axes("LayerNormalization", options_.axis, shape.rank())) out[int(a)] = shape[int(a)];
-  return out;
-}
-
-// Keras: the weights have one dimension per axis.
 void LayerNormalization::make_weights(const Shape& s) {
-  const Shape full = Shape({1}).concat(s);
-  Shape features;
-  for (auto a : check_axes("LayerNormalization", options_.axis, full.rank())) features.push_back(full[int(a)]);
-  if (options_.scale) gamma_ = add_weight("gamma", features, {.initializer = options_.gamma_initializer});
-  if (options_.center) beta_ = add_weight("beta", features, {.initializer = options_.beta_initializer});
+  const Shape sizes = sizes_of("LayerNormalization", options_.axis, s);
+  if (options_.scale) gamma_ = add_weight("gamma", sizes, {.initializer = options_.gamma_initializer});
+  if (options_.center) beta_ = add_weight("beta", sizes, {.initializer = options_.beta_initializer});
 }
 
 Tensor LayerNormalization::call(const Tensor& x, bool) {
-  const Shape features = over(x.shape());
-  const Tensor centred = x - mean(x, {.axis = options_.axis, .keepdims = true});
-  Tensor factor = rsqrt(mean(square(centred), {.axis = options_.axis, .keepdims = true}) + options_.epsilon);
-  if (options_.scale) factor = factor * reshape(gamma_, features);
-  Tensor y = centred * factor;
-  return options_.center ? std::move(y) + reshape(beta_, features) : y;
+  auto weight = [&](bool has, const Variable& v) {
+    return has ? in_order(v, "LayerNormalization", options_.axis, x) : Tensor();
+  };
+  return layer_norm(x, weight(options_.scale, gamma_), weight(options_.center, beta_),
+                    {.axis = options_.axis, .epsilon = options_.epsilon});
+}
+
+GroupNormalization::GroupNormalization(const GroupNormalizationOptions& options, Where where)
+    : Layer(options.name), options_(options) {
+  CallSite site(where);
+  check_epsilon("GroupNormalization", options.epsilon);
+  if (options.groups < 1 && options.groups != -1)
+    throw UsageError(
+        fmt::format("GroupNormalization: groups must be positive, or -1 for one a feature, got {}.", options.groups));
+}
+
+void GroupNormalization::make_weights(const Shape& s) {
+  const std::int64_t features = s[feature_axis("GroupNormalization", options_.axis, s.rank() + 1) - 1];
+  if (options_.groups > 0 && features % options_.groups)
+    throw ShapeError(
+        fmt::format("GroupNormalization: {} groups do not divide {} features.", options_.groups, features));
+  if (options_.scale) gamma_ = add_weight("gamma", {features}, {.initializer = options_.gamma_initializer});
+  if (options_.center) beta_ = add_weight("beta", {features}, {.initializer = options_.beta_initializer});
+}
+
+Tensor GroupNormalization::call(const Tensor& x, bool) {
+  const int axis = check_axis("GroupNormalization", options_.axis, x.rank());
+  const std::int64_t groups = options_.groups > 0 ? options_.groups : x.shape()[axis];
+  return features_last(x, axis, [&](const Tensor& t) {
+    return group_norm(t, groups, options_.scale ? gamma_.value() : Tensor(), options_.center ? beta_.value() : Tensor(),
+                      {.epsilon = options_.epsilon});
+  });
+}
+
+RMSNormalization::RMSNormalization(const RMSNormalizationOptions& options, Where where)
+    : Layer(options.name), options_(options) {
+  CallSite site(where);
+  check_epsilon("RMSNormalization", options.epsilon);
+}
+
+void RMSNormalization::make_weights(const Shape& s) {
+  scale_ = add_weight("scale", sizes_of("RMSNormalization", options_.axis, s), {.initializer = "ones"});
+}
+
+Tensor RMSNormalization::call(const Tensor& x, bool) {
+  return rms_norm(x, in_order(scale_, "RMSNormalization", options_.axis, x),
+                  {.axis = options_.axis, .epsilon = options_.epsilon});
 }
 
 }  // namespace tapir::nn

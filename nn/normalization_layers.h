@@ -1,4 +1,4 @@
-// Normalisation layers.
+// Normalisation layers. Their options are Keras's.
 #pragma once
 #include <tapir/nn/layer_options.h>
 
@@ -44,9 +44,49 @@ class LayerNormalization : public Layer {
   Tensor call(const Tensor& x, bool training) override;
 
  private:
-  Shape over(const Shape& shape) const;  // `shape` with 1 in place of sizes that are not normalised over
   LayerNormalizationOptions options_;
   Variable gamma_, beta_;
+};
+
+struct GroupNormalizationOptions {
+  std::int64_t groups = 32;  ///< that the features are cut into; -1: each is one (instance normalisation)
+  int axis = -1;
+  double epsilon = 1e-3;
+  bool center = true, scale = true;
+  Initializer beta_initializer = "zeros", gamma_initializer = "ones";
+  std::string name = "";
+};
+/// Normalises each group of features of each example over all positions. Source: Wu and He, ECCV 2018.
+class GroupNormalization : public Layer {
+ public:
+  explicit GroupNormalization(const GroupNormalizationOptions& options = {}, Where where = Where::current());
+
+ protected:
+  void make_weights(const Shape& input_shape) override;
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  GroupNormalizationOptions options_;
+  Variable gamma_, beta_;
+};
+
+struct RMSNormalizationOptions {
+  Axes axis = -1;
+  double epsilon = 1e-6;
+  std::string name = "";
+};
+/// Divides each example by its root mean square over `axis`. Source: Zhang and Sennrich, NeurIPS 2019.
+class RMSNormalization : public Layer {
+ public:
+  explicit RMSNormalization(const RMSNormalizationOptions& options = {}, Where where = Where::current());
+
+ protected:
+  void make_weights(const Shape& input_shape) override;
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  RMSNormalizationOptions options_;
+  Variable scale_;
 };
 
 }  // namespace tapir::nn

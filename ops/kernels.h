@@ -69,6 +69,18 @@ void max_pool_pick(const Call& call);
 void avg_pool(const Call& call);
 void avg_pool_grad(const Call& call);
 
+// Normalisation: x -> mean, variance; (x, mean, variance, scale, offset) -> y; (x, scale, mean, variance, dy) -> dx, dscale,
+// doffset, where the statistics are given or those of x.
+void moments(const Call& call);
+void batch_norm(const Call& call);
+void batch_norm_grad(const Call& call);
+void batch_norm_training_grad(const Call& call);
+// (x, scale, offset) -> y; (x, scale, dy) -> dx, dscale, doffset; an rms norm has no offset.
+void layer_norm(const Call& call);
+void layer_norm_grad(const Call& call);
+void rms_norm(const Call& call);
+void rms_norm_grad(const Call& call);
+
 // Cross entropies: (labels, logits) -> loss; (dy, labels, logits) -> dlogits.
 void softmax_cross_entropy(const Call& call);
 void softmax_cross_entropy_grad(const Call& call);

@@ -1,14 +1,209 @@
+#include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/kernels.h>
 #include <tapir/ops/normalization.h>
+#include <tapir/ops/normalization_attrs.h>
 #include <tapir/ops/reduce.h>
+#include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/ops/tile.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace tapir {
 namespace {
+
+DType wide(DType d) { return is_half(d) ? DType::f32 : d; }
+Tensor as(const Tensor& t, DType d) { return t.dtype() == d && !t.is_weak() ? t : astype(t, d); }
+Tensor widened(const Tensor& t) { return as(t, wide(t.dtype())); }
+
+// Gradient rows have several results, each with a text of public ops that is differentiated in its turn.
+enum class Part { dx, dscale, doffset };
+using Text = Tensor (*)(Inputs in, const void* attrs);
+
+template <std::size_t parts>
+Tensors pullback_of_parts(const Text (&texts)[parts], const Node& n, std::span<const Tensor> dy) {
+  Tensors total(n.inputs.size());
+  for (std::size_t k = 0; k < parts; ++k) {
+    if (!dy[k].defined()) continue;
+    Tensors dx = pullback(texts[k], n, dy[k]);
+    for (std::size_t i = 0; i < dx.size(); ++i)
+      if (dx[i].defined()) total[i] = total[i].defined() ? total[i] + dx[i] : dx[i];
+  }
+  return total;
+}
+
+double epsilon_of(const void* attrs) { return static_cast<const NormAttrs*>(attrs)->epsilon; }
+
+constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves = Saves::inputs) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.kernel[int(Backend::cpu)] = kernel;
+  d.gradient = gradient;
+  d.saves = saves;
+  d.needs_contiguous = true;
+  d.half_via_f32 = true;
+  d.attrs = &attrs_type<NormAttrs>;
+  return d;
+}
+
+void infer_like_x(Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); }
+
+// Batch and group norms are x, mean, variance, scale, offset -> y; their gradient rows x, scale, mean, variance, dy ->
+// dx, dscale, doffset. Statistics are inputs even where they are those of x, so that a tape need not keep y for their
+// sake.
+
+// x as its statistics need it, and shapes to go with that.
+struct Apart : NormGroups {
+  Shape x, statistics, channels;
+  Apart(const Shape& s, const Shape& of)
+      : NormGroups(s, of),
+        x{examples, positions, groups, each},
+        statistics{examples, 1, groups, 1},
+        channels{groups, each} {}
+};
+
+template <Part part, bool training>
+Tensor batch_grad_text(Inputs in, const void* attrs) {
+  const Apart apart(in[0].shape(), in[2].shape());
+  const Tensor dy = reshape(widened(in[4]), apart.x);
+  if (part == Part::doffset) return reshape(sum(dy, {{0, 1}}), in[1].shape());
+  const Tensor inverse = reshape(rsqrt(in[3] + epsilon_of(attrs)), apart.statistics);
+  const Tensor normed = (reshape(widened(in[0]), apart.x) - reshape(in[2], apart.statistics)) * inverse;
+  if (part == Part::dscale) return reshape(sum(dy * normed, {{0, 1}}), in[1].shape());
+  Tensor d = dy * reshape(in[1], apart.channels);
+  if (training) d = d - mean(d, {{1, 3}, true}) - normed * mean(d * normed, {{1, 3}, true});
+  return as(reshape(d * inverse, in[0].shape()), in[0].dtype());
+}
+
+void infer_batch_grad(Inputs in, Attrs, Specs& out) {
+  infer_like_x(in, {}, out);
+  for (int i = 0; i < 2; ++i) out.push_back({in[1].shape(), in[1].dtype()});
+}
+
+template <bool training>
+constexpr OpDef batch_grad_row(const char* name) {
+  return row(name, infer_batch_grad, training ? cpu::batch_norm_training_grad : cpu::batch_norm_grad,
+             [](const Node& n, std::span<const Tensor> dy) {
+               return pullback_of_parts({batch_grad_text<Part::dx, training>, batch_grad_text<Part::dscale, training>,
+                                         batch_grad_text<Part::doffset, training>},
+                                        n, dy);
+             });
+}
+constinit const OpDef batch_norm_grad_op = batch_grad_row<false>("batch_norm_grad");
+constinit const OpDef batch_norm_training_grad_op = batch_grad_row<true>("batch_norm_training_grad");
+constinit const OpDef group_norm_grad_op = batch_grad_row<true>("group_norm_grad");
+
+// With statistics of anything.
+Tensors batch_norm_gradient(const Node& n, std::span<const Tensor> dy) {
+  const Tensor &x = n.in(0), &variance = n.in(2), &scale = n.in(3);
+  const double epsilon = epsilon_of(n.attrs.data());
+  Tensors dx(5);
+  if (!n.wants(1) && !n.wants(2) && !n.wants(3) && !n.wants(4)) {  // frozen: one pass over dy
+    dx[0] = as(dy[0] * (scale * rsqrt(variance + epsilon)), x.dtype());
+    return dx;
+  }
+  Tensors all = apply_all(batch_norm_grad_op, {x, scale, n.in(1), variance, dy[0]}, n.attrs, Where::current());
+  dx[0] = all[0], dx[3] = all[1], dx[4] = all[2];
+  const Tensor factor = scale * rsqrt(variance + epsilon);
+  if (n.wants(1)) dx[1] = -(all[2] * factor);
+  if (n.wants(2)) dx[2] = all[1] * factor * rsqrt(variance + epsilon) * -0.5;
+  return dx;
+}
+
+// Mean and variance are those of x: its gradient goes through them at once, and nothing is left for theirs.
+template <const OpDef& grad>
+Tensors own_statistics_gradient(const Node& n, std::span<const Tensor> dy) {
+  Tensors all = apply_all(grad, {n.in(0), n.in(3), n.in(1), n.in(2), dy[0]}, n.attrs, Where::current());
+  Tensors dx(5);
+  dx[0] = all[0], dx[3] = all[1], dx[4] = all[2];
+  return dx;
+}
+
+constinit const OpDef batch_norm_op = row("batch_norm", infer_like_x, cpu::batch_norm, batch_norm_gradient);
+constinit const OpDef batch_norm_training_op =
+    row("batch_norm_training", infer_like_x, cpu::batch_norm, own_statistics_gradient<batch_norm_training_grad_op>);
+constinit const OpDef group_norm_op =
+    row("group_norm", infer_like_x, cpu::batch_norm, own_statistics_gradient<group_norm_grad_op>);
+
+// x -> mean, variance
+constinit const OpDef moments_op = [] {
+  OpDef d = row(
+      "moments",
+      [](Inputs in, Attrs attrs, Specs& out) {
+        const Shape& x = in[0].shape();
+        const std::int64_t groups = attrs.as<MomentsAttrs>().groups;
+        for (int i = 0; i < 2; ++i)
+          out.push_back({groups ? Shape{x[0], groups} : Shape{x.back()}, wide(in[0].dtype())});
+      },
+      cpu::moments,
+      [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+        const Apart apart(n.in(0).shape(), n.out(0).shape());
+        Tensor dx;
+        if (dy[1].defined()) {
+          Tensor away = reshape(widened(n.in(0)), apart.x) - reshape(n.out(0), apart.statistics);
+          dx = away * (2.0 * reshape(dy[1], apart.statistics));
+        }
+        if (dy[0].defined()) {
+          Tensor dmean = reshape(dy[0], apart.statistics);
+          dx = dx.defined() ? dx + dmean : broadcast_to(dmean, apart.x);
+        }
+        return {as(reshape(dx / double(apart.positions * apart.each), n.in(0).shape()), n.in(0).dtype())};
+      },
+      Saves::both);
+  d.attrs = &attrs_type<MomentsAttrs>;
+  return d;
+}();
+
+// Layer and rms norms are x [..., n], scale [n], offset [n] -> y, where n stands for the last axes; their gradient rows
+// x, scale, dy -> dx, dscale, doffset. Statistics are cheap where a row is in cache: they are computed again.
+
+template <Part part, bool centred>
+Tensor layer_grad_text(Inputs in, const void* attrs) {
+  const Shape& s = in[0].shape();
+  const Shape flat = {s.first(s.rank() - in[1].rank()).size(), in[1].size()};
+  const Tensor dy = reshape(widened(in[2]), flat);
+  if (part == Part::doffset) return reshape(sum(dy, {0}), in[1].shape());
+  auto row_mean = [](const Tensor& t) { return mean(t, {1, true}); };
+  Tensor x = reshape(widened(in[0]), flat);
+  if (centred) x = x - row_mean(x);
+  const Tensor inverse = rsqrt(row_mean(square(x)) + epsilon_of(attrs)), normed = x * inverse;
+  if (part == Part::dscale) return reshape(sum(dy * normed, {0}), in[1].shape());
+  const Tensor d = dy * reshape(in[1], {flat[1]});
+  Tensor dx = d - normed * row_mean(d * normed);
+  if (centred) dx = dx - row_mean(d);
+  return as(reshape(dx * inverse, s), in[0].dtype());
+}
+
+constinit const OpDef layer_norm_grad_op =
+    row("layer_norm_grad", infer_batch_grad, cpu::layer_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
+      return pullback_of_parts(
+          {layer_grad_text<Part::dx, true>, layer_grad_text<Part::dscale, true>, layer_grad_text<Part::doffset, true>},
+          n, dy);
+    });
+constinit const OpDef layer_norm_op =
+    row("layer_norm", infer_like_x, cpu::layer_norm, [](const Node& n, std::span<const Tensor> dy) {
+      return apply_all(layer_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
+    });
+
+constinit const OpDef rms_norm_grad_op = row(
+    "rms_norm_grad",
+    [](Inputs in, Attrs, Specs& out) {
+      infer_like_x(in, {}, out);
+      out.push_back({in[1].shape(), in[1].dtype()});
+    },
+    cpu::rms_norm_grad,
+    [](const Node& n, std::span<const Tensor> dy) {
+      return pullback_of_parts({layer_grad_text<Part::dx, false>, layer_grad_text<Part::dscale, false>}, n, dy);
+    });
+constinit const OpDef rms_norm_op =
+    row("rms_norm", infer_like_x, cpu::rms_norm, [](const Node& n, std::span<const Tensor> dy) {
+      return apply_all(rms_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
+    });
 
 void check_floating(const char* op, const Tensor& x) {
   if (!is_floating(x.dtype()))
@@ -16,41 +211,35 @@ void check_floating(const char* op, const Tensor& x) {
                                  name_of(x.dtype())));
 }
 
-Tensor widened(const Tensor& t) { return t.defined() && is_half(t.dtype()) ? astype(t, DType::f32) : t; }
+void check_channels(const char* op, const char* axes, const Tensor& x) {
+  if (x.rank() < 2)
+    throw ShapeError(fmt::format("{}: input needs a batch and channels, {}, got {}.", op, axes, x.shape().str()));
+}
 
-// A scale or offset that must have exactly `shape`, seen as `as`.
-Tensor parameter(const char* op, const char* what, const Tensor& t, const Shape& shape, const Shape& as) {
-  if (!t.defined()) return t;
+// Takes the place of a scale or offset that is not there. A broadcast: unlike a constant it can be of unknown size.
+Tensor everywhere(double value, const Shape& shape, DType d) { return broadcast_to(full({}, value, d), shape); }
+
+// A scale or offset of exactly `shape`, in the dtype that x is computed in; all `neutral` if there is none.
+Tensor parameter(const char* op, const char* what, const Tensor& t, const Shape& shape, const Tensor& x,
+                 double neutral) {
+  if (!t.defined()) return everywhere(neutral, shape, wide(x.dtype()));
   if (!(t.shape() == shape))
     throw ShapeError(fmt::format("{}: {} must have shape {}, got {}.", op, what, shape.str(), t.shape().str()));
-  Tensor wide = widened(t);
-  return wide.shape() == as ? wide : reshape(wide, as);
+  return as(t, wide(x.dtype()));
 }
 
-Tensor scaled(const Tensor& x, const Tensor& scale, const Tensor& offset, DType dtype) {
-  Tensor y = scale.defined() ? x * scale : x;
-  if (offset.defined()) y = y + offset;
-  return y.dtype() == dtype ? y : astype(y, dtype);
+// Runs a row over `axes` of x, which it wants last; `parameters` have their sizes.
+template <class F>
+Tensor over_last(const Tensor& x, const AxesLast& last, F&& run) {
+  if (std::is_sorted(last.order.begin(), last.order.end())) return run(x);
+  return permute_dims(run(permute_dims(x, last.order)), last.back);
 }
 
-// The sizes of `axes` of x, and x's shape with 1 everywhere else.
-void sizes_of_axes(const Tensor& x, const Axes& axes, Shape& sizes, Shape& aligned) {
-  for (int i = 0; i < x.rank(); ++i) {
-    bool in = std::find(axes.begin(), axes.end(), i) != axes.end();
-    if (in) sizes.push_back(x.shape()[i]);
-    aligned.push_back(in ? x.shape()[i] : 1);
-  }
+// One number for each channel, or an undefined tensor if `t` is not of that form.
+Tensor by_channel(const Tensor& t, std::int64_t channels) {
+  if (t.size() == 1) return broadcast_to(reshape(t, {1}), {channels});
+  return t.size() == channels && t.shape().back() == channels ? reshape(t, {channels}) : Tensor();
 }
-
-struct Moments {
-  Tensor centred, mean, variance;
-};
-Moments moments(const Tensor& x, const Axes& axes) {
-  Tensor m = mean(x, {axes, true}), centred = x - m;
-  return {centred, m, mean(square(centred), {axes, true})};
-}
-
-Tensor inverse_deviation(const Tensor& variance, double epsilon) { return 1.0 / sqrt(variance + epsilon); }
 
 }  // namespace
 
@@ -58,66 +247,83 @@ Tensor batch_norm(const Tensor& x, const Tensor& m, const Tensor& variance, cons
                   double epsilon, Where w) {
   CallSite site(w);
   check_floating("batch_norm", x);
-  Tensor factor = inverse_deviation(widened(variance), epsilon);
-  if (scale.defined()) factor = factor * widened(scale);
-  return scaled(widened(x) - widened(m), factor, widened(offset), x.dtype());
+  const DType d = wide(x.dtype());
+  const std::int64_t channels = x.rank() ? x.shape().back() : 1;
+  Tensor given[4], by[4];  // mean, variance, scale, offset
+  bool simple = x.rank() > 0;
+  for (int i = 0; i < 4; ++i) {
+    const Tensor& t = *std::array{&m, &variance, &scale, &offset}[std::size_t(i)];
+    if (i >= 2 && !t.defined()) {
+      by[i] = everywhere(i == 2 ? 1.0 : 0.0, {channels}, d);
+      continue;
+    }
+    Shape both;
+    if (!broadcast_shapes(x.shape(), t.shape(), both) || !(both == x.shape()))
+      throw ShapeError(fmt::format("batch_norm: {} of shape {} does not broadcast to x {}.",
+                                   std::array{"mean", "variance", "scale", "offset"}[std::size_t(i)], t.shape().str(),
+                                   x.shape().str()));
+    given[i] = as(t, d), by[i] = by_channel(given[i], channels);
+    simple &= by[i].defined();
+  }
+  if (simple) return apply(batch_norm_op, {x, by[0], by[1], by[2], by[3]}, NormAttrs{epsilon}, w);
+  Tensor factor = rsqrt(given[1] + epsilon);
+  if (given[2].defined()) factor = factor * given[2];
+  Tensor y = (widened(x) - given[0]) * factor;
+  return as(given[3].defined() ? y + given[3] : y, x.dtype());
 }
 
 BatchNormResult batch_norm_training(const Tensor& x, const Tensor& scale, const Tensor& offset, double epsilon,
                                     Where w) {
   CallSite site(w);
-  const char* op = "batch_norm_training";
+  const char* op = batch_norm_training_op.name;
   check_floating(op, x);
-  if (x.rank() < 2)
-    throw ShapeError(fmt::format("{}: input needs a batch and channels, [..., C], got {}.", op, x.shape().str()));
+  check_channels(op, "[..., C]", x);
   const Shape channels = {x.shape().back()};
-  Tensor s = parameter(op, "scale", scale, channels, channels), o = parameter(op, "offset", offset, channels, channels);
-  Axes axes;
-  for (int i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
-  auto [centred, m, v] = moments(widened(x), axes);
-  Tensor factor = reshape(inverse_deviation(v, epsilon), channels);
-  if (s.defined()) factor = factor * s;
-  return {scaled(centred, factor, o, x.dtype()), reshape(m, channels), reshape(v, channels)};
-}
-
-Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, const LayerNormOptions& o, Where w) {
-  CallSite site(w);
-  check_floating("layer_norm", x);
-  const Axes axes = check_axes("layer_norm", o.axis, x.rank());
-  Shape sizes, aligned;
-  sizes_of_axes(x, axes, sizes, aligned);
-  Tensor s = parameter("layer_norm", "scale", scale, sizes, aligned),
-         b = parameter("layer_norm", "offset", offset, sizes, aligned);
-  auto [centred, m, v] = moments(widened(x), axes);
-  return scaled(centred * inverse_deviation(v, o.epsilon), s, b, x.dtype());
+  const Tensor s = parameter(op, "scale", scale, channels, x, 1), o = parameter(op, "offset", offset, channels, x, 0);
+  Tensors m = apply_all(moments_op, {x}, MomentsAttrs{}, w);
+  return {apply(batch_norm_training_op, {x, m[0], m[1], s, o}, NormAttrs{epsilon}, w), m[0], m[1]};
 }
 
 Tensor group_norm(const Tensor& x, std::int64_t groups, const Tensor& scale, const Tensor& offset,
                   const GroupNormOptions& o, Where w) {
   CallSite site(w);
-  check_floating("group_norm", x);
-  if (x.rank() < 2)
-    throw ShapeError(fmt::format("group_norm: input needs a batch and channels, [N, ..., C], got {}.", x.shape().str()));
-  const std::int64_t n = x.shape()[0], c = x.shape().back();
+  const char* op = group_norm_op.name;
+  check_floating(op, x);
+  check_channels(op, "[N, ..., C]", x);
+  const std::int64_t c = x.shape().back();
   if (groups < 1 || c % groups)
     throw ShapeError(fmt::format("group_norm: {} groups do not divide {} channels.", groups, c));
-  Tensor s = parameter("group_norm", "scale", scale, {c}, {c}), b = parameter("group_norm", "offset", offset, {c}, {c});
-  std::int64_t positions = 1;
-  for (int i = 1; i + 1 < x.rank(); ++i) positions *= x.shape()[i];
-  auto [centred, m, v] = moments(reshape(widened(x), {n, positions, groups, c / groups}), {1, 3});
-  return scaled(reshape(centred * inverse_deviation(v, o.epsilon), x.shape()), s, b, x.dtype());
+  const Tensor s = parameter(op, "scale", scale, {c}, x, 1), b = parameter(op, "offset", offset, {c}, x, 0);
+  Tensors m = apply_all(moments_op, {x}, MomentsAttrs{groups}, w);
+  return apply(group_norm_op, {x, m[0], m[1], s, b}, NormAttrs{o.epsilon}, w);
+}
+
+Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, const LayerNormOptions& o, Where w) {
+  CallSite site(w);
+  const char* op = layer_norm_op.name;
+  check_floating(op, x);
+  const Axes axes = check_axes(op, o.axis, x.shape());
+  const AxesLast last(x.shape(), axes);
+  const Shape sizes = last.apart.last(axes.rank());
+  const Tensor s = parameter(op, "scale", scale, sizes, x, 1), b = parameter(op, "offset", offset, sizes, x, 0);
+  return over_last(x, last, [&](const Tensor& t) { return apply(layer_norm_op, {t, s, b}, NormAttrs{o.epsilon}, w); });
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& scale, const RmsNormOptions& o, Where w) {
   CallSite site(w);
-  check_floating("rms_norm", x);
-  const Axes axes = check_axes("rms_norm", o.axis, x.rank());
-  Shape sizes, aligned;
-  sizes_of_axes(x, axes, sizes, aligned);
-  Tensor s = parameter("rms_norm", "scale", scale, sizes, aligned), wide = widened(x);
-  return scaled(wide * inverse_deviation(mean(square(wide), {axes, true}), o.epsilon), s, Tensor(), x.dtype());
+  const char* op = rms_norm_op.name;
+  check_floating(op, x);
+  const Axes axes = check_axes(op, o.axis, x.shape());
+  const AxesLast last(x.shape(), axes);
+  const Tensor s = parameter(op, "scale", scale, last.apart.last(axes.rank()), x, 1);
+  return over_last(x, last, [&](const Tensor& t) { return apply(rms_norm_op, {t, s}, NormAttrs{o.epsilon}, w); });
 }
 
-void list_normalization(std::vector<const OpDef*>& out) { (void)out; }  // composed of other rows
+void list_normalization(std::vector<const OpDef*>& out) {
+  for (auto* o :
+       {&moments_op, &batch_norm_op, &batch_norm_grad_op, &batch_norm_training_op, &batch_norm_training_grad_op,
+        &group_norm_op, &group_norm_grad_op, &layer_norm_op, &layer_norm_grad_op, &rms_norm_op, &rms_norm_grad_op})
+    out.push_back(o);
+}
 
 }  // namespace tapir

@@ -1,12 +1,13 @@
-// Normalisation: batch, layer, group and root mean square. Means and variances are those of a population, computed in
-// two passes; f16 and bf16 compute in f32. An undefined `scale` or `offset` takes no part.
+// Normalisation: batch, layer, group and root mean square. Variances are those of a population and right where the mean
+// is far from zero; f16 and bf16 compute in f32. An undefined `scale` or `offset` takes no part. No result depends on
+// the number of threads.
 #pragma once
 #include <tapir/ops/op.h>
 
 namespace tapir {
 
-/// (x - mean) / sqrt(variance + epsilon) * scale + offset with given statistics, as tf.nn.batch_normalization: x [..., C],
-/// the others [C] or anything that broadcasts to x. Throws DTypeError for integers, ShapeError.
+/// (x - mean) / sqrt(variance + epsilon) * scale + offset with given statistics, as tf.nn.batch_normalization: x [...,
+/// C], the others [C] or anything that broadcasts to x. Throws DTypeError for integers, ShapeError.
 Tensor batch_norm(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& offset,
                   const Tensor& scale, double epsilon = 1e-3, Where where = Where::current());
 
@@ -19,7 +20,7 @@ BatchNormResult batch_norm_training(const Tensor& x, const Tensor& scale, const 
                                     Where where = Where::current());
 
 struct LayerNormOptions {
-  Axes axis = {-1};        ///< normalised together; scale and offset have their sizes
+  Axes axis = {-1};  ///< normalised together; scale and offset have their sizes
   double epsilon = 1e-3;
 };
 /// Normalises each example over `axis` (Ba et al. 2016); scale and offset have the sizes of those axes, in x's order.

@@ -53,15 +53,14 @@ bool strides_for(const Tensor& x, const Shape& shape, Shape& strides) {
         b *= shape[j++];
       }
     }
-    for (int k = i0; k + 1 < i; ++k)
-      if (from[k] != 1 && step[k] != step[k + 1] * from[k + 1]) {
-        bool ones_only = true;
-        for (int m = k + 1; m < i; ++m) ones_only &= from[m] == 1;
-        if (!ones_only) return false;
-      }
-    std::int64_t s = 1;
-    for (int k = i - 1; k >= i0; --k)
-      if (from[k] != 1) { s = step[k]; break; }
+    std::int64_t s = 1, next = 0;  // the group's innermost stride, and the one that the dimension before must have
+    bool innermost = true;
+    for (int k = i - 1; k >= i0; --k) {
+      if (from[k] == 1) continue;  // its stride means nothing
+      if (innermost) s = step[k];
+      else if (step[k] != next) return false;
+      next = step[k] * from[k], innermost = false;
+    }
     for (int k = j - 1; k >= j0; --k) {
       strides[k] = s;
       s *= shape[k];

@@ -169,6 +169,17 @@ const std::vector<OpCase> network_cases = {
     {"max_pool2d, overlapping", pixels, [](In x) { return max_pool2d(x[0], {3, 3}, {.strides = {1, 2}, .padding = Padding::same}); }},
     {"avg_pool2d", pixels, [](In x) { return avg_pool2d(x[0], {3, 2}, {.strides = {2, 2}, .padding = Padding::same}); }},
     {"global pooling", pixels, [](In x) { return global_max_pool(x[0]) * global_avg_pool(x[0]); }},
+    {"batch_norm", normalised, [](In x) { return batch_norm(x[0], x[2], square(x[1]) + 0.1, x[1], x[2]); }},
+    {"batch_norm_training", normalised, [](In x) {
+       auto r = batch_norm_training(x[0], x[1], x[2]);
+       return r.y + r.mean * r.variance;
+     }},
+    {"group_norm", normalised, [](In x) { return group_norm(x[0], 2, x[1], x[2]); }},
+    {"layer_norm", normalised, [](In x) { return layer_norm(x[0], x[1], x[2]); }},
+    {"layer_norm over the middle", normalised, [](In x) { return layer_norm(x[0], {}, {}, {.axis = 1}); }},
+    {"rms_norm", normalised, [](In x) { return rms_norm(x[0], x[1]); }},
+    {"resize, bilinear", pixels, [](In x) { return resize(x[0], {7, 3}); }},
+    {"resize, nearest", pixels, [](In x) { return resize(x[0], {3, 9}, {.method = ResizeMethod::nearest}); }},
     {"dropout", one, [](In x) { return dropout(x[0], 0.4, {.seed = 3}); }, {.halves = false}},
     {"sparse softmax cross entropy", logits, [](In x) {
        return sparse_softmax_cross_entropy_with_logits(argmin(x[0], {.axis = 1}), x[0]);
