@@ -17,6 +17,7 @@ Graph optimise(Graph g);
 /// Switches one pass off or on again, for this process; for tests and for finding out what is wrong. Throws UsageError if unknown.
 void enable_pass(const std::string& name, bool on);
 
+Graph batch_norm_elementwise(Graph g);
 Graph prune(Graph g);
 Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);

@@ -1,5 +1,7 @@
 #include <tapir/backends/cpu/copy.h>
 #include <tapir/ops/create.h>
+#include <tapir/ops/op.h>
+#include <tapir/ops/shaping.h>
 #include <tapir/tensor/convert.h>
 
 #include <fmt/format.h>
@@ -21,6 +23,9 @@ void check_sizes(const char* op, const Shape& shape) {
 Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, const char* op, const Where& where) {
   CallSite site(where);
   check_sizes(op, shape);
+  // In a trace sizes may stand for unknown ones, and a constant should take no more memory than its value.
+  for (Recorder* r = recorder(); r; r = r->previous)
+    if (r->intercepts && shape.size() > 1) return broadcast_to(fill({}, value, from, dtype, op, where), shape);
   Tensor t = Tensor::empty(shape, dtype);
   std::byte item[8];
   convert(value, from, 1, item, dtype, 1);

@@ -188,6 +188,47 @@ TEST_CASE("padding, strides and dilations of the convolution that is pooled") {
   }
 }
 
+TEST_CASE("a convolution takes bias, activation, batch normalisation and residual add along") {
+  Tensor x = random::normal({2, 9, 11, 5}, {.seed = 1}), residual = random::normal({2, 9, 11, 24}, {.seed = 2}), b = random::normal({24}, {.seed = 3});
+  Tensor mean = random::normal({24}, {.seed = 4}), variance = random::uniform({24}, {.low = 0.5, .high = 2, .seed = 5});
+  for (ConvAlgorithm algorithm : {ConvAlgorithm::automatic, ConvAlgorithm::direct, ConvAlgorithm::im2col, ConvAlgorithm::small_channels, ConvAlgorithm::reference})
+    for (DType d : {DType::f32, DType::f64}) {
+      if (algorithm == ConvAlgorithm::direct && d == DType::f64) continue;
+      INFO(name_of(algorithm) << " " << name_of(d));
+      auto f = [&](const List& in) {
+        Tensor k = random::normal({3, 3, 5, 24}, {.seed = 6}).astype(d);
+        Tensor y = conv2d(in[0], k, {.padding = Padding::same, .algorithm = algorithm});
+        Tensor z = batch_norm(y, mean.astype(d), variance.astype(d), Tensor(), b.astype(d));
+        return List{relu(z + in[1]), relu(conv2d(in[0] * 2.0, k, {.strides = {2, 2}, .algorithm = algorithm}) + b.astype(d))};
+      };
+      auto traced = check(f, {x.astype(d), residual.astype(d)}, 1e-4, 1e-4);
+      CHECK(nodes(traced, "conv_then") == 2);
+      CHECK(nodes(traced, "batch_norm") + nodes(traced, "conv") == 0);
+    }
+  // Training: what the gradient reads is stored by the same pass.
+  auto training = [&](const List& in) {
+    GradientTape tape;
+    tape.watch(in[1]);
+    Tensor y = gelu(conv2d(in[0], in[1], {.padding = Padding::same}) + b);
+    return List{y, tape.gradient(sum(y * residual), in[1])};
+  };
+  auto traced = check(training, {x, random::normal({3, 3, 5, 24}, {.seed = 6})}, 1e-4, 1e-3);
+  CHECK(nodes(traced, "conv_then") == 1);
+  // 2 x 3000 pixels, of which threads take parts that begin where the row of [W, C] does not.
+  auto wide = [](const List& in) { return List{conv2d(in[0], in[1]) * in[2]}; };
+  check(wide, {random::normal({2, 40, 77, 8}, {.seed = 7}), random::normal({1, 1, 8, 3}, {.seed = 8}), random::normal({77, 3}, {.seed = 9})}, 1e-5, 1e-5);
+}
+
+TEST_CASE("tensors of unknown sizes are filled when the sizes are known") {
+  auto f = function([](const Tensor& x) { return x + zeros_like(x) * 2.0 + ones({x.shape()[0], 1}); },
+                    {.signature = {TensorSpec({unknown, 3}, DType::f32)}});
+  for (std::int64_t n : {1, 4, 9}) {
+    Tensor x = random::normal({n, 3}, {.seed = n});
+    CHECK(allclose(f(x), x + 1.0));
+  }
+  CHECK(f.trace_count() == 1);
+}
+
 TEST_CASE("NaN and infinity go through pooling as before") {
   List in = pool_inputs(1, 10, 10, 1, 4, {2, 2});
   std::vector<float> x = in[0].to_vector<float>();
