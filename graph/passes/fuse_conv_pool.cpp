@@ -36,6 +36,7 @@ Graph fuse_conv_pool(Graph g) {
       if (!by_small_channels(g, c.in[0], c.in[1], y, a, ConvDirection::forward)) continue;
       const ConvPoolAttrs both{a, {p.size[1], p.size[2]}, p.winners};
       n.op = &conv_max_pool_op;
+      n.note = "conv, max_pool";
       n.attrs = OwnAttrs(both);
       n.in = c.in;
       gone[std::size_t(conv)] = gone[std::size_t(shape)] = 1;
@@ -51,6 +52,7 @@ Graph fuse_conv_pool(Graph g) {
       if (!by_small_channels(g, n.in[0], n.out[0], n.in[1], a, ConvDirection::kernel_gradient)) continue;
       const ConvPoolAttrs both{a, {p.size[1], p.size[2]}, true};
       n.op = &conv_max_pool_kernel_gradient_op;
+      n.note = "max_pool_grad, conv_kernel_gradient";
       n.attrs = OwnAttrs(both);
       n.in = {n.in[0], b.in[0], b.in[1]};
       gone[std::size_t(back)] = gone[std::size_t(shape)] = 1;

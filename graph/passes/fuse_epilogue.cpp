@@ -3,8 +3,6 @@
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/fused.h>
 
-#include <fmt/format.h>
-
 namespace tapir::graph {
 namespace {
 
@@ -43,6 +41,7 @@ Graph fuse_epilogue(Graph g) {
       if (!m || y.shape.size() == 0) continue;
       const auto then = n.attrs.get().as<TileProgramAttrs>();
       n.op = &conv_then_op;
+      n.note = "conv, " + n.note;
       n.attrs = OwnAttrs(ConvThenAttrs{c.attrs.get().as<ConvAttrs>(), {&m->program, then.number}});
       n.keep = m;
       std::vector<int> in = c.in;

@@ -219,6 +219,16 @@ TEST_CASE("a convolution takes bias, activation, batch normalisation and residua
   check(wide, {random::normal({2, 40, 77, 8}, {.seed = 7}), random::normal({1, 1, 8, 3}, {.seed = 8}), random::normal({77, 3}, {.seed = 9})}, 1e-5, 1e-5);
 }
 
+TEST_CASE("explain says what was fused, where, and how long a call takes") {
+  auto f = function([](const Tensor& x, const Tensor& k) { return relu(conv2d(x, k) * 2.0) + sum(tanh(x) * x); });
+  for (int i = 0; i < 3; ++i) f(ones({1, 8, 8, 5}), ones({3, 3, 5, 4}));
+  const std::string text = f.explain();
+  INFO(text);
+  CHECK(text.find("conv_then: conv, multiply, relu") != std::string::npos);
+  CHECK(text.find("fused: tanh, multiply, sum  (fusion_test.cpp:") != std::string::npos);
+  CHECK(text.find("3 calls, ") != std::string::npos);
+}
+
 TEST_CASE("tensors of unknown sizes are filled when the sizes are known") {
   auto f = function([](const Tensor& x) { return x + zeros_like(x) * 2.0 + ones({x.shape()[0], 1}); },
                     {.signature = {TensorSpec({unknown, 3}, DType::f32)}});
