@@ -47,8 +47,15 @@ void forward(const PooledProblem& q, const T* x, const T* w, T* y, std::uint8_t*
       }
       for (i64 panel = 0; panel < panels.count(); ++panel) {
         const i64 width = panels.width(panel), channels = panels.channels(panel);
-        kernels.max_pool(conv.data() + q.rows * row.pixels * panels.first(panel), row.pixels, int(q.rows), int(q.columns), q.width,
-                         panels.vectors(panel), best.data(), which.data());
+        auto pool = [&](T* to, std::uint8_t* numbers, i64 ld) {
+          kernels.max_pool(conv.data() + q.rows * row.pixels * panels.first(panel), row.pixels, int(q.rows), int(q.columns), q.width,
+                           panels.vectors(panel), to, numbers, ld);
+        };
+        if (const i64 at = r * q.width * p.k + panels.first(panel); winners && channels == width) {
+          pool(y + at, winners + at, p.k);
+          continue;
+        }
+        pool(best.data(), which.data(), width);
         for (i64 o = 0; o < q.width; ++o) {
           const i64 at = (r * q.width + o) * p.k + panels.first(panel);
           std::memcpy(y + at, best.data() + o * width, std::size_t(channels) * sizeof(T));
@@ -82,14 +89,20 @@ void sum_pooled_rows(const PooledProblem& q, const Panels& panels, const T* x, c
       if (two_by_two) {
         const T *a = first.at(x, line), *b = second.at(x, line + 1);
         T* t = table.data();
-        for (i64 o = 0; o < q.width; ++o)
+        const i64 step = row.step;
+        for (i64 o = 0; o < q.width; ++o, a += 2 * step, b += 2 * step)
           for (i64 k = 0; k < row.taps; ++k, t += 4) {
-            const i64 at = row.offsets[k] + 2 * o * row.step;
-            t[0] = a[at], t[1] = a[at + row.step], t[2] = b[at], t[3] = b[at + row.step];
+            const T *u = a + row.offsets[k], *v = b + row.offsets[k];
+            t[0] = u[0], t[1] = u[step], t[2] = v[0], t[3] = v[step];
           }
       }
       for (i64 panel = 0; panel < panels.count(); ++panel) {
         const i64 width = panels.width(panel), channels = panels.channels(panel);
+        T* to = some.data() + row.taps * panels.first(panel);
+        if (const i64 at = r * q.width * p.k + panels.first(panel); two_by_two && channels == width) {
+          kernels.pooled_gradient(row.taps, q.width, table.data(), d + at, winners + at, p.k, panels.vectors(panel), to);
+          continue;
+        }
         for (i64 o = 0; o < q.width; ++o) {
           const i64 at = (r * q.width + o) * p.k + panels.first(panel);
           std::memcpy(wide.data() + o * width, d + at, std::size_t(channels) * sizeof(T));
@@ -97,9 +110,8 @@ void sum_pooled_rows(const PooledProblem& q, const Panels& panels, const T* x, c
           std::fill_n(wide.data() + o * width + channels, width - channels, T(0));
           std::fill_n(which.data() + o * width + channels, width - channels, std::uint8_t(0));
         }
-        T* to = some.data() + row.taps * panels.first(panel);
         if (two_by_two) {
-          kernels.pooled_gradient(row.taps, q.width, table.data(), wide.data(), which.data(), panels.vectors(panel), to);
+          kernels.pooled_gradient(row.taps, q.width, table.data(), wide.data(), which.data(), width, panels.vectors(panel), to);
           continue;
         }
         for (i64 i = 0; i < q.rows; ++i) {  // row i of the windows as it was before pooling

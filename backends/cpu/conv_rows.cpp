@@ -1,5 +1,8 @@
 #include <tapir/backends/cpu/conv_rows.h>
 #include <tapir/backends/cpu/pack.h>
+#include <tapir/backends/cpu/vec.h>
+
+#include <cstring>
 
 namespace tapir::cpu::TAPIR_ISA {
 namespace {
@@ -102,25 +105,43 @@ void kernel_gradient(const ConvRow& row, const T* x, const T* dy, std::int64_t l
   vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
 }
 
+// The numbers 0 ... 255 in the lanes of `p` as bytes.
 template <class T>
-void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best, std::uint8_t* winner) {
+inline void store_bytes(Pack<T> p, std::uint8_t* to) {
+  constexpr int L = Pack<T>::width;
+  Vec<std::int32_t, L> whole;
+  Vec<std::uint8_t, L> bytes;
+  convert(whole, std::bit_cast<Vec<T, L>>(p.p));
+  convert(bytes, whole);
+  std::memcpy(to, &bytes, sizeof bytes);
+}
+
+template <class T, int W>
+void max_pool_windows(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
+                      std::uint8_t* winner, std::int64_t ld) {
   using P = Pack<T>;
   const std::int64_t width = vectors * P::width;
-  T number[P::width];
+  const int count = W ? W : rows * columns, across = W ? 2 : columns;
   for (std::int64_t p = 0; p < pooled; ++p)
     for (std::int64_t j = 0; j < width; j += P::width) {
-      const T* from = y + p * columns * width + j;
+      const T* from = y + p * across * width + j;
       P most = P::load(from), which(0.0);
-      for (int k = 1; k < rows * columns; ++k) {
-        P a = P::load(from + (k / columns * pixels + k % columns) * width);
+#pragma GCC unroll 4
+      for (int k = 1; k < count; ++k) {
+        P a = P::load(from + (k / across * pixels + k % across) * width);
         const auto keep = (a <= most) | (most != most);
         most = where(keep, most, a);
         which = where(keep, which, P(double(k)));
       }
-      most.store(best + p * width + j);
-      which.store(number);
-      for (int i = 0; i < P::width; ++i) winner[p * width + j + i] = std::uint8_t(number[i]);
+      most.store(best + p * ld + j);
+      store_bytes(which, winner + p * ld + j);
     }
+}
+template <class T>
+void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best, std::uint8_t* winner,
+              std::int64_t ld) {
+  auto* windows = rows == 2 && columns == 2 ? max_pool_windows<T, 4> : max_pool_windows<T, 0>;
+  windows(y, pixels, rows, columns, pooled, vectors, best, winner, ld);
 }
 
 #if defined(__AVX2__)
@@ -137,15 +158,15 @@ inline Chosen choose(const float* four, __m256i index) {
 #endif
 
 template <int V, int B>
-void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner, float* out) {
+void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner, std::int64_t ld,
+                  float* out) {
   using P = Pack<float>;
-  constexpr int width = V * P::width;
   P sum[B][V];
 #pragma GCC unroll 16
   for (int b = 0; b < B; ++b)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) sum[b][v] = P(0.0);
-  for (std::int64_t p = 0; p < pooled; ++p, table += taps * 4, d += width, winner += width) {
+  for (std::int64_t p = 0; p < pooled; ++p, table += taps * 4, d += ld, winner += ld) {
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) {
       const P dv = P::load(d + v * P::width);
@@ -163,11 +184,11 @@ void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, co
     }
 }
 
-void pooled_gradient(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner, int vectors,
-                     float* sum) {
+void pooled_gradient(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner,
+                     std::int64_t ld, int vectors, float* sum) {
   auto run = [&]<int V>() {
     in_blocks(taps, [&]<int B>(std::int64_t t) {
-      pooled_block<V, B>(taps, pooled, table + 4 * t, d, winner, sum + t * V * Pack<float>::width);
+      pooled_block<V, B>(taps, pooled, table + 4 * t, d, winner, ld, sum + t * V * Pack<float>::width);
     });
   };
   vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
