@@ -1,5 +1,6 @@
 #include <tapir/autograd/gradient_tape.h>
 #include <tapir/graph/concrete.h>
+#include <tapir/graph/effects.h>
 #include <tapir/graph/passes.h>
 #include <tapir/ops/create.h>
 
@@ -13,6 +14,8 @@ constexpr std::size_t kMaxExecutables = 16;
 // forward: inputs -> outputs, saved; backward: saved, dy of `flowing` outputs -> gradients of the wanted inputs.
 struct Concrete::Differentiated {
   std::shared_ptr<Concrete> forward, backward;
+  std::shared_ptr<Concrete> again;       // forward as repeatable() makes it, with what was drawn as inputs
+  std::vector<int> drawn;                // the outputs of forward that hold it
   std::vector<int> saved;                // of the forward graph: >= 0 an input, -1 - k the k-th extra output
   std::vector<int> flowing;              // outputs that a gradient comes from
   std::vector<int> gradient_of;          // per result of backward: the input
@@ -90,6 +93,9 @@ std::vector<Spec> Concrete::output_specs(std::span<const Tensor> inputs) const {
 std::shared_ptr<Concrete> Concrete::vjp() {
   std::lock_guard lock(mutex_);
   if (vjp_) return vjp_;
+  std::vector<int> drawn;
+  const Graph again = repeatable(traced_, drawn);
+  if (!drawn.empty()) throw InternalError("vjp: a body draws random numbers.");  // control flow draws outside
   Tracer tracer(symbols_);
   std::vector<Tensor> inputs, targets, dys, gradients;
   for (int v : traced_.inputs) inputs.push_back(tracer.input(traced_.spec(v)));
@@ -97,7 +103,7 @@ std::shared_ptr<Concrete> Concrete::vjp() {
   std::vector<GradientSource> sources;
   for (auto& t : inputs)
     if (is_floating(t.dtype())) tape.watch(t), sources.emplace_back(t);
-  for (auto& y : replay(traced_, inputs)) {
+  for (auto& y : replay(again, inputs)) {
     if (!is_floating(y.dtype())) continue;
     Tensor dy = tracer.input({y.shape(), y.dtype()});
     if (tape.recorded(y)) targets.push_back(y), dys.push_back(dy);
@@ -142,12 +148,14 @@ Tensor handle_of(Pair pair) {
 Tensors gradient_of_saved(const Differentiated& d, const tapir::Node& n, std::span<const Tensor> dy) {
   std::vector<Tensor> inputs(n.inputs.begin() + 1, n.inputs.end()), targets, seeds;
   for (auto& t : inputs) t = t.alias();
+  const std::size_t given = inputs.size();
+  for (int k : d.drawn) inputs.push_back(n.out(k));
   GradientTape tape({.watch_accessed_variables = false});
   std::vector<GradientSource> sources;
   std::vector<std::size_t> which;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
+  for (std::size_t i = 0; i < given; ++i)
     if (n.wants(int(i + 1))) tape.watch(inputs[i]), sources.emplace_back(inputs[i]), which.push_back(i + 1);
-  std::vector<Tensor> outputs = apply_concrete(*d.forward, inputs);
+  std::vector<Tensor> outputs = apply_concrete(*d.again, inputs);
   for (std::size_t k = 0; k < outputs.size(); ++k)
     if (dy[k].defined() && tape.recorded(outputs[k])) targets.push_back(outputs[k]), seeds.push_back(dy[k]);
   Tensors dx(n.inputs.size());
@@ -253,6 +261,16 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
   for (int v : backward.outputs) need(v);
   backward.inputs.insert(backward.inputs.end(), dy_inputs.begin(), dy_inputs.end());
 
+  std::vector<int> drawn;
+  Graph again = repeatable(forward, drawn);
+  for (int v : drawn) {
+    auto at = std::find(forward.outputs.begin(), forward.outputs.end(), v);
+    d->drawn.push_back(int(at - forward.outputs.begin()));
+    if (at == forward.outputs.end()) forward.outputs.push_back(v);
+  }
+  again.outputs = forward.outputs;
+  d->again = std::make_shared<Concrete>(std::move(again), symbols_, int(inputs.size() + drawn.size()), int(forward.outputs.size()),
+                                        std::vector<Variable>(), std::vector<int>());
   const int saved_count = int(backward.inputs.size()), gradient_count = int(backward.outputs.size());
   d->forward = std::make_shared<Concrete>(std::move(forward), symbols_, int(inputs.size()), int(outputs.size()),
                                           std::vector<Variable>(), std::vector<int>());

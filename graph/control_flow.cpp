@@ -1,11 +1,13 @@
 // The rows of control flow. A body is a graph, handed over as a handle; what it reads of the outside are inputs of the row.
 #include <tapir/graph/control_flow.h>
+#include <tapir/graph/effects.h>
 #include <tapir/graph/handle.h>
 #include <tapir/graph/passes.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/index.h>
 #include <tapir/ops/joining.h>
+#include <tapir/ops/random.h>
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
@@ -186,11 +188,12 @@ Tensors make_loop(Inputs in, Attrs attrs) {
 Tensors counted_gradient(const LoopAttrs& a, const Node& n, const LoopInputs& l, std::span<const Tensor> dy) {
   const std::size_t states = l.states.size();
   const std::int64_t trip = l.scanned.empty() ? a.trip : l.scanned[0].shape()[0];
+  const auto again = body_of(graph::repeatable(n.in(1)));
   detail::Loop forward{.body = [&](std::span<const Tensor> s, std::span<const Tensor> slices) {
     std::vector<Tensor> in(s.begin(), s.end());
     in.insert(in.end(), slices.begin(), slices.end());
     in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
-    std::vector<Tensor> out = graph::replay(l.body->traced(), in);
+    std::vector<Tensor> out = graph::replay(again->traced(), in);
     out.resize(states);
     out.insert(out.end(), s.begin(), s.end());
     return out;
@@ -248,6 +251,7 @@ Tensors loop_gradient(const Node& n, std::span<const Tensor> dy) {
   LoopInputs l(Inputs(refs), a);
   if (a.trip >= 0 || a.scanned > 0) return counted_gradient(a, n, l, dy);
   std::vector<Tensor> inputs(n.inputs.begin(), n.inputs.end());
+  for (std::size_t i : {0, 1}) inputs[i] = graph::repeatable(inputs[i]);
   for (std::size_t i = 0; i < l.states.size(); ++i)
     if (is_floating(l.states[i].dtype())) inputs.push_back(zeros_if_undefined(dy[i], n.outputs[i]));
   auto all = refs_of(inputs);
@@ -393,12 +397,40 @@ Tensor plus_one(const Tensor& i) { return i + 1; }
 namespace {
 
 // A body as a graph of its own. Inputs: those of the given specs, then what it captured; outputs: results, then the new values
-// of the variables that it assigned.
+// of the variables that it assigned. What it draws can be drawn outside: a gradient, which runs it again, must see the same.
 struct Body {
   graph::Graph graph;
   std::vector<Tracer::Captured> captured;
   std::size_t given, results;
   std::vector<Variable> assigned;
+  std::vector<int> keys;       // values in place of draws
+  std::int64_t key_count = 0;  // in one run
+
+  void draw_outside() {
+    std::vector<graph::Node> kept;
+    for (auto& n : graph.nodes) {
+      if (std::strcmp(n.op->name, "random_key") != 0) {
+        kept.push_back(std::move(n));
+        continue;
+      }
+      keys.push_back(n.out[0]);
+      key_count += graph.spec(n.out[0]).shape.size() / 2;
+    }
+    graph.nodes = std::move(kept);
+  }
+  // What goes in for each of `keys`, of all [key_count, 2]; or of [rounds, key_count, 2] for that many runs.
+  std::vector<Tensor> parts_of(const Tensor& all) const {
+    std::vector<Tensor> out;
+    std::int64_t at = 0;
+    for (int v : keys) {
+      Shape s = graph.spec(v).shape;
+      const std::int64_t count = s.size() / 2;
+      if (all.rank() == 3) s.insert(0, all.shape()[0]);
+      out.push_back(reshape(narrow(all, -2, at, count), s));
+      at += count;
+    }
+    return out;
+  }
 
   Body(const std::vector<Tensor>& like, const std::function<std::vector<Tensor>(std::span<const Tensor>)>& f) : given(like.size()) {
     Tracer tracer(Tracer::current()->symbols());
@@ -463,10 +495,21 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
   for (auto& b : branches)
     for (auto& c : b.captured) add_new(reads, c.outer);
   for (auto& v : assigned) add_new(reads, v.value());
+  std::int64_t key_count = 0;  // the generator moves on alike, whichever branch is taken
+  for (auto& b : branches) b.draw_outside(), key_count = std::max(key_count, b.key_count);
+  std::vector<std::vector<Tensor>> keys(branches.size());
+  if (key_count) {
+    const Tensor all = random::keys(key_count);
+    for (std::size_t i = 0; i < branches.size(); ++i) keys[i] = branches[i].parts_of(all);
+  }
   std::vector<Tensor> inputs{index};
-  for (auto& b : branches) {
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    Body& b = branches[i];
     std::vector<int> in, out(b.graph.outputs.begin(), b.graph.outputs.begin() + std::ptrdiff_t(b.results));
     for (auto& t : reads) in.push_back(b.input_for(t));
+    for (std::size_t k = 0; k < branches.size(); ++k)
+      for (std::size_t j = 0; j < keys[k].size(); ++j)
+        in.push_back(k == i ? b.keys[j] : b.graph.add({keys[k][j].shape(), DType::i64}));
     for (auto& v : assigned) {
       const Tensor outer = v.value();
       for (std::size_t i = 0; i < reads.size(); ++i)
@@ -477,6 +520,7 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
     inputs.push_back(handle(b.graph));
   }
   inputs.insert(inputs.end(), reads.begin(), reads.end());
+  for (auto& k : keys) inputs.insert(inputs.end(), k.begin(), k.end());
   auto refs = refs_of(inputs);
   Tensors out = apply_all(switch_op, Inputs(refs), SwitchAttrs{int(branches.size())}, where);
   const std::size_t results = branches[0].results;
@@ -510,11 +554,19 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   for (auto& c : body.captured)
     if (!is_state(c.outer)) add_new(body_reads, c.outer);
 
+  std::vector<Tensor> all_scanned = scanned;
+  if (!loop.condition) {
+    body.draw_outside();
+    const std::int64_t trip = scanned.empty() ? loop.trip : scanned[0].shape()[0];
+    if (body.key_count)
+      for (auto& k : body.parts_of(reshape(random::keys(trip * body.key_count), {trip, body.key_count, 2}))) all_scanned.push_back(k);
+  }
   graph::Graph& g = body.graph;
   std::vector<int> in(g.inputs.begin(), g.inputs.begin() + std::ptrdiff_t(states.size()));
   std::vector<int> out(g.outputs.begin(), g.outputs.begin() + std::ptrdiff_t(states.size()));
   for (std::size_t i = states.size(); i < all_states.size(); ++i) in.push_back(body.input_for(all_states[i]));
   in.insert(in.end(), g.inputs.begin() + std::ptrdiff_t(states.size()), g.inputs.begin() + std::ptrdiff_t(given.size()));
+  in.insert(in.end(), body.keys.begin(), body.keys.end());
   for (auto& t : body_reads) in.push_back(body.input_for(t));
   for (auto& v : body.assigned) out.push_back(body.last_of(v, -1));
   out.insert(out.end(), g.outputs.begin() + std::ptrdiff_t(states.size()), g.outputs.begin() + std::ptrdiff_t(body.results));
@@ -540,10 +592,10 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
     condition_handle = handle(test.graph);
   }
   std::vector<Tensor> inputs{condition_handle, handle(g)};
-  for (const std::vector<Tensor>& part : {all_states, scanned, condition_reads, body_reads})
+  for (const std::vector<Tensor>& part : {all_states, all_scanned, condition_reads, body_reads})
     inputs.insert(inputs.end(), part.begin(), part.end());
   auto refs = refs_of(inputs);
-  LoopAttrs attrs{int(all_states.size()), int(scanned.size()), int(condition_reads.size()), loop.condition ? -1 : loop.trip, loop.most,
+  LoopAttrs attrs{int(all_states.size()), int(all_scanned.size()), int(condition_reads.size()), loop.condition ? -1 : loop.trip, loop.most,
                   loop.backwards};
   Tensors results = apply_all(loop_op, Inputs(refs), attrs, where);
   for (std::size_t k = 0; k < body.assigned.size(); ++k) body.assigned[k].assign(results[states.size() + k]);

@@ -1,3 +1,4 @@
+#include <tapir/graph/effects.h>
 #include <tapir/graph/trace.h>
 
 #include <fmt/format.h>
@@ -61,7 +62,7 @@ int Tracer::value_of(const Tensor& t) {
 }
 
 bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& specs, Tensors& out) {
-  bool traced = op.effect;
+  bool traced = has_effect(op, in);
   for (std::size_t i = 0; i < in.size(); ++i) {
     auto known = values_.find(in[i].id());
     traced |= known == values_.end() ? !in[i].has_data() : !graph_.is_constant(known->second);

@@ -3,6 +3,7 @@
 #include <tapir/tapir.h>
 
 #include <cmath>
+#include <cstdio>
 #include <sstream>
 #include <thread>
 
@@ -114,6 +115,16 @@ TEST_CASE("sizes in C++ numbers are followed") {
   CHECK(f.trace_count() == 1);
 }
 
+TEST_CASE("one unknown size may come twice in a shape") {
+  auto attend = [](const Tensor& x) { return sum(matmul(softmax(matmul(x, x, {.transpose_b = true})), x), {.axis = 0}) / double(x.shape(0) * x.shape(0)); };
+  auto f = function(attend, {.signature = {TensorSpec({unknown, 3}, DType::f64)}});
+  for (int n : {1, 4, 7}) {
+    Tensor x = random::normal({n, 3}, {.dtype = DType::f64, .seed = n});
+    CHECK(allclose(f(x), attend(x), {.rtol = 1e-12}));
+  }
+  CHECK(f.trace_count() == 1);
+}
+
 TEST_CASE("sizes that were one in the trace and are two now are traced again") {
   auto f = function([](const Tensor& x, const Tensor& y) { return sum(x) * sum(y); },
                     {.signature = {TensorSpec({unknown}, DType::f32), TensorSpec({unknown}, DType::f32)}});
@@ -124,19 +135,47 @@ TEST_CASE("sizes that were one in the trace and are two now are traced again") {
 }
 
 TEST_CASE("what cannot be done in a trace says so") {
+  const std::string file = "function_test.cpp:";
+  const std::string traced = "this tensor has no value yet, it is being traced by function(). ";
+  const std::string instead = traced + "Use cond() or while_loop() instead of a C++ `if`, and print() to look at it.";
   Tensor one = constant(1.0f);
-  auto reads = function([](const Tensor& x) { return x.item<float>() > 0 ? x : -x; });
-  CHECK(message([&] { reads(one); }) ==
-        "item: this tensor has no value yet, it is being traced by function(). Use cond() or while_loop() instead of a C++ `if`, "
-        "and print() to look at it.");
+  // What the body says at `line`, which it notes itself.
+  int line = 0;
+  auto refused = [&](auto body) {
+    auto f = function(body);
+    try {
+      f(one);
+    } catch (const UsageError& e) {
+      std::string text = e.what(), start = file + std::to_string(line) + ": ";
+      CHECK(text.substr(0, start.size()) == start);
+      return text.substr(std::min(start.size(), text.size()));
+    }
+    return std::string("nothing thrown");
+  };
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return x.item<float>() > 0 ? x : -x; }) == "item: " + instead);
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return x * double(x.to_vector<float>()[0]); }) == "to_vector: " + instead);
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return x * double(x.view<float>()[0]); }) == "view: " + instead);
+  Variable v(one, "v");
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return v.value().item<float>() > 0 ? x : -x; }) == "item: " + instead);
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return allclose(x, 1.0) ? x : -x; }) ==
+        "allclose: " + traced + "Compare with operations, all(abs(x - y) < 1e-6), for cond() or check().");
+  const std::string unknown_shape = "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
+                                    "where(mask, x, 0), or do it outside.";
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return boolean_mask(stack({x}), stack({x}) > 0.0); }) == unknown_shape);
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return stack({x})[stack({x}) > 0.0]; }) == unknown_shape);
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; io::save_npy("never.npy", x); return x; }) ==
+        "save_npy: tensor has no value yet, it is being traced by function(). Return it from the function and save it outside.");
+  CHECK(refused([&](const Tensor& x) { line = __LINE__; return Variable(x, "v").value(); }) ==
+        "Variable: 'v' is made from a traced value. Make variables outside function().");
+  static_assert(!std::is_constructible_v<bool, Tensor>, "a C++ `if` on a Tensor does not compile");
+  CHECK(v.value().item<float>() == 1);  // readable again
+
   auto prints = function([](const Tensor& x) {
     std::ostringstream out;
     out << x;
     return x;
   });
   CHECK(message([&] { prints(one); }).find("this tensor has no value yet") != std::string::npos);
-  auto makes = function([](const Tensor& x) { return Variable(x, "v").value(); });
-  CHECK(message([&] { makes(one); }) == "Variable: 'v' is made from a traced value. Make variables outside function().");
   Tensor leaked;
   auto leaks = function([&](const Tensor& x) { return leaked = x + 1.0; });
   leaks(one);
@@ -144,6 +183,63 @@ TEST_CASE("what cannot be done in a trace says so") {
   auto given = function([](const Tensor& x) { return x; }, {.signature = {TensorSpec({unknown, 5}, DType::f32)}});
   CHECK(message([&] { given(ones({5})); }) == "function: argument 0 is f32[5], its signature says f32[?, 5].");
   CHECK(message([&] { given(ones({2, 5}, DType::f64)); }) == "function: argument 0 is f64[2, 5], its signature says f32[?, 5].");
+}
+
+TEST_CASE("get_concrete traces without a call") {
+  int traces = 0;
+  Variable w(ones({5}), "w");
+  auto f = function([&](const Tensor& x, const Tensor& y) { return ++traces, std::pair(x * w.value() + y, sum(y)); });
+  auto any = f.get_concrete({TensorSpec({unknown, 5}), TensorSpec({unknown, 1})});
+  CHECK(traces == 1);
+  for (int n : {2, 3, 7}) {
+    auto [z, s] = any(full({n, 5}, 2.0f), ones({n, 1}));
+    CHECK(array_equal(z, full({n, 5}, 3.0f)));
+    CHECK(s.item<float>() == float(n));
+  }
+  f(ones({9, 5}), ones({9, 1}));  // calls use it
+  CHECK(traces == 1);
+  CHECK(f.get_concrete({TensorSpec({unknown, 5}), TensorSpec({unknown, 1})}).signature() == any.signature());
+  CHECK(traces == 1);
+  CHECK(any.signature() == std::vector{TensorSpec({unknown, 5}), TensorSpec({unknown, 1})});
+  CHECK(any.call({ones({2, 5}), ones({2, 1})}).size() == 2);
+  w.assign(zeros({5}));
+  CHECK(array_equal(any(ones({2, 5}), ones({2, 1})).first, ones({2, 5})));
+  std::string text = any.graph();
+  for (std::string line : {"inputs: %0 f32[?, 5] %1 f32[?, 1] %3 f32[5]\n", "%4 f32[?, 5] = multiply(%0, %3)", "%5 f32[?, 5] = add(%4, %1)"})
+    CHECK_MESSAGE(text.find(line) != std::string::npos, text);
+
+  CHECK(message([&] { any(ones({2, 4}), ones({2, 1})); }) == "function: argument 0 is f32[2, 4], its signature says f32[?, 5].");
+  CHECK(message([&] { any(ones({2, 5})); }) == "function: its signature has 2 tensors, the call 1.");
+  CHECK(message([&] { any(ones({2, 5}), ones({3, 1})); }) ==
+        "function: sizes that are one unknown size in its trace differ, in (f32[2, 5], f32[3, 1]).");
+  CHECK(message([&] { f.get_concrete({TensorSpec({2, 5})}); }) == "get_concrete: function takes 2 tensors, 1 specs are given.");
+}
+
+TEST_CASE("get_concrete: several sizes, other arguments, tapes, traces, files") {
+  auto product = function([](const Tensor& x, const Tensor& y) { return matmul(x, y); });
+  auto two = product.get_concrete({TensorSpec({unknown, 7}), TensorSpec({7, unknown})});
+  CHECK(two.graph().find("f32[?0, ?1] = matmul") != std::string::npos);
+  CHECK(two(ones({2, 7}), ones({7, 3})).shape() == Shape{2, 3});
+  auto square = product.get_concrete({TensorSpec({unknown, unknown}), TensorSpec({unknown, 4})});
+  CHECK(square(ones({3, 3}), ones({3, 4})).shape() == Shape{3, 4});
+
+  auto mixed = function([](const std::vector<Tensor>& xs, double scale) { return xs[0] * scale + xs[1]; });
+  auto c = mixed.get_concrete(std::vector{Tensor(ones({3})), Tensor(ones({3}))}, 2.0);
+  CHECK(array_equal(c(ones({3}), ones({3})), full({3}, 3.0f)));
+
+  auto square_sum = function([](const Tensor& x) { return sum(x * x); });
+  auto s = square_sum.get_concrete(TensorSpec({unknown}, DType::f64));
+  Tensor x = tensor({1.0, 2.0}, DType::f64);
+  GradientTape tape;
+  tape.watch(x);
+  CHECK(tape.gradient(s(x), x).to_vector<double>() == std::vector<double>{2, 4});
+  auto outer = function([&](const Tensor& t) { return s(t) + 1.0; });
+  CHECK(outer(x).item<double>() == 6);
+  s.save("concrete_test.tapir");
+  CHECK(load_function("concrete_test.tapir")({ones({4}, DType::f64)})[0].item<double>() == 4);
+  save_functions("concrete_test.tapir", {{"a", s}, {"b", square_sum}});
+  CHECK(load_functions("concrete_test.tapir").size() == 2);
+  std::remove("concrete_test.tapir");
 }
 
 TEST_CASE("run_functions_eagerly") {
