@@ -432,7 +432,7 @@ struct Body {
     return out;
   }
 
-  Body(const std::vector<Tensor>& like, const std::function<std::vector<Tensor>(std::span<const Tensor>)>& f) : given(like.size()) {
+  Body(const std::vector<Tensor>& like, const Callable<std::vector<Tensor>(std::span<const Tensor>)>& f) : given(like.size()) {
     Tracer tracer(Tracer::current()->symbols());
     std::vector<Tensor> inputs;
     for (auto& t : like) inputs.push_back(tracer.input({t.shape(), t.dtype()}));

@@ -3,8 +3,8 @@
 #pragma once
 #include <tapir/graph/structure.h>
 #include <tapir/ops/operand.h>
+#include <tapir/tensor/callable.h>
 
-#include <functional>
 #include <memory>
 
 namespace tapir {
@@ -16,14 +16,14 @@ bool tracing();
 bool truth_of(const char* what, const Tensor& t);
 std::int64_t index_of(const Tensor& t, std::int64_t branches);
 
-using Bodies = std::vector<std::function<std::vector<Tensor>()>>;
+using Bodies = std::vector<Callable<std::vector<Tensor>()>>;
 std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const Bodies& bodies, const Where& where);
 
 /// One loop: `trip` rounds, or while `condition` holds if it is set. The body takes the states and a slice of each of
 /// `scanned`, and gives new states and then values to be stacked.
 struct Loop {
-  std::function<Tensor(std::span<const Tensor> states)> condition;
-  std::function<std::vector<Tensor>(std::span<const Tensor> states, std::span<const Tensor> slices)> body;
+  Callable<Tensor(std::span<const Tensor> states)> condition;
+  Callable<std::vector<Tensor>(std::span<const Tensor> states, std::span<const Tensor> slices)> body;
   std::int64_t trip = -1, most = -1;
   bool backwards = false;
 };
@@ -83,7 +83,7 @@ template <class Branch, class... Branches>
 auto switch_case(const Operand& index, Branch branch, Branches... branches) {
   using R = std::decay_t<std::invoke_result_t<Branch&>>;
   CallSite site(index.where());
-  std::vector<std::function<R()>> all{branch, branches...};
+  std::vector<Callable<R()>> all{branch, branches...};
   if (!detail::tracing()) return all[std::size_t(detail::index_of(index, std::int64_t(all.size())))]();
   std::vector<R> results(all.size());
   detail::Bodies bodies;

@@ -1,8 +1,8 @@
 // function(): traces a callable once for each signature into a graph and runs the graph afterwards.
 #pragma once
 #include <tapir/graph/structure.h>
+#include <tapir/tensor/callable.h>
 
-#include <functional>
 #include <memory>
 #include <span>
 
@@ -44,7 +44,7 @@ struct Traced {
 class FunctionCore {
  public:
   /// Runs the body on traced tensors in place of the leaves; gives the tensors of the result and the result.
-  using Body = std::function<std::pair<std::vector<Tensor>, std::shared_ptr<void>>(std::span<const Tensor>)>;
+  using Body = FunctionRef<std::pair<std::vector<Tensor>, std::shared_ptr<void>>(std::span<const Tensor>)>;
   explicit FunctionCore(FunctionOptions options);
   ~FunctionCore();
   /// Is the body to be run as it is: in a trace, or eagerly?
@@ -251,7 +251,7 @@ class Function {
   Result call(const Where& where, Tuple arguments) const {
     detail::CallKey key = key_of(arguments);
     auto body = body_for<Result>(arguments);
-    detail::Traced traced = core_->find(key, std::cref(body), where);
+    detail::Traced traced = core_->find(key, body, where);
     return detail::with_tensors<Result>(traced, detail::FunctionCore::call(traced, key.tensors));
   }
 
@@ -266,7 +266,7 @@ class Function {
         if (id == t.id()) specs.back() = spec;
     }
     auto body = body_for<Result>(arguments);
-    return ConcreteFunction<Result>(core_->get_concrete(key, specs, std::cref(body), where), core_->name());
+    return ConcreteFunction<Result>(core_->get_concrete(key, specs, body, where), core_->name());
   }
 
   std::shared_ptr<F> f_;

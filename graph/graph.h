@@ -2,7 +2,6 @@
 #pragma once
 #include <tapir/ops/op.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>

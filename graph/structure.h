@@ -5,7 +5,6 @@
 #include <tapir/tensor/variable.h>
 
 #include <array>
-#include <map>
 #include <optional>
 #include <tuple>
 
@@ -30,9 +29,7 @@ inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 template <class T>
-inline constexpr bool is_map = false;
-template <class K, class T, class C, class A>
-inline constexpr bool is_map<std::map<K, T, C, A>> = true;
+concept IsMap = requires { typename T::key_type; typename T::mapped_type; };
 template <class T>
 concept HasFields = requires(T& t) { t.visit([](auto&&...) {}); };
 
@@ -69,7 +66,7 @@ void walk(T& value, StructureVisitor& v) {
     const bool has = value.has_value();
     v.plain(&has, sizeof has);
     if (has) walk(*value, v);
-  } else if constexpr (is_map<T>) {
+  } else if constexpr (IsMap<T>) {
     const std::size_t n = value.size();
     v.plain(&n, sizeof n);
     for (auto& [key, item] : value) {

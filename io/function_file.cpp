@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <map>
 #include <set>
 
 namespace tapir {
@@ -268,7 +269,7 @@ struct FunctionReader {
     return std::make_shared<Concrete>(std::move(g), graph::Symbols(unknown_sizes), arguments, results, reads, assigned);
   }
 
-  std::map<std::string, LoadedFunction> read() {
+  NamedValues<LoadedFunction> read() {
     tensors = io::load_safetensors(path);
     std::string source;
     for (auto& [key, value] : io::load_safetensors_metadata(path))
@@ -284,13 +285,13 @@ struct FunctionReader {
       variables.emplace_back(tensor(text(v, "tensor")), text(v, "name"),
                              VariableOptions{.trainable = field(v, "trainable", json::value_t::boolean).get<bool>()});
     for (auto& g : items(j, "graphs")) graphs.push_back(concrete(g));
-    std::map<std::string, LoadedFunction> out;
+    NamedValues<LoadedFunction> out;
     for (auto& [name, traces] : field(j, "functions", json::value_t::object).items()) {
       LoadedFunction f;
       f.path_ = path;
       if (!traces.is_array() || traces.empty()) bad(fmt::format("function \"{}\" has no graphs", name));
       for (auto& t : traces) f.traces_.push_back(graphs[std::size_t(index(t, graphs.size(), "graph"))]);
-      out.emplace(name, std::move(f));
+      out.at_or_new(name) = std::move(f);
     }
     return out;
   }
@@ -321,7 +322,7 @@ void save_functions(const std::string& path, const std::vector<NamedFunction>& f
   detail::save_traces(path, all, where);
 }
 
-std::map<std::string, LoadedFunction> load_functions(const std::string& path, Where where) {
+NamedValues<LoadedFunction> load_functions(const std::string& path, Where where) {
   CallSite site(where);
   return detail::FunctionReader{path, {}, {}, {}, {}}.read();
 }
@@ -330,7 +331,7 @@ LoadedFunction load_function(const std::string& path, const std::string& name, W
   CallSite site(where);
   auto all = load_functions(path, where);
   if (name.empty() && all.size() == 1) return all.begin()->second;
-  if (auto it = all.find(name); it != all.end()) return it->second;
+  if (all.contains(name)) return all[name];
   std::string names;
   for (auto& f : all) names += (names.empty() ? "" : ", ") + f.first;
   throw UsageError(fmt::format("load_function: {}: {}. It has {}.", path,

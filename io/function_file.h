@@ -1,8 +1,8 @@
 // Functions in a file: their graphs, constants and variables. One safetensors file, so that anybody can read the weights.
 #pragma once
 #include <tapir/graph/function.h>
+#include <tapir/tensor/named_values.h>
 
-#include <map>
 
 namespace tapir {
 
@@ -36,8 +36,8 @@ struct NamedFunction {
 /// Variables that they share are written once. Values of arguments that are no tensors are part of the traces and are not
 /// written. The file appears whole or not at all. Throws FileError; UsageError for a function that was not traced yet.
 void save_functions(const std::string& path, const std::vector<NamedFunction>& functions, Where where = Where::current());
-/// Reads them back. Throws FileError for a file that is damaged, of a later version, or names an unknown operation.
-std::map<std::string, LoadedFunction> load_functions(const std::string& path, Where where = Where::current());
+/// Reads them back: `load_functions(path)["predict"]`. Throws FileError for a file that is damaged, of a later version, or names an unknown operation.
+NamedValues<LoadedFunction> load_functions(const std::string& path, Where where = Where::current());
 /// The only function of a file, or the one of that name.
 LoadedFunction load_function(const std::string& path, const std::string& name = "", Where where = Where::current());
 

@@ -1,6 +1,6 @@
 // Activations, as layers take them: by name or as a function.
 #pragma once
-#include <tapir/nn/callable.h>
+#include <tapir/tensor/callable.h>
 #include <tapir/tensor/tensor.h>
 
 #include <string>

@@ -1,43 +1,9 @@
-// What training and evaluation report.
+// What training and evaluation report. The values of training come first, sorted, then those of validation: "accuracy", "loss",
+// "val_accuracy", ...
 #pragma once
-#include <tapir/tensor/error.h>
-
-#include <string>
-#include <utility>
-#include <vector>
+#include <tapir/tensor/named_values.h>
 
 namespace tapir::nn {
-
-/// Values by name. Those of training come first, sorted, then those of validation: "accuracy", "loss", "val_accuracy", ...
-template <class T>
-class NamedValues {
- public:
-  /// Throws UsageError for a name that is not there.
-  const T& operator[](const std::string& name) const& {
-    for (auto& [n, v] : values_)
-      if (n == name) return v;
-    std::string known;
-    for (auto& [n, v] : values_) known += (known.empty() ? " There are: " : ", ") + n;
-    throw UsageError("results: there is no '" + name + "'." + (known.empty() ? " They are empty." : known + "."));
-  }
-  T operator[](const std::string& name) && { return std::as_const(*this)[name]; }  // outlives the results
-  T& at_or_new(const std::string& name) {
-    for (auto& [n, v] : values_)
-      if (n == name) return v;
-    return values_.emplace_back(name, T()).second;
-  }
-  bool contains(const std::string& name) const {
-    for (auto& [n, v] : values_)
-      if (n == name) return true;
-    return false;
-  }
-  auto begin() const { return values_.begin(); }
-  auto end() const { return values_.end(); }
-  std::size_t size() const { return values_.size(); }
-
- private:
-  std::vector<std::pair<std::string, T>> values_;
-};
 
 /// Loss and metrics of one epoch or one evaluation: `logs["accuracy"]`.
 using Logs = NamedValues<double>;

@@ -1,6 +1,6 @@
 // Initialisers: how weights start. By name with Keras's defaults, by the functions below, or by any function.
 #pragma once
-#include <tapir/nn/callable.h>
+#include <tapir/tensor/callable.h>
 #include <tapir/tensor/tensor.h>
 
 #include <string>

@@ -1,6 +1,6 @@
 // Losses: how wrong y_pred is about y_true. Names, formulas and defaults are Keras's.
 #pragma once
-#include <tapir/nn/callable.h>
+#include <tapir/tensor/callable.h>
 #include <tapir/ops/operand.h>
 
 #include <string>

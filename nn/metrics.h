@@ -1,6 +1,6 @@
 // Metrics: they gather batches and say one number. Names and definitions are Keras's.
 #pragma once
-#include <tapir/nn/callable.h>
+#include <tapir/tensor/callable.h>
 #include <tapir/tensor/tensor.h>
 
 #include <memory>

@@ -66,17 +66,17 @@ TEST_CASE("values, gradients, several traces, names") {
 
   auto loaded = load_functions(folder / "f.tapir");
   REQUIRE(loaded.size() == 2);
-  LoadedFunction p = loaded.at("predict");
+  LoadedFunction p = loaded["predict"];
   CHECK(p.signatures().size() == 2);
   auto out = p({a});
   REQUIRE(out.size() == 2);
   CHECK(allclose(out[0], y, {.rtol = 0, .atol = 0}));
   CHECK(allclose(out[1], twice, {.rtol = 0, .atol = 0}));
-  CHECK(allclose(loaded.at("scale")({c})[0], s, {.rtol = 0, .atol = 0}));
-  CHECK(loaded.at("scale")({ones({7, 1, 1})})[0].shape() == Shape({3}));
+  CHECK(allclose(loaded["scale"]({c})[0], s, {.rtol = 0, .atol = 0}));
+  CHECK(loaded["scale"]({ones({7, 1, 1})})[0].shape() == Shape({3}));
   REQUIRE(p.variables().size() == 1);
   CHECK(p.variables()[0].name() == "layer/w");
-  CHECK(p.variables()[0] == loaded.at("scale").variables()[0]);  // shared, as it was
+  CHECK(p.variables()[0] == loaded["scale"].variables()[0]);  // shared, as it was
 
   GradientTape tape;
   Tensor loss = sum(square(p({a})[0])), mine;

@@ -1,11 +1,12 @@
-// Callable<R(Args...)>: a shared function object; what std::function is, without the weight of <functional>.
+// Callable<R(Args...)>: a shared function object; what std::function is, without the weight of <functional>. FunctionRef: one that
+// is only referred to.
 #pragma once
 #include <concepts>
 #include <memory>
 #include <type_traits>
 #include <utility>
 
-namespace tapir::nn {
+namespace tapir {
 
 template <class Signature>
 class Callable;
@@ -35,4 +36,23 @@ class Callable<R(Args...)> {
   std::shared_ptr<Base> target_;
 };
 
-}  // namespace tapir::nn
+template <class Signature>
+class FunctionRef;
+
+/// Refers to a callable that outlives it: two pointers, for parameters.
+template <class R, class... Args>
+class FunctionRef<R(Args...)> {
+ public:
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>)
+  FunctionRef(F&& f)
+      : object_(const_cast<void*>(static_cast<const void*>(&f))),
+        call_([](void* o, Args... args) -> R { return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<Args>(args)...); }) {}
+  R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
+
+ private:
+  void* object_;
+  R (*call_)(void*, Args...);
+};
+
+}  // namespace tapir
