@@ -82,10 +82,14 @@ std::vector<std::shared_ptr<Executable>> Concrete::executables() const {
   return out;
 }
 
+Graph Concrete::specialised(std::span<const Tensor> inputs) const {
+  const auto sizes = sizes_of(inputs);
+  return sizes == symbols_.numbers() ? traced_ : specialise(traced_, symbols_, sizes);
+}
+
 std::vector<Spec> Concrete::output_specs(std::span<const Tensor> inputs) const {
   std::vector<Spec> out;
-  const auto sizes = sizes_of(inputs);
-  const Graph here = sizes == symbols_.numbers() ? traced_ : specialise(traced_, symbols_, sizes);
+  const Graph here = specialised(inputs);
   for (int v : here.outputs) out.push_back(here.spec(v));
   return out;
 }

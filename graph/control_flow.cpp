@@ -2,6 +2,7 @@
 #include <tapir/graph/control_flow.h>
 #include <tapir/graph/effects.h>
 #include <tapir/graph/handle.h>
+#include <tapir/graph/loops.h>
 #include <tapir/graph/passes.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
@@ -605,6 +606,35 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
 }
 
 }  // namespace detail
+
+std::optional<graph::Graph> graph::unrolled(const Graph& g, const Node& n, std::int64_t most_rounds, std::size_t most_nodes) {
+  if (n.op != &loop_op) return {};
+  const LoopAttrs a = n.attrs.get().as<LoopAttrs>();
+  Tracer tracer;
+  std::vector<Tensor> inputs;
+  for (int v : n.in) inputs.push_back(g.is_constant(v) ? g.values[std::size_t(v)].constant : tracer.input(g.spec(v)));
+  auto refs = refs_of(inputs);
+  LoopInputs l(Inputs(refs), a);
+  const std::int64_t trip = l.scanned.empty() ? a.trip : l.scanned[0].shape()[0];
+  if (trip < 1 || trip > most_rounds) return {};
+  const Graph body = l.body->specialised(l.for_body(l.states, -1));
+  if (body.nodes.size() * std::size_t(trip) > most_nodes) return {};
+  const std::size_t states = l.states.size();
+  std::vector<Tensor> now = l.states;
+  std::vector<std::vector<Tensor>> rows(static_cast<std::size_t>(trip));
+  for (std::int64_t i = 0; i < trip; ++i) {
+    const std::int64_t at = a.backwards ? trip - 1 - i : i;
+    std::vector<Tensor> in = now;
+    for (auto& t : l.scanned) in.push_back(tapir::detail::slice_of(t, at));
+    in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
+    std::vector<Tensor> next = replay(body, in);
+    rows[std::size_t(at)].assign(next.begin() + std::ptrdiff_t(states), next.end());
+    next.resize(states);
+    now = std::move(next);
+  }
+  for (auto& t : tapir::detail::stack_up(rows)) now.push_back(t);
+  return tracer.finish(now);
+}
 
 void list_control_flow(std::vector<const OpDef*>& out) {
   for (auto* op : {&switch_op, &loop_op, &while_gradient_op}) out.push_back(op);

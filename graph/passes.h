@@ -18,6 +18,9 @@ Graph optimise(Graph g);
 void enable_pass(const std::string& name, bool on);
 
 Graph prune(Graph g);
+Graph loop_unrolling(Graph g);
+Graph constant_folding(Graph g);
+Graph transposes(Graph g);
 Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);
 
