@@ -161,7 +161,7 @@ Tensors make_loop(Inputs in, Attrs attrs) {
   infer_loop(in, attrs, specs);
   for (std::size_t i = states.size(); i < specs.size(); ++i) stacked.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
   for (std::int64_t i = 0; trip < 0 ? l.goes_on(states) : i < trip; ++i) {
-    if (a.most >= 0 && i >= a.most) detail::too_many_rounds(a.most);
+    if (a.most >= 0 && i >= a.most) detail::too_many_rounds(a.most, Where());
     const std::int64_t at = a.backwards ? trip - 1 - i : i;
     std::vector<Tensor> next = l.body->run(l.for_body(states, trip < 0 ? 0 : at));
     for (std::size_t k = 0; k < stacked.size(); ++k) {
@@ -310,7 +310,7 @@ const OpDef while_gradient_op = {
       std::vector<std::vector<Tensor>> history;
       std::vector<Tensor> states = l.states;
       while (l.goes_on(states)) {
-        if (a.most >= 0 && std::int64_t(history.size()) >= a.most) detail::too_many_rounds(a.most);
+        if (a.most >= 0 && std::int64_t(history.size()) >= a.most) detail::too_many_rounds(a.most, Where());
         history.push_back(states);
         states = l.body->run(l.for_body(states, 0));
       }
@@ -340,23 +340,33 @@ namespace detail {
 
 bool tracing() { return Tracer::current() != nullptr; }
 
-bool truth_of(const char* what, const Tensor& t) {
+bool truth_of(const char* what, const Tensor& t, const Where& where) {
+  CallSite site(where);
   if (t.size() != 1) throw ShapeError(fmt::format("{}: the condition must be a scalar, got {}.", what, t.shape().str()));
   if (t.dtype() != DType::boolean)
     throw DTypeError(fmt::format("{}: the condition must be bool, got {}. Compare it: x != 0.", what, name_of(t.dtype())));
   return t.has_data() ? t.item<bool>() : false;
 }
 
-std::int64_t index_of(const Tensor& t, std::int64_t branches) {
+std::int64_t index_of(const Tensor& t, std::int64_t branches, const Where& where) {
+  CallSite site(where);
   if (t.size() != 1) throw ShapeError(fmt::format("switch_case: the index must be a scalar, got {}.", t.shape().str()));
   if (!is_integer(t.dtype())) throw DTypeError(fmt::format("switch_case: the index must be an integer, got {}.", name_of(t.dtype())));
   const std::int64_t i = t.has_data() ? t.item<std::int64_t>() : 0;
   return i < 0 || i >= branches ? branches - 1 : i;
 }
 
-void too_many_rounds(std::int64_t most) { throw UsageError(fmt::format("while_loop: more than max_iterations = {} rounds.", most)); }
+void too_many_rounds(std::int64_t most, const Where& where) {
+  CallSite site(where);
+  throw UsageError(fmt::format("while_loop: more than max_iterations = {} rounds.", most));
+}
+void nothing_to_scan(const Where& where) {
+  CallSite site(where);
+  throw ShapeError("scan: the first axis is empty, so the shape of the result is not known.");
+}
 
-static void check_branch(const char* what, const std::vector<Tensor>& first, const std::vector<Tensor>& other) {
+static void check_branch(const char* what, const std::vector<Tensor>& first, const std::vector<Tensor>& other, const Where& where) {
+  CallSite site(where);
   if (first.size() != other.size())
     throw UsageError(fmt::format("{}: one branch gives {} tensors, another {}.", what, first.size(), other.size()));
   for (std::size_t i = 0; i < first.size(); ++i)
@@ -365,7 +375,8 @@ static void check_branch(const char* what, const std::vector<Tensor>& first, con
                                    first[i].shape().str(), name_of(other[i].dtype()), other[i].shape().str()));
 }
 
-void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after) {
+void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const Where& where) {
+  CallSite site(where);
   if (before.size() != after.size())
     throw UsageError(fmt::format("{}: the state has {} tensors, the body returns {}.", what, before.size(), after.size()));
   for (std::size_t i = 0; i < before.size(); ++i)
@@ -374,7 +385,8 @@ void check_state(const char* what, const std::vector<Tensor>& before, const std:
                                    name_of(before[i].dtype()), before[i].shape().str(), name_of(after[i].dtype()), after[i].shape().str()));
 }
 
-std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows) {
+std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows, const Where& where) {
+  CallSite site(where);
   std::vector<Tensor> out;
   for (std::size_t k = 0; k < rows[0].size(); ++k) {
     std::vector<Tensor> column;
@@ -383,8 +395,9 @@ std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows) {
   }
   return out;
 }
-Tensor slice_of(const Tensor& t, std::int64_t i) { return t[i]; }
-std::int64_t common_length(const std::vector<Tensor>& xs) {
+Tensor slice_of(const Tensor& t, std::int64_t i, const Where& where) { return t[Index(i, where)]; }
+std::int64_t common_length(const std::vector<Tensor>& xs, const Where& where) {
+  CallSite site(where);
   if (xs.empty()) throw UsageError("scan: there is nothing to go over; use for_loop.");
   for (auto& t : xs)
     if (t.rank() < 1) throw ShapeError("scan: xs must have a first axis to go over, got a scalar.");
@@ -393,7 +406,7 @@ std::int64_t common_length(const std::vector<Tensor>& xs) {
   return xs[0].shape()[0];
 }
 Tensor counter(std::int64_t i) { return constant(i); }
-Tensor plus_one(const Tensor& i) { return i + 1; }
+Tensor plus_one(const Tensor& i, const Where& where) { return add({i, where}, {1, where}); }
 
 namespace {
 
@@ -482,16 +495,16 @@ Tensor handle(const graph::Graph& g) {
 
 // All branches take what any of them reads, and give their results and the variables that any of them assigns.
 std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const Bodies& bodies, const Where& where) {
-  CallSite site(where);
-  if (index.dtype() == DType::boolean || std::string(what) == "cond") truth_of(what, index);
-  else index_of(index, std::int64_t(bodies.size()));
+  if (index.dtype() == DType::boolean || std::string(what) == "cond") truth_of(what, index, where);
+  else index_of(index, std::int64_t(bodies.size()), where);
   std::vector<Body> branches;
   std::vector<Variable> assigned;
   for (auto& body : bodies) {
     branches.emplace_back(std::vector<Tensor>(), [&](std::span<const Tensor>) { return body(); });
     add_new(assigned, branches.back().assigned);
-    check_branch(what, branches[0].result_specs(), branches.back().result_specs());
+    check_branch(what, branches[0].result_specs(), branches.back().result_specs(), where);
   }
+  CallSite site(where);
   std::vector<Tensor> reads;
   for (auto& b : branches)
     for (auto& c : b.captured) add_new(reads, c.outer);
@@ -532,7 +545,6 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
 // Variables that the body assigns travel as states.
 std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::vector<Tensor>& states, const std::vector<Tensor>& scanned,
                                 const Where& where) {
-  CallSite site(where);
   std::vector<Tensor> given = states;
   for (auto& t : scanned) {
     Shape s = t.shape();
@@ -543,8 +555,16 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   {
     std::vector<Tensor> next = body.result_specs();
     if (next.size() > states.size()) next.resize(states.size());
-    check_state(what, states, next);
+    check_state(what, states, next, where);
   }
+  std::optional<Body> test;
+  if (loop.condition)
+    test.emplace(states, [&](std::span<const Tensor> s) {
+      Tensor t = loop.condition(s);
+      truth_of(what, t, where);
+      return std::vector<Tensor>{t};
+    });
+  CallSite site(where);
   std::vector<Tensor> all_states = states, body_reads, condition_reads;
   for (auto& v : body.assigned) all_states.push_back(v.value());
   auto is_state = [&](const Tensor& t) {
@@ -576,21 +596,16 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
 
   Tensor condition_handle = Tensor::empty({1}, DType::u8);
   *condition_handle.mutable_data<std::uint8_t>() = 0;
-  if (loop.condition) {
-    Body test(states, [&](std::span<const Tensor> s) {
-      Tensor t = loop.condition(s);
-      truth_of(what, t);
-      return std::vector<Tensor>{t};
-    });
-    if (!test.assigned.empty())
-      throw UsageError(fmt::format("{}: the condition assigns variable '{}'. Assign in the body.", what, test.assigned[0].name()));
-    for (auto& c : test.captured)
+  if (test) {
+    if (!test->assigned.empty())
+      throw UsageError(fmt::format("{}: the condition assigns variable '{}'. Assign in the body.", what, test->assigned[0].name()));
+    for (auto& c : test->captured)
       if (!is_state(c.outer)) add_new(condition_reads, c.outer);
-    std::vector<int> inputs(test.graph.inputs.begin(), test.graph.inputs.begin() + std::ptrdiff_t(states.size()));
-    for (std::size_t i = states.size(); i < all_states.size(); ++i) inputs.push_back(test.input_for(all_states[i]));
-    for (auto& t : condition_reads) inputs.push_back(test.input_for(t));
-    test.graph.inputs = inputs;
-    condition_handle = handle(test.graph);
+    std::vector<int> inputs(test->graph.inputs.begin(), test->graph.inputs.begin() + std::ptrdiff_t(states.size()));
+    for (std::size_t i = states.size(); i < all_states.size(); ++i) inputs.push_back(test->input_for(all_states[i]));
+    for (auto& t : condition_reads) inputs.push_back(test->input_for(t));
+    test->graph.inputs = inputs;
+    condition_handle = handle(test->graph);
   }
   std::vector<Tensor> inputs{condition_handle, handle(g)};
   for (const std::vector<Tensor>& part : {all_states, all_scanned, condition_reads, body_reads})
@@ -625,14 +640,14 @@ std::optional<graph::Graph> graph::unrolled(const Graph& g, const Node& n, std::
   for (std::int64_t i = 0; i < trip; ++i) {
     const std::int64_t at = a.backwards ? trip - 1 - i : i;
     std::vector<Tensor> in = now;
-    for (auto& t : l.scanned) in.push_back(tapir::detail::slice_of(t, at));
+    for (auto& t : l.scanned) in.push_back(tapir::detail::slice_of(t, at, n.where));
     in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
     std::vector<Tensor> next = replay(body, in);
     rows[std::size_t(at)].assign(next.begin() + std::ptrdiff_t(states), next.end());
     next.resize(states);
     now = std::move(next);
   }
-  for (auto& t : tapir::detail::stack_up(rows)) now.push_back(t);
+  for (auto& t : tapir::detail::stack_up(rows, n.where)) now.push_back(t);
   return tracer.finish(now);
 }
 

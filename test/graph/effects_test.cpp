@@ -54,15 +54,17 @@ TEST_CASE("check: at once, with the line and how many") {
   check(constant(true), "fine");
   check(zeros({0}) > 1.0, "nothing to be wrong");
   check(true, "a C++ bool");
-  CHECK(message([] { check(constant(false), "the loss is finite."); }) == here(__LINE__, "check: the loss is finite."));
-  CHECK(message([] {
-          check(tensor({{1, 0, 3}, {1, 0, 2}}) != 0, "no zeros");
-        }) == here(__LINE__ - 1, "check: no zeros (2 of 6 are false, the first at [0, 1])."));
-  CHECK(message([] {
-          check(permute_dims(tensor({{1, 2}, {0, 1}}), {1, 0}) != 0, "no zeros");
-        }) == here(__LINE__ - 1, "check: no zeros (1 of 4 is false, the first at [0, 1])."));
-  CHECK(message([] { check(constant(1.0f), "x"); }) ==
-        here(__LINE__, "check: the condition must be bool, got f32. Compare it: x != 0."));
+  int line = 0;
+  std::string text = message([&] {
+    line = __LINE__ + 1;
+    check(constant(false), "the loss is finite.");
+  });
+  CHECK(text == here(line, "check: the loss is finite."));
+  const Tensor x = tensor({{1, 0, 3}, {1, 0, 2}});
+  CHECK(message([&] { check(x != 0, "no zeros"); }).find(": check: no zeros (2 of 6 are false, the first at [0, 1]).") != text.npos);
+  CHECK(message([&] { check(permute_dims(x, {1, 0}) < 3, "small"); }).find(": check: small (1 of 6 is false, the first at [2, 0]).") !=
+        text.npos);
+  CHECK(message([&] { check(constant(1.0f), "x"); }).find(": check: the condition must be bool, got f32. Compare it: x != 0.") != text.npos);
 }
 
 TEST_CASE("in a trace: on every call, in the order of the program") {
@@ -315,6 +317,51 @@ TEST_CASE("a while_loop that draws has no gradient in a trace, and says so") {
                   "for_loop or scan.") != std::string::npos);
 }
 
+TEST_CASE("what fails in a body of control flow names its own line, traced and eager") {
+  int line = 0;
+  auto bodies = [&](const Tensor& x) {
+    Tensor y = for_loop(0, 9, [&](const Tensor& i, const Tensor& s) {
+      line = __LINE__ + 1;
+      check(i < 5, "i is small");
+      return s;
+    }, x);
+    return y;
+  };
+  auto branch = [&](const Tensor& x) {
+    return cond(
+        x > 0.0,
+        [&] {
+          line = __LINE__ + 1;
+          check(x < 2.0, "x is small");
+          return x;
+        },
+        [&] { return x; });
+  };
+  auto loop = function(bodies);
+  auto chosen = function(branch);
+  const Tensor three = constant(3.0);
+  std::string text;
+  text = message([&] { bodies(three); });
+  CHECK(text == here(line, "check: i is small."));
+  text = message([&] { loop(three); });
+  CHECK(text == here(line, "check: i is small."));
+  text = message([&] { branch(three); });
+  CHECK(text == here(line, "check: x is small."));
+  text = message([&] { chosen(three); });
+  CHECK(text == here(line, "check: x is small."));
+  auto wrong = [&](const Tensor& x) {
+    return while_loop([](const Tensor& t) { return t < 5.0; }, [&](const Tensor& t) {
+      line = __LINE__ + 1;
+      return matmul(t, t);
+    }, x);
+  };
+  const std::string rule = "matmul: needs operands of rank 1 or more, got [] and []. Multiply by scalars with *.";
+  text = message([&] { wrong(three); });
+  CHECK(text == here(line, rule));
+  text = message([&] { function(wrong)(three); });
+  CHECK(text == here(line, rule));
+}
+
 TEST_CASE("prints and checks are kept in files") {
   auto f = function([](const Tensor& x) {
     print(x, "x");
@@ -326,6 +373,11 @@ TEST_CASE("prints and checks are kept in files") {
   f.save(path);
   auto loaded = load_function(path);
   CHECK(written([&] { CHECK(loaded({constant(2.0)})[0].item<double>() == 3); }) == "x: tensor(2., dtype=f32)\n");
-  CHECK(message([&] { written([&] { loaded({constant(-2.0)}); }); }) == here(__LINE__, "check: positive."));
+  int line = 0;
+  const std::string text = message([&] {
+    line = __LINE__ + 1;
+    loaded({constant(-2.0)});
+  });
+  CHECK(text == here(line, "check: positive."));
   std::remove(path.c_str());
 }
