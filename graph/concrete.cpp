@@ -25,7 +25,10 @@ struct Concrete::Differentiated {
 Concrete::Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
                    std::vector<int> assigned)
     : traced_(std::move(traced)), symbols_(std::move(symbols)), arguments_(arguments), results_(results),
-      variables_(std::move(variables)), assigned_(std::move(assigned)) {}
+      variables_(std::move(variables)), assigned_(std::move(assigned)) {
+  if (!homeless_sizes(traced_, symbols_).empty())
+    throw InternalError("a graph depends on a size that none of its inputs has.\n" + symbols_.named(to_text(traced_)));
+}
 
 std::vector<std::int64_t> Concrete::sizes_of(std::span<const Tensor> inputs) const {
   std::vector<std::int64_t> sizes;
@@ -263,6 +266,13 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
   for (auto& n : backward.nodes)
     for (int v : n.in) need(v);
   for (int v : backward.outputs) need(v);
+  for (std::size_t k : homeless_sizes(backward, symbols_))
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (auto& s = inputs[i].shape(); std::find(s.begin(), s.end(), symbols_.numbers()[k]) != s.end()) {
+        backward.inputs.push_back(joint.inputs[i]);
+        d->saved.push_back(int(i));
+        break;
+      }
   backward.inputs.insert(backward.inputs.end(), dy_inputs.begin(), dy_inputs.end());
 
   std::vector<int> drawn;

@@ -455,6 +455,8 @@ struct Body {
     for (auto& c : tracer.captured())
       if (c.assigned) assigned.push_back(c.variable), out.push_back(c.now);
     graph = tracer.finish(out);
+    tracer.bring_in_sizes();
+    graph = tracer.finish(out);
     captured = tracer.captured();
   }
   // The value inside of what is `outer` outside; made if the body does not read it.

@@ -131,6 +131,28 @@ Tensor put_constant(const Tensor& c, const Symbols& symbols, std::span<const std
 
 }  // namespace
 
+std::vector<std::size_t> homeless_sizes(const Graph& g, const Symbols& symbols) {
+  std::vector<std::size_t> out;
+  for (std::size_t k = 0; k < symbols.numbers().size(); ++k) {
+    bool home = false, used = false;
+    for (int v : g.inputs)
+      for (auto d : g.spec(v).shape) home |= d == symbols.numbers()[k];
+    if (home) continue;
+    std::vector<std::int64_t> sizes = symbols.numbers();  // what another size would change depends on it
+    sizes[k] = 1;
+    Rewriter rewrite(symbols, sizes);
+    for (auto& v : g.values) used |= !(symbols.put(v.spec.shape, sizes) == v.spec.shape) ||
+                                     (v.constant.defined() && put_constant(v.constant, symbols, sizes).id() != v.constant.id());
+    for (auto& n : g.nodes) {
+      OwnAttrs attrs = n.attrs;
+      attrs.visit(rewrite);
+      used |= !(attrs.get() == n.attrs.get());
+    }
+    if (used) out.push_back(k);
+  }
+  return out;
+}
+
 Graph specialise(const Graph& from, const Symbols& symbols, std::span<const std::int64_t> sizes) {
   if (symbols.empty()) return from;
   Graph g = from;

@@ -32,6 +32,9 @@ class Symbols {
   std::int64_t product(unsigned mask, std::span<const std::int64_t> sizes) const;
 };
 
+/// The unknown sizes that the graph depends on and none of its inputs has, by their place in `numbers`.
+std::vector<std::size_t> homeless_sizes(const Graph& g, const Symbols& symbols);
+
 /// The graph with sizes in place of the unknown dimensions. Throws ShapeError if an op does not take them.
 Graph specialise(const Graph& g, const Symbols& symbols, std::span<const std::int64_t> sizes);
 

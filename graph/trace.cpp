@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tapir::graph {
 
 static Tracer*& innermost() {
@@ -110,6 +112,21 @@ bool Tracer::on_assign(const Variable& v, const Tensor& value) {
   keep_.push_back(c.now);
   c.assigned = true;
   return true;
+}
+
+// A value that has the unknown size number k.
+Tensor Tracer::sized(std::size_t k) {
+  const std::int64_t number = symbols_.numbers()[k];
+  for (auto& t : keep_)
+    if (!t.has_data() && std::find(t.shape().begin(), t.shape().end(), number) != t.shape().end()) return t;
+  if (!outer_) throw InternalError("no value has an unknown size.");
+  Tensor t = outer_->sized(k);
+  value_of(t);
+  return t;
+}
+
+void Tracer::bring_in_sizes() {
+  for (std::size_t k : homeless_sizes(graph_, symbols_)) value_of(outer_->sized(k));
 }
 
 Graph Tracer::finish(std::span<const Tensor> outputs) {

@@ -266,6 +266,7 @@ struct FunctionReader {
       std::string why = e.what();
       bad(why.substr(0, why.find('\n')));
     }
+    if (!graph::homeless_sizes(g, graph::Symbols(unknown_sizes)).empty()) bad("a graph depends on a size that none of its inputs has");
     return std::make_shared<Concrete>(std::move(g), graph::Symbols(unknown_sizes), arguments, results, reads, assigned);
   }
 

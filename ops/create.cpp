@@ -1,5 +1,6 @@
 #include <tapir/backends/cpu/copy.h>
 #include <tapir/ops/create.h>
+#include <tapir/ops/shaping.h>
 #include <tapir/tensor/convert.h>
 
 #include <fmt/format.h>
@@ -21,6 +22,9 @@ void check_sizes(const char* op, const Shape& shape) {
 Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, const char* op, const Where& where) {
   CallSite site(where);
   check_sizes(op, shape);
+  // In a trace the shape may stand for one that is not known yet: an operation can be told later.
+  for (Recorder* r = recorder(); r; r = r->previous)
+    if (r->intercepts && shape.rank() > 0) return broadcast_to(fill({}, value, from, dtype, op, where), shape, where);
   Tensor t = Tensor::empty(shape, dtype);
   std::byte item[8];
   convert(value, from, 1, item, dtype, 1);

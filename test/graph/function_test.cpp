@@ -12,6 +12,8 @@ using namespace tapir;
 
 namespace {
 
+using List = std::vector<Tensor>;
+
 template <class F>
 std::string message(F f) {
   try {
@@ -130,6 +132,28 @@ TEST_CASE("one unknown size may come twice in a shape") {
   for (int n : {1, 4, 7}) {
     Tensor x = random::normal({n, 3}, {.dtype = DType::f64, .seed = n});
     CHECK(allclose(f(x), attend(x), {.rtol = 1e-12}));
+  }
+  CHECK(f.trace_count() == 1);
+}
+
+TEST_CASE("filled tensors of an unknown size") {
+  auto body = [](const Tensor& x) {
+    Tensor unused = constant(1.0, DType::f64);
+    GradientTape tape;
+    tape.watch(x), tape.watch(unused);
+    Tensor y = x * ones_like(x) + full({x.shape(0), 1}, 2.0, DType::f64);
+    Tensor z = concat({zeros({x.shape(0), 1}, DType::f64), y}, {.axis = 1});
+    auto g = tape.gradient(sum(z), List{x, x * 2.0}, {.unconnected = UnconnectedGradients::zero});
+    return List{z, g[0], g[1], zeros({x.shape(0) + 1})};
+  };
+  auto f = function(body, {.signature = {TensorSpec({unknown, 3}, DType::f64)}});
+  for (int n : {1, 4, 7}) {
+    Tensor x = random::normal({n, 3}, {.dtype = DType::f64, .seed = n});
+    const List got = f(x), expected = body(x);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CHECK(got[i].shape() == expected[i].shape());
+      CHECK(allclose(got[i], expected[i]));
+    }
   }
   CHECK(f.trace_count() == 1);
 }

@@ -6,6 +6,7 @@
 #include <tapir/test/graph/random_programs.h>
 
 #include <cmath>
+#include <cstdlib>
 
 using namespace tapir;
 using namespace random_programs;
@@ -39,6 +40,12 @@ List with_gradients(const Program& p, const List& in) {
 // Products with transposed operands add up in another order, in the precision of their operands.
 constexpr double kTolerance = 1e-4;
 
+// TAPIR_RANDOM_GRAPHS=100000 looks longer.
+int count() {
+  const char* n = std::getenv("TAPIR_RANDOM_GRAPHS");
+  return n ? std::atoi(n) : 1500;
+}
+
 void enable_all(bool on) {
   for (auto& p : graph::all_passes()) graph::enable_pass(p.name, on);
 }
@@ -54,7 +61,7 @@ graph::Graph traced(const Program& p, const List& in) {
 
 TEST_CASE("random programs: every pass alone, every pass off, all together") {
   int nodes = 0;
-  for (int seed = 0; seed < 300; ++seed) {
+  for (int seed = 0; seed < count(); ++seed) {
     const Program p = make_program(seed, 60, false);
     const List in = p.inputs_for(0), expected = with_gradients(p, in);
     const graph::Graph g = traced(p, in);
@@ -79,11 +86,11 @@ TEST_CASE("random programs: every pass alone, every pass off, all together") {
     }
     enable_all(true);
   }
-  MESSAGE(nodes, " nodes in 300 graphs");
+  MESSAGE(nodes, " nodes in ", count(), " graphs");
 }
 
 TEST_CASE("random programs: one trace for any batch size, tapes outside and inside") {
-  for (int seed = 1000; seed < 1200; ++seed) {
+  for (int seed = 1000000; seed < 1000000 + count() / 2; ++seed) {
     const Program p = make_program(seed, 40, true);
     std::vector<TensorSpec> specs;
     for (std::size_t i = 0; i < p.inputs.size(); ++i) {
