@@ -51,10 +51,18 @@ Tensor Tracer::input(const Spec& spec) {
   return t;
 }
 
+// Is it computed by a trace around this one? An empty tensor has all its elements either way.
+bool Tracer::computed_outside(const Tensor& t) const {
+  if (t.size() != 0) return !t.has_data();
+  for (Tracer* o = outer_; o; o = o->outer_)
+    if (o->values_.contains(t.id())) return true;
+  return false;
+}
+
 int Tracer::value_of(const Tensor& t) {
   if (auto it = values_.find(t.id()); it != values_.end()) return it->second;
   keep_.push_back(t);
-  if (t.has_data()) return values_[t.id()] = graph_.add({t.shape(), t.dtype()}, t);
+  if (!computed_outside(t)) return values_[t.id()] = graph_.add({t.shape(), t.dtype()}, t);
   if (!outer_)
     throw UsageError(fmt::format("function: a tensor {} {} from another trace is used here. Return it from the function that made "
                                  "it, or keep it in a Variable.", name_of(t.dtype()), t.shape().str()));
@@ -67,7 +75,7 @@ bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& spe
   bool traced = has_effect(op, in);
   for (std::size_t i = 0; i < in.size(); ++i) {
     auto known = values_.find(in[i].id());
-    traced |= known == values_.end() ? !in[i].has_data() : !graph_.is_constant(known->second);
+    traced |= known == values_.end() ? computed_outside(in[i]) : !graph_.is_constant(known->second);
   }
   for (auto& s : specs) traced |= symbols_.in(s.shape);
   if (!traced) return false;

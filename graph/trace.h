@@ -44,6 +44,7 @@ class Tracer final : private Recorder, private detail::VariableObserver {
   Tensor on_value(const Variable& v) override;
   Captured& capture(const Variable& v);
   int value_of(const Tensor& t);
+  bool computed_outside(const Tensor& t) const;
   Tensor sized(std::size_t k);
   Tensor new_value(const Spec& spec, int& value);
 

@@ -65,12 +65,11 @@ bool strides_for(const Tensor& x, const Shape& shape, Shape& strides) {
         b *= shape[j++];
       }
     }
-    for (int k = i0; k + 1 < i; ++k)
-      if (from[k] != 1 && step[k] != step[k + 1] * from[k + 1]) {
-        bool ones_only = true;
-        for (int m = k + 1; m < i; ++m) ones_only &= from[m] == 1;
-        if (!ones_only) return false;
-      }
+    for (int k = i0, outer = -1; k < i; ++k) {  // sizes of 1 have no say
+      if (from[k] == 1) continue;
+      if (outer >= 0 && step[outer] != step[k] * from[k]) return false;
+      outer = k;
+    }
     std::int64_t s = 1;
     for (int k = i - 1; k >= i0; --k)
       if (from[k] != 1) { s = step[k]; break; }

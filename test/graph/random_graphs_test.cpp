@@ -13,7 +13,8 @@ using namespace random_programs;
 
 namespace {
 
-// The largest difference, relative to the larger of 1 and the largest value; infinite if they are not the same kind of thing.
+// The largest difference, relative to the larger of 1 and the largest value; infinite if they are not the same kind of
+// thing.
 double difference(const Tensor& a, const Tensor& b) {
   if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return INFINITY;
   const std::vector<double> x = a.astype(DType::f64).to_vector<double>(), y = b.astype(DType::f64).to_vector<double>();
@@ -63,13 +64,15 @@ TEST_CASE("random programs: every pass alone, every pass off, all together") {
   int nodes = 0;
   for (int seed = 0; seed < count(); ++seed) {
     const Program p = make_program(seed, 60, false);
+    INFO(p.str());
     const List in = p.inputs_for(0), expected = with_gradients(p, in);
     const graph::Graph g = traced(p, in);
     nodes += int(g.nodes.size());
     auto check = [&](const std::string& what) {
+      INFO(what, ", of\n", graph::to_text(g));
       const graph::Graph optimised = graph::optimise(g);
       const double d = difference(graph::Executable(optimised).run(in), expected);
-      CHECK_MESSAGE(d < kTolerance, what, ", off by ", d, "\n", p.str(), graph::to_text(g), "after the passes:\n", graph::to_text(optimised));
+      CHECK_MESSAGE(d < kTolerance, "off by ", d, ", after the passes:\n", graph::to_text(optimised));
     };
     check("all passes");
     for (auto& pass : graph::all_passes()) {
@@ -92,6 +95,7 @@ TEST_CASE("random programs: every pass alone, every pass off, all together") {
 TEST_CASE("random programs: one trace for any batch size, tapes outside and inside") {
   for (int seed = 1000000; seed < 1000000 + count() / 2; ++seed) {
     const Program p = make_program(seed, 40, true);
+    INFO(p.str());
     std::vector<TensorSpec> specs;
     for (std::size_t i = 0; i < p.inputs.size(); ++i) {
       Shape s = p.inputs[i].shape();
@@ -103,10 +107,10 @@ TEST_CASE("random programs: one trace for any batch size, tapes outside and insi
     for (std::int64_t batch : {3, 1, 8}) {
       const List in = p.inputs_for(batch), expected = with_gradients(p, in);
       double d = difference(whole(in), expected);
-      CHECK_MESSAGE(d < kTolerance, "batch ", batch, ", off by ", d, "\n", p.str(), whole.graphs()[0]);
+      CHECK_MESSAGE(d < kTolerance, "batch ", batch, ", off by ", d, "\n", whole.graphs()[0]);
       d = difference(random_programs::with_gradients([&](const List& x) { return values(x); }, in), expected);
-      CHECK_MESSAGE(d < kTolerance, "batch ", batch, ", a tape around the call, off by ", d, "\n", p.str(), values.graphs()[0]);
+      CHECK_MESSAGE(d < kTolerance, "batch ", batch, ", a tape around the call, off by ", d, "\n", values.graphs()[0]);
     }
-    CHECK_MESSAGE(whole.trace_count() == 1, p.str(), whole.explain());
+    CHECK_MESSAGE(whole.trace_count() == 1, whole.explain());
   }
 }

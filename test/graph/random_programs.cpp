@@ -43,8 +43,9 @@ List Program::inputs_for(std::int64_t batch) const {
     Shape s = inputs[i].shape();
     if (batched[i]) s[0] = batch;
     const int number = seed * 10 + int(i);
-    out.push_back(is_floating(inputs[i].dtype()) ? random::normal(s, {.dtype = inputs[i].dtype(), .seed = number})
-                                                 : random::integers(s, -3, 4, {.dtype = inputs[i].dtype(), .seed = number}));
+    out.push_back(is_floating(inputs[i].dtype())
+                      ? random::normal(s, {.dtype = inputs[i].dtype(), .seed = number})
+                      : random::integers(s, -3, 4, {.dtype = inputs[i].dtype(), .seed = number}));
   }
   return out;
 }
@@ -52,7 +53,8 @@ List Program::inputs_for(std::int64_t batch) const {
 std::string Program::str() const {
   std::string s = fmt::format("seed {}\n", seed);
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    s += fmt::format("  v{} = input {}{}{}\n", i, name_of(inputs[i].dtype()), inputs[i].shape().str(), batched[i] ? ", any batch" : "");
+    s += fmt::format("  v{} = input {}{}{}\n", i, name_of(inputs[i].dtype()), inputs[i].shape().str(),
+                     batched[i] ? ", any batch" : "");
   for (std::size_t i = 0; i < steps.size(); ++i) {
     s += fmt::format("  v{} = {}(", inputs.size() + i, steps[i].name);
     for (std::size_t k = 0; k < steps[i].in.size(); ++k) s += fmt::format("{}v{}", k ? ", " : "", steps[i].in[k]);
@@ -75,8 +77,10 @@ class Maker {
     const int inputs = 2 + pick(3);
     for (int i = 0; i < inputs; ++i) add_input();
     const int steps = 5 + pick(most - 4);
-    for (int tries = 0; int(p_.steps.size()) < steps && tries < 8 * steps; ++tries) (this->*kinds[std::size_t(pick(kind_count))])();
-    for (int i = 0, n = 1 + pick(3); i < n; ++i) p_.outputs.push_back(int(values_.size()) - 1 - pick(std::min(8, int(p_.steps.size()))));
+    for (int tries = 0; int(p_.steps.size()) < steps && tries < 8 * steps; ++tries)
+      (this->*kinds[std::size_t(pick(kind_count))])();
+    for (int i = 0, n = 1 + pick(3); i < n; ++i)
+      p_.outputs.push_back(int(values_.size()) - 1 - pick(std::min(8, int(p_.steps.size()))));
     return std::move(p_);
   }
 
@@ -203,24 +207,47 @@ class Maker {
     const auto v = any_where([&](auto w) { return is_integer(values_[w].dtype()); });
     if (v == npos) return;
     switch (pick(7)) {
-      case 0: add("integer to float", {v}, batch_[v], [](const List& x) { return x[0].astype(DType::f64) * 0.25; }); break;
-      case 1: add("integer plus 0", {v}, batch_[v], [](const List& x) { return x[0] + 0; }); break;
-      case 2: add("integer times 3", {v}, batch_[v], [](const List& x) { return x[0] * 3 - 1; }); break;
-      case 3: add("floor_divide", {v}, batch_[v], [](const List& x) { return floor_divide(x[0], 2) + remainder(x[0], 3); }); break;
-      case 4: add("to i16 and back", {v}, batch_[v], [](const List& x) { return x[0].astype(DType::i16).astype(DType::i64); }); break;
-      case 5: add("bits", {v}, batch_[v], [](const List& x) { return ~(~x[0]) & 3; }); break;
-      case 6: add("one_hot", {v}, batch_[v], [](const List& x) { return one_hot(remainder(x[0], 3), 3).astype(DType::f64); }); break;
+      case 0:
+        add("integer to float", {v}, batch_[v], [](const List& x) { return x[0].astype(DType::f64) * 0.25; });
+        break;
+      case 1:
+        add("integer plus 0", {v}, batch_[v], [](const List& x) { return x[0] + 0; });
+        break;
+      case 2:
+        add("integer times 3", {v}, batch_[v], [](const List& x) { return x[0] * 3 - 1; });
+        break;
+      case 3:
+        add("floor_divide", {v}, batch_[v], [](const List& x) { return floor_divide(x[0], 2) + remainder(x[0], 3); });
+        break;
+      case 4:
+        add("to i16 and back", {v}, batch_[v],
+            [](const List& x) { return x[0].astype(DType::i16).astype(DType::i64); });
+        break;
+      case 5:
+        add("bits", {v}, batch_[v], [](const List& x) { return ~(~x[0]) & 3; });
+        break;
+      case 6:
+        add("one_hot", {v}, batch_[v], [](const List& x) { return one_hot(remainder(x[0], 3), 3).astype(DType::f64); });
+        break;
     }
   }
 
   void cast() {
-    const auto v = floating();
+    auto v = floating();
     if (v == npos) return;
     const DType to = chance(50) ? DType::f32 : DType::f64;
     switch (pick(3)) {
-      case 0: add("astype", {v}, batch_[v], [to](const List& x) { return x[0].astype(to); }); break;
-      case 1: add("f32 and f64", {v}, batch_[v], [to](const List& x) { return x[0].astype(to).astype(DType::f64).astype(to); }); break;
-      case 2: add("argmax", {v}, batch_[v] && rank(v) > 1, [](const List& x) { return argmax(x[0], {.axis = -1}); }); break;
+      case 0:
+        add("astype", {v}, batch_[v], [to](const List& x) { return x[0].astype(to); });
+        break;
+      case 1:
+        add("f32 and f64", {v}, batch_[v],
+            [to](const List& x) { return x[0].astype(to).astype(DType::f64).astype(to); });
+        break;
+      case 2:  // of inputs alone: elsewhere a last bit may decide
+        v = std::size_t(pick(int(p_.inputs.size())));
+        add("argmax", {v}, batch_[v] && rank(v) > 1, [](const List& x) { return argmax(x[0], {.axis = -1}); });
+        break;
     }
   }
 
@@ -256,13 +283,15 @@ class Maker {
         Axes order;
         for (int i = 0; i < r; ++i) order.push_back(i);
         for (int i = r - 1; i > first; --i) std::swap(order[i], order[first + pick(i - first + 1)]);
-        add("permute_dims " + order.str(), {v}, batch_[v], [order](const List& x) { return permute_dims(x[0], order); });
+        add("permute_dims " + order.str(), {v}, batch_[v],
+            [order](const List& x) { return permute_dims(x[0], order); });
         break;
       }
       case 4: {
         if (batch_[v]) return;
         const std::int64_t n = 1 + pick(3);
-        add("broadcast_to", {v}, false, [n](const List& x) { return broadcast_to(x[0], Shape{n}.concat(x[0].shape())); });
+        add("broadcast_to", {v}, false,
+            [n](const List& x) { return broadcast_to(x[0], Shape{n}.concat(x[0].shape())); });
         break;
       }
       case 5: {
@@ -287,7 +316,9 @@ class Maker {
         add("flip", {v}, batch_[v], [a](const List& x) { return flip(x[0], {.axis = a}); });
         break;
       }
-      case 8: add("contiguous", {v}, batch_[v], [](const List& x) { return contiguous(x[0]); }); break;
+      case 8:
+        add("contiguous", {v}, batch_[v], [](const List& x) { return contiguous(x[0]); });
+        break;
     }
   }
 
@@ -300,14 +331,22 @@ class Maker {
     add(fmt::format("reduction {} over {}", which, a), {v}, batch_[v] && !over_batch, [a, which, keep](const List& x) {
       const ReduceOptions o{.axis = a, .keepdims = keep};
       switch (which) {
-        case 0: return sum(x[0], o) * 0.25;
-        case 1: return sum(x[0], o);
-        case 2: return mean(x[0], o);
-        case 3: return max(x[0], o);
-        case 4: return min(x[0], o);
-        case 5: return prod(tanh(x[0]), o);
-        case 6: return logsumexp(x[0], o);
-        default: return var(x[0], {.axis = a, .keepdims = keep});
+        case 0:
+          return sum(x[0], o) * 0.25;
+        case 1:
+          return sum(x[0], o);
+        case 2:
+          return mean(x[0], o);
+        case 3:
+          return max(x[0], o);
+        case 4:
+          return min(x[0], o);
+        case 5:
+          return prod(tanh(x[0]), o);
+        case 6:
+          return logsumexp(x[0], o);
+        default:
+          return var(x[0], {.axis = a, .keepdims = keep});
       }
     });
   }
@@ -317,10 +356,18 @@ class Maker {
     if (v == npos || !has_axis(v)) return;
     const int a = axis(v);
     switch (pick(5)) {
-      case 0: add("softmax", {v}, batch_[v], [a](const List& x) { return softmax(x[0], a); }); break;
-      case 1: add("log_softmax", {v}, batch_[v], [a](const List& x) { return log_softmax(x[0], a); }); break;
-      case 2: add("cumulative_sum", {v}, batch_[v], [a](const List& x) { return cumulative_sum(x[0], {.axis = a}); }); break;
-      case 3: add("sort", {v}, batch_[v], [a](const List& x) { return sort(x[0], {.axis = a}); }); break;
+      case 0:
+        add("softmax", {v}, batch_[v], [a](const List& x) { return softmax(x[0], a); });
+        break;
+      case 1:
+        add("log_softmax", {v}, batch_[v], [a](const List& x) { return log_softmax(x[0], a); });
+        break;
+      case 2:
+        add("cumulative_sum", {v}, batch_[v], [a](const List& x) { return cumulative_sum(x[0], {.axis = a}); });
+        break;
+      case 3:
+        add("sort", {v}, batch_[v], [a](const List& x) { return sort(x[0], {.axis = a}); });
+        break;
       case 4: {
         const std::int64_t n = shape(v)[a];
         if (n == 0) return;
@@ -333,13 +380,20 @@ class Maker {
 
   void join() {
     const auto a = any();
-    const auto b = any_where([&](auto v) { return values_[v].dtype() == values_[a].dtype() && rank(v) == rank(a) && batch_[v] == batch_[a]; });
+    const auto b = any_where([&](auto v) {
+      return values_[v].dtype() == values_[a].dtype() && rank(v) == rank(a) && batch_[v] == batch_[a];
+    });
     if (b == npos || !has_axis(a)) return;
     const int at = axis(a);
     switch (pick(3)) {
-      case 0: add("concat", {a, b}, batch_[a], [at](const List& x) { return concat({x[0], x[1]}, {.axis = at}); }); break;
-      case 1: add("stack", {a, b}, batch_[a], [at](const List& x) { return stack({x[0], x[1]}, {.axis = at}); }); break;
-      case 2: add("split", {a}, batch_[a], [at](const List& x) {
+      case 0:
+        add("concat", {a, b}, batch_[a], [at](const List& x) { return concat({x[0], x[1]}, {.axis = at}); });
+        break;
+      case 1:
+        add("stack", {a, b}, batch_[a], [at](const List& x) { return stack({x[0], x[1]}, {.axis = at}); });
+        break;
+      case 2:
+        add("split", {a}, batch_[a], [at](const List& x) {
           auto parts = split(x[0], 2, {.axis = at});
           return concat({parts[1], parts[0]}, {.axis = at});
         });
@@ -351,7 +405,8 @@ class Maker {
     const auto a = floating();
     if (a == npos || rank(a) - first_axis(a) < 1 || rank(a) < 2) return;
     const auto b = any_where([&](auto v) {
-      return values_[v].dtype() == values_[a].dtype() && rank(v) >= 2 && rank(v) <= rank(a) && (!batch_[v] || (batch_[a] && rank(v) == rank(a) && rank(v) > 2));
+      return values_[v].dtype() == values_[a].dtype() && rank(v) >= 2 && rank(v) <= rank(a) &&
+             (!batch_[v] || (batch_[a] && rank(v) == rank(a) && rank(v) > 2));
     });
     if (b == npos) return;
     const bool ta = chance(40) && !(batch_[a] && rank(a) == 2), tb = chance(40), turned = chance(40);
@@ -362,7 +417,8 @@ class Maker {
   }
 
   void image() {
-    const auto v = any_where([&](auto w) { return is_floating(values_[w].dtype()) && rank(w) == 4 && shape(w)[3] <= 6; });
+    const auto v =
+        any_where([&](auto w) { return is_floating(values_[w].dtype()) && rank(w) == 4 && shape(w)[3] <= 6; });
     if (v == npos) return;
     const std::int64_t channels = shape(v)[3];
     const int seed = pick(100);
@@ -373,8 +429,16 @@ class Maker {
           return relu(conv2d(x[0], kernel, {.padding = Padding::same}) + 0.125);
         });
         break;
-      case 1: add("max_pool2d", {v}, batch_[v], [](const List& x) { return max_pool2d(x[0], {2, 2}, {.padding = Padding::same}); }); break;
-      case 2: add("avg_pool2d", {v}, batch_[v], [](const List& x) { return avg_pool2d(x[0], {2, 2}, {.padding = Padding::same}); }); break;
+      case 1:
+        add("max_pool2d", {v}, batch_[v], [](const List& x) {
+          return max_pool2d(x[0], {2, 2}, {.padding = Padding::same});
+        });
+        break;
+      case 2:
+        add("avg_pool2d", {v}, batch_[v], [](const List& x) {
+          return avg_pool2d(x[0], {2, 2}, {.padding = Padding::same});
+        });
+        break;
     }
   }
 
@@ -384,17 +448,24 @@ class Maker {
     const int rounds = chance(50) ? 3 : 10;
     switch (pick(3)) {
       case 0:
-        add("cond", {v}, batch_[v], [](const List& x) { return cond(sum(x[0]) > 0.1, [&] { return x[0] * 0.5; }, [&] { return sin(x[0]); }); });
+        add("cond", {v}, batch_[v], [](const List& x) {
+          return cond(
+              sum(x[0]) > 0.1, [&] { return x[0] * 0.5; }, [&] { return sin(x[0]); });
+        });
         break;
       case 1:
         add("for_loop", {v}, batch_[v], [rounds](const List& x) {
-          return for_loop(0, rounds, [&](const Tensor& i, const Tensor& t) { return sin(t) + x[0] * i.astype(x[0].dtype()) * 0.1; }, x[0]);
+          return for_loop(
+              0, rounds, [&](const Tensor& i, const Tensor& t) { return sin(t) + x[0] * i.astype(x[0].dtype()) * 0.1; },
+              x[0]);
         });
         break;
       case 2:
         if (batch_[v] || rank(v) == 0 || shape(v)[0] == 0) return;
         add("scan", {v}, false, [](const List& x) {
-          return scan([](const Tensor& s, const Tensor& u) { return std::pair(s * 0.5 + u, tanh(s) * u); }, x[0][0], x[0]).second;
+          return scan([](const Tensor& s, const Tensor& u) { return std::pair(s * 0.5 + u, tanh(s) * u); }, x[0][0],
+                      x[0])
+              .second;
         });
         break;
     }
@@ -402,9 +473,10 @@ class Maker {
 
   static constexpr std::size_t npos = ~std::size_t(0);
   using Kind = void (Maker::*)();
-  static constexpr Kind kinds[] = {&Maker::unary,  &Maker::unary,  &Maker::unary,   &Maker::binary, &Maker::binary,     &Maker::binary,
-                                   &Maker::view,   &Maker::view,   &Maker::view,    &Maker::reduce, &Maker::along_axis, &Maker::join,
-                                   &Maker::product, &Maker::product, &Maker::image, &Maker::cast,   &Maker::whole_numbers, &Maker::control};
+  static constexpr Kind kinds[] = {
+      &Maker::unary,   &Maker::unary,   &Maker::unary, &Maker::binary, &Maker::binary,        &Maker::binary,
+      &Maker::view,    &Maker::view,    &Maker::view,  &Maker::reduce, &Maker::along_axis,    &Maker::join,
+      &Maker::product, &Maker::product, &Maker::image, &Maker::cast,   &Maker::whole_numbers, &Maker::control};
   static constexpr int kind_count = int(std::size(kinds));
 
   Program p_;

@@ -19,8 +19,8 @@ struct Step {
 /// Values are numbered: the inputs, then one a step.
 struct Program {
   int seed = 0;
-  List inputs;                 // an example
-  std::vector<bool> batched;   // per input: is its first dimension the batch, of any size?
+  List inputs;                // an example
+  std::vector<bool> batched;  // per input: is its first dimension the batch, of any size?
   std::vector<Step> steps;
   std::vector<int> outputs;
 

@@ -21,23 +21,57 @@ const LayerCase cases[] = {
     {"Embedding", [] { return nn::AnyLayer(nn::Embedding(5, 3, {.seed = 1})); }, {4}, true},
     {"Dropout", [] { return nn::AnyLayer(nn::Dropout(0.5)); }, {6}},
     {"Flatten", [] { return nn::AnyLayer(nn::Flatten()); }, {2, 3}},
-    {"Reshape", [] { return nn::AnyLayer(nn::Reshape({-1, 2})); }, {2, 3}},
-    {"Permute", [] { return nn::AnyLayer(nn::Permute({2, 1})); }, {2, 3}},
+    {"Reshape",
+     [] {
+       return nn::AnyLayer(nn::Reshape({-1, 2}));
+     },
+     {2, 3}},
+    {"Permute",
+     [] {
+       return nn::AnyLayer(nn::Permute({2, 1}));
+     },
+     {2, 3}},
     {"Rescaling", [] { return nn::AnyLayer(nn::Rescaling(0.5, {.offset = -1})); }, {3}},
-    {"Conv1D, causal", [] { return nn::AnyLayer(nn::Conv1D(3, 2, {.padding = "causal", .dilation_rate = 2, .seed = 1})); }, {5, 2}},
+    {"Conv1D, causal",
+     [] { return nn::AnyLayer(nn::Conv1D(3, 2, {.padding = "causal", .dilation_rate = 2, .seed = 1})); },
+     {5, 2}},
     {"Conv2D", [] { return nn::AnyLayer(nn::Conv2D(4, 3, {.activation = "relu", .seed = 1})); }, {5, 6, 2}},
-    {"Conv2D, strides", [] { return nn::AnyLayer(nn::Conv2D(4, {3, 2}, {.strides = {2, 1}, .padding = "same", .seed = 1})); }, {5, 6, 2}},
-    {"Conv2D, groups", [] { return nn::AnyLayer(nn::Conv2D(4, 2, {.groups = 2, .use_bias = false, .seed = 1})); }, {5, 6, 2}},
-    {"Conv2D, channels first", [] { return nn::AnyLayer(nn::Conv2D(4, 3, {.data_format = DataFormat::channels_first, .seed = 1})); }, {2, 5, 6}},
+    {"Conv2D, strides",
+     [] {
+       return nn::AnyLayer(nn::Conv2D(4, {3, 2}, {.strides = {2, 1}, .padding = "same", .seed = 1}));
+     },
+     {5, 6, 2}},
+    {"Conv2D, groups",
+     [] { return nn::AnyLayer(nn::Conv2D(4, 2, {.groups = 2, .use_bias = false, .seed = 1})); },
+     {5, 6, 2}},
+    {"Conv2D, channels first",
+     [] { return nn::AnyLayer(nn::Conv2D(4, 3, {.data_format = DataFormat::channels_first, .seed = 1})); },
+     {2, 5, 6}},
     {"Conv3D", [] { return nn::AnyLayer(nn::Conv3D(2, 2, {.seed = 1})); }, {3, 4, 3, 2}},
-    {"Conv2DTranspose", [] { return nn::AnyLayer(nn::Conv2DTranspose(3, 3, {.strides = 2, .padding = "same", .seed = 1})); }, {3, 4, 2}},
-    {"DepthwiseConv2D", [] { return nn::AnyLayer(nn::DepthwiseConv2D(3, {.depth_multiplier = 2, .seed = 1})); }, {5, 5, 2}},
+    {"Conv2DTranspose",
+     [] { return nn::AnyLayer(nn::Conv2DTranspose(3, 3, {.strides = 2, .padding = "same", .seed = 1})); },
+     {3, 4, 2}},
+    {"DepthwiseConv2D",
+     [] { return nn::AnyLayer(nn::DepthwiseConv2D(3, {.depth_multiplier = 2, .seed = 1})); },
+     {5, 5, 2}},
     {"SeparableConv2D", [] { return nn::AnyLayer(nn::SeparableConv2D(4, 3, {.seed = 1})); }, {5, 5, 2}},
-    {"ZeroPadding2D", [] { return nn::AnyLayer(nn::ZeroPadding2D({{1, 0}, {2, 1}})); }, {2, 3, 2}},
-    {"UpSampling2D", [] { return nn::AnyLayer(nn::UpSampling2D({2, 3})); }, {2, 3, 2}},
-    {"UpSampling2D, bilinear", [] { return nn::AnyLayer(nn::UpSampling2D(2, {.interpolation = "bilinear"})); }, {2, 3, 2}},
+    {"ZeroPadding2D",
+     [] {
+       return nn::AnyLayer(nn::ZeroPadding2D({{1, 0}, {2, 1}}));
+     },
+     {2, 3, 2}},
+    {"UpSampling2D",
+     [] {
+       return nn::AnyLayer(nn::UpSampling2D({2, 3}));
+     },
+     {2, 3, 2}},
+    {"UpSampling2D, bilinear",
+     [] { return nn::AnyLayer(nn::UpSampling2D(2, {.interpolation = "bilinear"})); },
+     {2, 3, 2}},
     {"BatchNormalization", [] { return nn::AnyLayer(nn::BatchNormalization()); }, {3, 2}},
-    {"BatchNormalization, axis 1", [] { return nn::AnyLayer(nn::BatchNormalization({.axis = 1, .momentum = 0.5})); }, {3, 2}},
+    {"BatchNormalization, axis 1",
+     [] { return nn::AnyLayer(nn::BatchNormalization({.axis = 1, .momentum = 0.5})); },
+     {3, 2}},
     {"LayerNormalization", [] { return nn::AnyLayer(nn::LayerNormalization()); }, {3, 4}},
     {"MaxPooling1D", [] { return nn::AnyLayer(nn::MaxPooling1D()); }, {5, 2}},
     {"MaxPooling2D", [] { return nn::AnyLayer(nn::MaxPooling2D(2, {.strides = 1, .padding = "same"})); }, {4, 5, 2}},
@@ -59,8 +93,9 @@ const LayerCase cases[] = {
     {"Softmax", [] { return nn::AnyLayer(nn::Softmax()); }, {4}},
     {"Sequential",
      [] {
-       return nn::AnyLayer(nn::Sequential{nn::Conv2D(4, 3, {.padding = "same", .use_bias = false, .seed = 1}), nn::BatchNormalization(),
-                                          nn::ReLU(), nn::MaxPooling2D(), nn::Flatten(), nn::Dropout(0.3), nn::Dense(3, {.seed = 2})});
+       return nn::AnyLayer(nn::Sequential{nn::Conv2D(4, 3, {.padding = "same", .use_bias = false, .seed = 1}),
+                                          nn::BatchNormalization(), nn::ReLU(), nn::MaxPooling2D(), nn::Flatten(),
+                                          nn::Dropout(0.3), nn::Dense(3, {.seed = 2})});
      },
      {6, 6, 2}},
 };
@@ -90,7 +125,8 @@ List with_gradients(const F& f, const Tensor& x, const std::vector<Variable>& we
   GradientTape tape;
   if (is_floating(x.dtype())) tape.watch(x), sources.emplace_back(x);
   Tensor y = f(x);
-  List out = tape.gradient(sum(square(y)), std::span<const GradientSource>(sources), {.unconnected = UnconnectedGradients::zero});
+  List out = tape.gradient(sum(square(y)), std::span<const GradientSource>(sources),
+                           {.unconnected = UnconnectedGradients::zero});
   out.push_back(y);
   return out;
 }
