@@ -21,6 +21,7 @@
 #include <tapir/ops/create.h>
 #include <tapir/ops/cross_entropy.h>
 #include <tapir/ops/dropout.h>
+#include <tapir/ops/effects.h>
 #include <tapir/ops/einsum.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/gather.h>

@@ -1,5 +1,6 @@
 #include <tapir/autograd/gradient_tape.h>
 #include <tapir/graph/concrete.h>
+#include <tapir/graph/effects.h>
 #include <tapir/graph/passes.h>
 #include <tapir/ops/create.h>
 
@@ -13,6 +14,8 @@ constexpr std::size_t kMaxExecutables = 16;
 // forward: inputs -> outputs, saved; backward: saved, dy of `flowing` outputs -> gradients of the wanted inputs.
 struct Concrete::Differentiated {
   std::shared_ptr<Concrete> forward, backward;
+  std::shared_ptr<Concrete> again;       // forward as repeatable() makes it, with what was drawn as inputs
+  std::vector<int> drawn;                // the outputs of forward that hold it
   std::vector<int> saved;                // of the forward graph: >= 0 an input, -1 - k the k-th extra output
   std::vector<int> flowing;              // outputs that a gradient comes from
   std::vector<int> gradient_of;          // per result of backward: the input
@@ -22,7 +25,10 @@ struct Concrete::Differentiated {
 Concrete::Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
                    std::vector<int> assigned)
     : traced_(std::move(traced)), symbols_(std::move(symbols)), arguments_(arguments), results_(results),
-      variables_(std::move(variables)), assigned_(std::move(assigned)) {}
+      variables_(std::move(variables)), assigned_(std::move(assigned)) {
+  if (!homeless_sizes(traced_, symbols_).empty())
+    throw InternalError("a graph depends on a size that none of its inputs has.\n" + symbols_.named(to_text(traced_)));
+}
 
 std::vector<std::int64_t> Concrete::sizes_of(std::span<const Tensor> inputs) const {
   std::vector<std::int64_t> sizes;
@@ -79,10 +85,14 @@ std::vector<std::shared_ptr<Executable>> Concrete::executables() const {
   return out;
 }
 
+Graph Concrete::specialised(std::span<const Tensor> inputs) const {
+  const auto sizes = sizes_of(inputs);
+  return sizes == symbols_.numbers() ? traced_ : specialise(traced_, symbols_, sizes);
+}
+
 std::vector<Spec> Concrete::output_specs(std::span<const Tensor> inputs) const {
   std::vector<Spec> out;
-  const auto sizes = sizes_of(inputs);
-  const Graph here = sizes == symbols_.numbers() ? traced_ : specialise(traced_, symbols_, sizes);
+  const Graph here = specialised(inputs);
   for (int v : here.outputs) out.push_back(here.spec(v));
   return out;
 }
@@ -90,6 +100,9 @@ std::vector<Spec> Concrete::output_specs(std::span<const Tensor> inputs) const {
 std::shared_ptr<Concrete> Concrete::vjp() {
   std::lock_guard lock(mutex_);
   if (vjp_) return vjp_;
+  std::vector<int> drawn;
+  const Graph again = repeatable(traced_, drawn);
+  if (!drawn.empty()) throw InternalError("vjp: a body draws random numbers.");  // control flow draws outside
   Tracer tracer(symbols_);
   std::vector<Tensor> inputs, targets, dys, gradients;
   for (int v : traced_.inputs) inputs.push_back(tracer.input(traced_.spec(v)));
@@ -97,7 +110,7 @@ std::shared_ptr<Concrete> Concrete::vjp() {
   std::vector<GradientSource> sources;
   for (auto& t : inputs)
     if (is_floating(t.dtype())) tape.watch(t), sources.emplace_back(t);
-  for (auto& y : replay(traced_, inputs)) {
+  for (auto& y : replay(again, inputs)) {
     if (!is_floating(y.dtype())) continue;
     Tensor dy = tracer.input({y.shape(), y.dtype()});
     if (tape.recorded(y)) targets.push_back(y), dys.push_back(dy);
@@ -142,12 +155,14 @@ Tensor handle_of(Pair pair) {
 Tensors gradient_of_saved(const Differentiated& d, const tapir::Node& n, std::span<const Tensor> dy) {
   std::vector<Tensor> inputs(n.inputs.begin() + 1, n.inputs.end()), targets, seeds;
   for (auto& t : inputs) t = t.alias();
+  const std::size_t given = inputs.size();
+  for (int k : d.drawn) inputs.push_back(n.out(k));
   GradientTape tape({.watch_accessed_variables = false});
   std::vector<GradientSource> sources;
   std::vector<std::size_t> which;
-  for (std::size_t i = 0; i < inputs.size(); ++i)
+  for (std::size_t i = 0; i < given; ++i)
     if (n.wants(int(i + 1))) tape.watch(inputs[i]), sources.emplace_back(inputs[i]), which.push_back(i + 1);
-  std::vector<Tensor> outputs = apply_concrete(*d.forward, inputs);
+  std::vector<Tensor> outputs = apply_concrete(*d.again, inputs);
   for (std::size_t k = 0; k < outputs.size(); ++k)
     if (dy[k].defined() && tape.recorded(outputs[k])) targets.push_back(outputs[k]), seeds.push_back(dy[k]);
   Tensors dx(n.inputs.size());
@@ -251,8 +266,25 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
   for (auto& n : backward.nodes)
     for (int v : n.in) need(v);
   for (int v : backward.outputs) need(v);
+  for (std::size_t k : homeless_sizes(backward, symbols_))
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (auto& s = inputs[i].shape(); std::find(s.begin(), s.end(), symbols_.numbers()[k]) != s.end()) {
+        backward.inputs.push_back(joint.inputs[i]);
+        d->saved.push_back(int(i));
+        break;
+      }
   backward.inputs.insert(backward.inputs.end(), dy_inputs.begin(), dy_inputs.end());
 
+  std::vector<int> drawn;
+  Graph again = repeatable(forward, drawn);
+  for (int v : drawn) {
+    auto at = std::find(forward.outputs.begin(), forward.outputs.end(), v);
+    d->drawn.push_back(int(at - forward.outputs.begin()));
+    if (at == forward.outputs.end()) forward.outputs.push_back(v);
+  }
+  again.outputs = forward.outputs;
+  d->again = std::make_shared<Concrete>(std::move(again), symbols_, int(inputs.size() + drawn.size()), int(forward.outputs.size()),
+                                        std::vector<Variable>(), std::vector<int>());
   const int saved_count = int(backward.inputs.size()), gradient_count = int(backward.outputs.size());
   d->forward = std::make_shared<Concrete>(std::move(forward), symbols_, int(inputs.size()), int(outputs.size()),
                                           std::vector<Variable>(), std::vector<int>());

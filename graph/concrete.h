@@ -34,6 +34,8 @@ class Concrete {
   /// What was made so far.
   std::vector<std::shared_ptr<Executable>> executables() const;
 
+  /// The traced graph for inputs of these sizes, which may have specs alone.
+  Graph specialised(std::span<const Tensor> inputs) const;
   /// What the outputs are for these inputs, which may have specs alone.
   std::vector<Spec> output_specs(std::span<const Tensor> inputs) const;
   /// inputs, dy of each floating output -> gradients of each floating input, zero where nothing flows.

@@ -1,11 +1,14 @@
 // The rows of control flow. A body is a graph, handed over as a handle; what it reads of the outside are inputs of the row.
 #include <tapir/graph/control_flow.h>
+#include <tapir/graph/effects.h>
 #include <tapir/graph/handle.h>
+#include <tapir/graph/loops.h>
 #include <tapir/graph/passes.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/index.h>
 #include <tapir/ops/joining.h>
+#include <tapir/ops/random.h>
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
@@ -158,7 +161,7 @@ Tensors make_loop(Inputs in, Attrs attrs) {
   infer_loop(in, attrs, specs);
   for (std::size_t i = states.size(); i < specs.size(); ++i) stacked.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
   for (std::int64_t i = 0; trip < 0 ? l.goes_on(states) : i < trip; ++i) {
-    if (a.most >= 0 && i >= a.most) detail::too_many_rounds(a.most);
+    if (a.most >= 0 && i >= a.most) detail::too_many_rounds(a.most, Where());
     const std::int64_t at = a.backwards ? trip - 1 - i : i;
     std::vector<Tensor> next = l.body->run(l.for_body(states, trip < 0 ? 0 : at));
     for (std::size_t k = 0; k < stacked.size(); ++k) {
@@ -186,11 +189,12 @@ Tensors make_loop(Inputs in, Attrs attrs) {
 Tensors counted_gradient(const LoopAttrs& a, const Node& n, const LoopInputs& l, std::span<const Tensor> dy) {
   const std::size_t states = l.states.size();
   const std::int64_t trip = l.scanned.empty() ? a.trip : l.scanned[0].shape()[0];
+  const auto again = body_of(graph::repeatable(n.in(1)));
   detail::Loop forward{.body = [&](std::span<const Tensor> s, std::span<const Tensor> slices) {
     std::vector<Tensor> in(s.begin(), s.end());
     in.insert(in.end(), slices.begin(), slices.end());
     in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
-    std::vector<Tensor> out = graph::replay(l.body->traced(), in);
+    std::vector<Tensor> out = graph::replay(again->traced(), in);
     out.resize(states);
     out.insert(out.end(), s.begin(), s.end());
     return out;
@@ -248,6 +252,7 @@ Tensors loop_gradient(const Node& n, std::span<const Tensor> dy) {
   LoopInputs l(Inputs(refs), a);
   if (a.trip >= 0 || a.scanned > 0) return counted_gradient(a, n, l, dy);
   std::vector<Tensor> inputs(n.inputs.begin(), n.inputs.end());
+  for (std::size_t i : {0, 1}) inputs[i] = graph::repeatable(inputs[i]);
   for (std::size_t i = 0; i < l.states.size(); ++i)
     if (is_floating(l.states[i].dtype())) inputs.push_back(zeros_if_undefined(dy[i], n.outputs[i]));
   auto all = refs_of(inputs);
@@ -305,7 +310,7 @@ const OpDef while_gradient_op = {
       std::vector<std::vector<Tensor>> history;
       std::vector<Tensor> states = l.states;
       while (l.goes_on(states)) {
-        if (a.most >= 0 && std::int64_t(history.size()) >= a.most) detail::too_many_rounds(a.most);
+        if (a.most >= 0 && std::int64_t(history.size()) >= a.most) detail::too_many_rounds(a.most, Where());
         history.push_back(states);
         states = l.body->run(l.for_body(states, 0));
       }
@@ -335,23 +340,33 @@ namespace detail {
 
 bool tracing() { return Tracer::current() != nullptr; }
 
-bool truth_of(const char* what, const Tensor& t) {
+bool truth_of(const char* what, const Tensor& t, const Where& where) {
+  CallSite site(where);
   if (t.size() != 1) throw ShapeError(fmt::format("{}: the condition must be a scalar, got {}.", what, t.shape().str()));
   if (t.dtype() != DType::boolean)
     throw DTypeError(fmt::format("{}: the condition must be bool, got {}. Compare it: x != 0.", what, name_of(t.dtype())));
   return t.has_data() ? t.item<bool>() : false;
 }
 
-std::int64_t index_of(const Tensor& t, std::int64_t branches) {
+std::int64_t index_of(const Tensor& t, std::int64_t branches, const Where& where) {
+  CallSite site(where);
   if (t.size() != 1) throw ShapeError(fmt::format("switch_case: the index must be a scalar, got {}.", t.shape().str()));
   if (!is_integer(t.dtype())) throw DTypeError(fmt::format("switch_case: the index must be an integer, got {}.", name_of(t.dtype())));
   const std::int64_t i = t.has_data() ? t.item<std::int64_t>() : 0;
   return i < 0 || i >= branches ? branches - 1 : i;
 }
 
-void too_many_rounds(std::int64_t most) { throw UsageError(fmt::format("while_loop: more than max_iterations = {} rounds.", most)); }
+void too_many_rounds(std::int64_t most, const Where& where) {
+  CallSite site(where);
+  throw UsageError(fmt::format("while_loop: more than max_iterations = {} rounds.", most));
+}
+void nothing_to_scan(const Where& where) {
+  CallSite site(where);
+  throw ShapeError("scan: the first axis is empty, so the shape of the result is not known.");
+}
 
-static void check_branch(const char* what, const std::vector<Tensor>& first, const std::vector<Tensor>& other) {
+static void check_branch(const char* what, const std::vector<Tensor>& first, const std::vector<Tensor>& other, const Where& where) {
+  CallSite site(where);
   if (first.size() != other.size())
     throw UsageError(fmt::format("{}: one branch gives {} tensors, another {}.", what, first.size(), other.size()));
   for (std::size_t i = 0; i < first.size(); ++i)
@@ -360,7 +375,8 @@ static void check_branch(const char* what, const std::vector<Tensor>& first, con
                                    first[i].shape().str(), name_of(other[i].dtype()), other[i].shape().str()));
 }
 
-void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after) {
+void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const Where& where) {
+  CallSite site(where);
   if (before.size() != after.size())
     throw UsageError(fmt::format("{}: the state has {} tensors, the body returns {}.", what, before.size(), after.size()));
   for (std::size_t i = 0; i < before.size(); ++i)
@@ -369,7 +385,8 @@ void check_state(const char* what, const std::vector<Tensor>& before, const std:
                                    name_of(before[i].dtype()), before[i].shape().str(), name_of(after[i].dtype()), after[i].shape().str()));
 }
 
-std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows) {
+std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows, const Where& where) {
+  CallSite site(where);
   std::vector<Tensor> out;
   for (std::size_t k = 0; k < rows[0].size(); ++k) {
     std::vector<Tensor> column;
@@ -378,8 +395,9 @@ std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows) {
   }
   return out;
 }
-Tensor slice_of(const Tensor& t, std::int64_t i) { return t[i]; }
-std::int64_t common_length(const std::vector<Tensor>& xs) {
+Tensor slice_of(const Tensor& t, std::int64_t i, const Where& where) { return t[Index(i, where)]; }
+std::int64_t common_length(const std::vector<Tensor>& xs, const Where& where) {
+  CallSite site(where);
   if (xs.empty()) throw UsageError("scan: there is nothing to go over; use for_loop.");
   for (auto& t : xs)
     if (t.rank() < 1) throw ShapeError("scan: xs must have a first axis to go over, got a scalar.");
@@ -388,17 +406,45 @@ std::int64_t common_length(const std::vector<Tensor>& xs) {
   return xs[0].shape()[0];
 }
 Tensor counter(std::int64_t i) { return constant(i); }
-Tensor plus_one(const Tensor& i) { return i + 1; }
+Tensor plus_one(const Tensor& i, const Where& where) { return add({i, where}, {1, where}); }
 
 namespace {
 
 // A body as a graph of its own. Inputs: those of the given specs, then what it captured; outputs: results, then the new values
-// of the variables that it assigned.
+// of the variables that it assigned. What it draws can be drawn outside: a gradient, which runs it again, must see the same.
 struct Body {
   graph::Graph graph;
   std::vector<Tracer::Captured> captured;
   std::size_t given, results;
   std::vector<Variable> assigned;
+  std::vector<int> keys;       // values in place of draws
+  std::int64_t key_count = 0;  // in one run
+
+  void draw_outside() {
+    std::vector<graph::Node> kept;
+    for (auto& n : graph.nodes) {
+      if (std::strcmp(n.op->name, "random_key") != 0) {
+        kept.push_back(std::move(n));
+        continue;
+      }
+      keys.push_back(n.out[0]);
+      key_count += graph.spec(n.out[0]).shape.size() / 2;
+    }
+    graph.nodes = std::move(kept);
+  }
+  // What goes in for each of `keys`, of all [key_count, 2]; or of [rounds, key_count, 2] for that many runs.
+  std::vector<Tensor> parts_of(const Tensor& all) const {
+    std::vector<Tensor> out;
+    std::int64_t at = 0;
+    for (int v : keys) {
+      Shape s = graph.spec(v).shape;
+      const std::int64_t count = s.size() / 2;
+      if (all.rank() == 3) s.insert(0, all.shape()[0]);
+      out.push_back(reshape(narrow(all, -2, at, count), s));
+      at += count;
+    }
+    return out;
+  }
 
   Body(const std::vector<Tensor>& like, const Callable<std::vector<Tensor>(std::span<const Tensor>)>& f) : given(like.size()) {
     Tracer tracer(Tracer::current()->symbols());
@@ -408,6 +454,8 @@ struct Body {
     results = out.size();
     for (auto& c : tracer.captured())
       if (c.assigned) assigned.push_back(c.variable), out.push_back(c.now);
+    graph = tracer.finish(out);
+    tracer.bring_in_sizes();
     graph = tracer.finish(out);
     captured = tracer.captured();
   }
@@ -449,24 +497,35 @@ Tensor handle(const graph::Graph& g) {
 
 // All branches take what any of them reads, and give their results and the variables that any of them assigns.
 std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const Bodies& bodies, const Where& where) {
-  CallSite site(where);
-  if (index.dtype() == DType::boolean || std::string(what) == "cond") truth_of(what, index);
-  else index_of(index, std::int64_t(bodies.size()));
+  if (index.dtype() == DType::boolean || std::string(what) == "cond") truth_of(what, index, where);
+  else index_of(index, std::int64_t(bodies.size()), where);
   std::vector<Body> branches;
   std::vector<Variable> assigned;
   for (auto& body : bodies) {
     branches.emplace_back(std::vector<Tensor>(), [&](std::span<const Tensor>) { return body(); });
     add_new(assigned, branches.back().assigned);
-    check_branch(what, branches[0].result_specs(), branches.back().result_specs());
+    check_branch(what, branches[0].result_specs(), branches.back().result_specs(), where);
   }
+  CallSite site(where);
   std::vector<Tensor> reads;
   for (auto& b : branches)
     for (auto& c : b.captured) add_new(reads, c.outer);
   for (auto& v : assigned) add_new(reads, v.value());
+  std::int64_t key_count = 0;  // the generator moves on alike, whichever branch is taken
+  for (auto& b : branches) b.draw_outside(), key_count = std::max(key_count, b.key_count);
+  std::vector<std::vector<Tensor>> keys(branches.size());
+  if (key_count) {
+    const Tensor all = random::keys(key_count);
+    for (std::size_t i = 0; i < branches.size(); ++i) keys[i] = branches[i].parts_of(all);
+  }
   std::vector<Tensor> inputs{index};
-  for (auto& b : branches) {
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    Body& b = branches[i];
     std::vector<int> in, out(b.graph.outputs.begin(), b.graph.outputs.begin() + std::ptrdiff_t(b.results));
     for (auto& t : reads) in.push_back(b.input_for(t));
+    for (std::size_t k = 0; k < branches.size(); ++k)
+      for (std::size_t j = 0; j < keys[k].size(); ++j)
+        in.push_back(k == i ? b.keys[j] : b.graph.add({keys[k][j].shape(), DType::i64}));
     for (auto& v : assigned) {
       const Tensor outer = v.value();
       for (std::size_t i = 0; i < reads.size(); ++i)
@@ -477,6 +536,7 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
     inputs.push_back(handle(b.graph));
   }
   inputs.insert(inputs.end(), reads.begin(), reads.end());
+  for (auto& k : keys) inputs.insert(inputs.end(), k.begin(), k.end());
   auto refs = refs_of(inputs);
   Tensors out = apply_all(switch_op, Inputs(refs), SwitchAttrs{int(branches.size())}, where);
   const std::size_t results = branches[0].results;
@@ -487,7 +547,6 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
 // Variables that the body assigns travel as states.
 std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::vector<Tensor>& states, const std::vector<Tensor>& scanned,
                                 const Where& where) {
-  CallSite site(where);
   std::vector<Tensor> given = states;
   for (auto& t : scanned) {
     Shape s = t.shape();
@@ -498,8 +557,16 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   {
     std::vector<Tensor> next = body.result_specs();
     if (next.size() > states.size()) next.resize(states.size());
-    check_state(what, states, next);
+    check_state(what, states, next, where);
   }
+  std::optional<Body> test;
+  if (loop.condition)
+    test.emplace(states, [&](std::span<const Tensor> s) {
+      Tensor t = loop.condition(s);
+      truth_of(what, t, where);
+      return std::vector<Tensor>{t};
+    });
+  CallSite site(where);
   std::vector<Tensor> all_states = states, body_reads, condition_reads;
   for (auto& v : body.assigned) all_states.push_back(v.value());
   auto is_state = [&](const Tensor& t) {
@@ -510,11 +577,19 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   for (auto& c : body.captured)
     if (!is_state(c.outer)) add_new(body_reads, c.outer);
 
+  std::vector<Tensor> all_scanned = scanned;
+  if (!loop.condition) {
+    body.draw_outside();
+    const std::int64_t trip = scanned.empty() ? loop.trip : scanned[0].shape()[0];
+    if (body.key_count)
+      for (auto& k : body.parts_of(reshape(random::keys(trip * body.key_count), {trip, body.key_count, 2}))) all_scanned.push_back(k);
+  }
   graph::Graph& g = body.graph;
   std::vector<int> in(g.inputs.begin(), g.inputs.begin() + std::ptrdiff_t(states.size()));
   std::vector<int> out(g.outputs.begin(), g.outputs.begin() + std::ptrdiff_t(states.size()));
   for (std::size_t i = states.size(); i < all_states.size(); ++i) in.push_back(body.input_for(all_states[i]));
   in.insert(in.end(), g.inputs.begin() + std::ptrdiff_t(states.size()), g.inputs.begin() + std::ptrdiff_t(given.size()));
+  in.insert(in.end(), body.keys.begin(), body.keys.end());
   for (auto& t : body_reads) in.push_back(body.input_for(t));
   for (auto& v : body.assigned) out.push_back(body.last_of(v, -1));
   out.insert(out.end(), g.outputs.begin() + std::ptrdiff_t(states.size()), g.outputs.begin() + std::ptrdiff_t(body.results));
@@ -523,27 +598,22 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
 
   Tensor condition_handle = Tensor::empty({1}, DType::u8);
   *condition_handle.mutable_data<std::uint8_t>() = 0;
-  if (loop.condition) {
-    Body test(states, [&](std::span<const Tensor> s) {
-      Tensor t = loop.condition(s);
-      truth_of(what, t);
-      return std::vector<Tensor>{t};
-    });
-    if (!test.assigned.empty())
-      throw UsageError(fmt::format("{}: the condition assigns variable '{}'. Assign in the body.", what, test.assigned[0].name()));
-    for (auto& c : test.captured)
+  if (test) {
+    if (!test->assigned.empty())
+      throw UsageError(fmt::format("{}: the condition assigns variable '{}'. Assign in the body.", what, test->assigned[0].name()));
+    for (auto& c : test->captured)
       if (!is_state(c.outer)) add_new(condition_reads, c.outer);
-    std::vector<int> inputs(test.graph.inputs.begin(), test.graph.inputs.begin() + std::ptrdiff_t(states.size()));
-    for (std::size_t i = states.size(); i < all_states.size(); ++i) inputs.push_back(test.input_for(all_states[i]));
-    for (auto& t : condition_reads) inputs.push_back(test.input_for(t));
-    test.graph.inputs = inputs;
-    condition_handle = handle(test.graph);
+    std::vector<int> inputs(test->graph.inputs.begin(), test->graph.inputs.begin() + std::ptrdiff_t(states.size()));
+    for (std::size_t i = states.size(); i < all_states.size(); ++i) inputs.push_back(test->input_for(all_states[i]));
+    for (auto& t : condition_reads) inputs.push_back(test->input_for(t));
+    test->graph.inputs = inputs;
+    condition_handle = handle(test->graph);
   }
   std::vector<Tensor> inputs{condition_handle, handle(g)};
-  for (const std::vector<Tensor>& part : {all_states, scanned, condition_reads, body_reads})
+  for (const std::vector<Tensor>& part : {all_states, all_scanned, condition_reads, body_reads})
     inputs.insert(inputs.end(), part.begin(), part.end());
   auto refs = refs_of(inputs);
-  LoopAttrs attrs{int(all_states.size()), int(scanned.size()), int(condition_reads.size()), loop.condition ? -1 : loop.trip, loop.most,
+  LoopAttrs attrs{int(all_states.size()), int(all_scanned.size()), int(condition_reads.size()), loop.condition ? -1 : loop.trip, loop.most,
                   loop.backwards};
   Tensors results = apply_all(loop_op, Inputs(refs), attrs, where);
   for (std::size_t k = 0; k < body.assigned.size(); ++k) body.assigned[k].assign(results[states.size() + k]);
@@ -553,6 +623,35 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
 }
 
 }  // namespace detail
+
+std::optional<graph::Graph> graph::unrolled(const Graph& g, const Node& n, std::int64_t most_rounds, std::size_t most_nodes) {
+  if (n.op != &loop_op) return {};
+  const LoopAttrs a = n.attrs.get().as<LoopAttrs>();
+  Tracer tracer;
+  std::vector<Tensor> inputs;
+  for (int v : n.in) inputs.push_back(g.is_constant(v) ? g.values[std::size_t(v)].constant : tracer.input(g.spec(v)));
+  auto refs = refs_of(inputs);
+  LoopInputs l(Inputs(refs), a);
+  const std::int64_t trip = l.scanned.empty() ? a.trip : l.scanned[0].shape()[0];
+  if (trip < 1 || trip > most_rounds) return {};
+  const Graph body = l.body->specialised(l.for_body(l.states, -1));
+  if (body.nodes.size() * std::size_t(trip) > most_nodes) return {};
+  const std::size_t states = l.states.size();
+  std::vector<Tensor> now = l.states;
+  std::vector<std::vector<Tensor>> rows(static_cast<std::size_t>(trip));
+  for (std::int64_t i = 0; i < trip; ++i) {
+    const std::int64_t at = a.backwards ? trip - 1 - i : i;
+    std::vector<Tensor> in = now;
+    for (auto& t : l.scanned) in.push_back(tapir::detail::slice_of(t, at, n.where));
+    in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
+    std::vector<Tensor> next = replay(body, in);
+    rows[std::size_t(at)].assign(next.begin() + std::ptrdiff_t(states), next.end());
+    next.resize(states);
+    now = std::move(next);
+  }
+  for (auto& t : tapir::detail::stack_up(rows, n.where)) now.push_back(t);
+  return tracer.finish(now);
+}
 
 void list_control_flow(std::vector<const OpDef*>& out) {
   for (auto* op : {&switch_op, &loop_op, &while_gradient_op}) out.push_back(op);

@@ -13,8 +13,8 @@ namespace detail {
 
 bool tracing();
 /// The value of a scalar condition. Throws ShapeError or DTypeError unless it is one bool.
-bool truth_of(const char* what, const Tensor& t);
-std::int64_t index_of(const Tensor& t, std::int64_t branches);
+bool truth_of(const char* what, const Tensor& t, const Where& where);
+std::int64_t index_of(const Tensor& t, std::int64_t branches, const Where& where);
 
 using Bodies = std::vector<Callable<std::vector<Tensor>()>>;
 std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const Bodies& bodies, const Where& where);
@@ -30,13 +30,15 @@ struct Loop {
 /// The final states, then what was stacked.
 std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::vector<Tensor>& states,
                                 const std::vector<Tensor>& scanned, const Where& where);
-void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after);
-[[noreturn]] void too_many_rounds(std::int64_t most);
-std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows);
-Tensor slice_of(const Tensor& t, std::int64_t i);
-std::int64_t common_length(const std::vector<Tensor>& xs);
+// `where` is the line of the control flow; what bodies do keeps its own.
+void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const Where& where);
+[[noreturn]] void too_many_rounds(std::int64_t most, const Where& where);
+std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows, const Where& where);
+Tensor slice_of(const Tensor& t, std::int64_t i, const Where& where);
+std::int64_t common_length(const std::vector<Tensor>& xs, const Where& where);
+[[noreturn]] void nothing_to_scan(const Where& where);
 Tensor counter(std::int64_t i);
-Tensor plus_one(const Tensor& i);
+Tensor plus_one(const Tensor& i, const Where& where);
 
 template <class T>
 std::vector<Tensor> leaves_of(T& value) {
@@ -67,8 +69,7 @@ decltype(auto) call_with(F& f, const State& state, const First&... first) {
 template <class Then, class Else>
 auto cond(const Operand& condition, Then then, Else otherwise) {
   using R = std::decay_t<std::invoke_result_t<Then&>>;
-  CallSite site(condition.where());
-  if (!detail::tracing()) return detail::truth_of("cond", condition) ? R(then()) : R(otherwise());
+  if (!detail::tracing()) return detail::truth_of("cond", condition, condition.where()) ? R(then()) : R(otherwise());
   R first{};
   detail::Bodies bodies{[&] { return detail::leaves_of(first = then()); }, [&] {
                           R second = otherwise();
@@ -82,9 +83,8 @@ auto cond(const Operand& condition, Then then, Else otherwise) {
 template <class Branch, class... Branches>
 auto switch_case(const Operand& index, Branch branch, Branches... branches) {
   using R = std::decay_t<std::invoke_result_t<Branch&>>;
-  CallSite site(index.where());
   std::vector<Callable<R()>> all{branch, branches...};
-  if (!detail::tracing()) return all[std::size_t(detail::index_of(index, std::int64_t(all.size())))]();
+  if (!detail::tracing()) return all[std::size_t(detail::index_of(index, std::int64_t(all.size()), index.where()))]();
   std::vector<R> results(all.size());
   detail::Bodies bodies;
   for (std::size_t i = 0; i < all.size(); ++i) bodies.push_back([&, i] { return detail::leaves_of(results[i] = all[i]()); });
@@ -101,12 +101,11 @@ struct WhileOptions {
 /// higher order use for_loop or scan.
 template <class Condition, class Body, class State>
 State while_loop(Condition condition, Body body, State state, WhileOptions options = {}, Where where = Where::current()) {
-  CallSite site(where);
   if (!detail::tracing()) {
-    for (std::int64_t i = 0; detail::truth_of("while_loop", detail::call_with(condition, state)); ++i) {
-      if (options.max_iterations >= 0 && i >= options.max_iterations) detail::too_many_rounds(options.max_iterations);
+    for (std::int64_t i = 0; detail::truth_of("while_loop", detail::call_with(condition, state), where); ++i) {
+      if (options.max_iterations >= 0 && i >= options.max_iterations) detail::too_many_rounds(options.max_iterations, where);
       State next = detail::call_with(body, state);
-      detail::check_state("while_loop", detail::leaves_of(state), detail::leaves_of(next));
+      detail::check_state("while_loop", detail::leaves_of(state), detail::leaves_of(next), where);
       state = std::move(next);
     }
     return state;
@@ -124,12 +123,11 @@ State while_loop(Condition condition, Body body, State state, WhileOptions optio
 /// state = body(i, state) for i = begin ... end - 1, a scalar i64 Tensor; a std::tuple is handed over as several arguments.
 template <class Body, class State>
 State for_loop(std::int64_t begin, std::int64_t end, Body body, State state, Where where = Where::current()) {
-  CallSite site(where);
   constexpr std::int64_t unrolled = 8;  // in a trace
   if (!detail::tracing() || end - begin <= unrolled) {
     for (std::int64_t i = begin; i < end; ++i) {
       State next = detail::call_with(body, state, detail::counter(i));
-      detail::check_state("for_loop", detail::leaves_of(state), detail::leaves_of(next));
+      detail::check_state("for_loop", detail::leaves_of(state), detail::leaves_of(next), where);
       state = std::move(next);
     }
     return state;
@@ -139,7 +137,7 @@ State for_loop(std::int64_t begin, std::int64_t end, Body body, State state, Whe
   loop.body = [&](std::span<const Tensor> s, std::span<const Tensor>) {
     State next = detail::call_with(body, detail::with_leaves(state, s.subspan(1)), s[0]);
     std::vector<Tensor> out = detail::leaves_of(next);
-    out.insert(out.begin(), detail::plus_one(s[0]));
+    out.insert(out.begin(), detail::plus_one(s[0], where));
     return out;
   };
   std::vector<Tensor> states = detail::leaves_of(state);
@@ -152,25 +150,24 @@ State for_loop(std::int64_t begin, std::int64_t end, Body body, State state, Whe
 /// jax.lax.scan. `xs` is a Tensor or a structure of them.
 template <class Body, class State, class Xs>
 auto scan(Body body, State state, const Xs& xs, Where where = Where::current()) {
-  CallSite site(where);
   using Y = std::decay_t<decltype(std::get<1>(body(state, xs)))>;
   Xs copy = xs;
   const std::vector<Tensor> scanned = detail::leaves_of(copy);
-  const std::int64_t n = detail::common_length(scanned);
+  const std::int64_t n = detail::common_length(scanned, where);
   if (!detail::tracing()) {
-    if (n == 0) throw ShapeError("scan: the first axis is empty, so the shape of the result is not known.");
+    if (n == 0) detail::nothing_to_scan(where);
     std::vector<std::vector<Tensor>> rows;
     Y last{};
     for (std::int64_t i = 0; i < n; ++i) {
       std::vector<Tensor> slices;
-      for (auto& t : scanned) slices.push_back(detail::slice_of(t, i));
+      for (auto& t : scanned) slices.push_back(detail::slice_of(t, i, where));
       auto [next, y] = body(std::as_const(state), detail::with_leaves(copy, slices));
-      detail::check_state("scan", detail::leaves_of(state), detail::leaves_of(next));
+      detail::check_state("scan", detail::leaves_of(state), detail::leaves_of(next), where);
       rows.push_back(detail::leaves_of(y));
       state = std::move(next);
       last = std::move(y);
     }
-    return std::pair<State, Y>(state, detail::with_leaves(last, detail::stack_up(rows)));
+    return std::pair<State, Y>(state, detail::with_leaves(last, detail::stack_up(rows, where)));
   }
   detail::Loop loop;
   loop.trip = n;

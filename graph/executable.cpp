@@ -189,7 +189,7 @@ std::vector<Tensor> Executable::run_once(std::span<const Tensor> inputs) {
   for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = inputs[i];
   for (const Step& s : steps_) {
     const Node& n = *s.node;
-    CallSite site(n.where);
+    CallSite site(n.where, CallSite::Inner());
     if (s.made) {
       if (n.op->view) {
         f.values[std::size_t(n.out[0])] = n.op->view(f.values[std::size_t(n.in[0])], graph_.spec(n.out[0]), s.attrs);

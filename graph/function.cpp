@@ -51,6 +51,17 @@ bool fits(const TensorSpec& spec, const Tensor& t) {
   return true;
 }
 
+static void check_arguments(const std::string& name, const std::vector<TensorSpec>& signature, std::span<const Tensor> arguments) {
+  if (signature.size() != arguments.size())
+    throw UsageError(fmt::format("{}: its signature has {} tensors, the call {}.", name, signature.size(), arguments.size()));
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const Tensor& t = arguments[i];
+    if (fits(signature[i], t)) continue;
+    throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", name, i, name_of(t.dtype()), t.shape().str(),
+                                 name_of(signature[i].dtype), signature[i].shape.str()));
+  }
+}
+
 struct FunctionCore::Impl {
   struct Entry {
     std::vector<TensorSpec> specs;
@@ -77,18 +88,14 @@ struct FunctionCore::Impl {
     return nullptr;
   }
 
-  void check_signature(const CallKey& key) const {
-    if (options.signature.empty()) return;
-    if (options.signature.size() != key.tensors.size())
-      throw UsageError(fmt::format("{}: its signature has {} tensors, the call {}.", options.name, options.signature.size(),
-                                   key.tensors.size()));
-    for (std::size_t i = 0; i < key.tensors.size(); ++i) {
-      const Tensor& t = key.tensors[i];
-      if (fits(options.signature[i], t)) continue;
-      throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", options.name, i, name_of(t.dtype()),
-                                   t.shape().str(), name_of(options.signature[i].dtype), options.signature[i].shape.str()));
-    }
+  void add(Entry e) {
+    ++traces;
+    if (int(entries.size()) >= options.max_traces)
+      entries.erase(std::min_element(entries.begin(), entries.end(), [](auto& a, auto& b) { return a.used < b.used; }));
+    e.used = ++clock;
+    entries.insert(entries.begin(), std::move(e));
   }
+
 
   // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice before.
   std::vector<TensorSpec> specs_for(const CallKey& key, std::string& why) const {
@@ -172,6 +179,17 @@ struct FunctionCore::Impl {
   }
 };
 
+// Sizes for unknown dimensions; equal ones are one unknown size: those of the same axis, or all.
+static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, bool by_axis) {
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    Shape s = specs[i].shape;
+    for (int d = 0; d < s.rank(); ++d)
+      if (s[d] == unknown) s[d] = by_axis ? 2 + d : 2;
+    key.tensors[i] = Tensor::only_spec(s, specs[i].dtype);
+  }
+  return key;
+}
+
 FunctionCore::FunctionCore(FunctionOptions options) : impl_(std::make_unique<Impl>()) {
   if (options.max_traces < 1) throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
   impl_->options = std::move(options);
@@ -186,7 +204,7 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
   if (auto* e = impl.find(key)) return e->traced;
   {
     CallSite site(where);
-    impl.check_signature(key);
+    if (!impl.options.signature.empty()) check_arguments(impl.options.name, impl.options.signature, key.tensors);
   }
   std::string why;
   std::vector<TensorSpec> specs = impl.specs_for(key, why);
@@ -205,12 +223,68 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
     why += fmt::format("; the body does not take unknown sizes ({})", e.what());
     traced = impl.trace(key, body, specs);
   }
-  ++impl.traces;
-  if (int(impl.entries.size()) >= impl.options.max_traces)
-    impl.entries.erase(std::min_element(impl.entries.begin(), impl.entries.end(), [](auto& a, auto& b) { return a.used < b.used; }));
-  impl.entries.insert(impl.entries.begin(), {specs, key.plain, why, traced, now() - start, ++impl.clock});
+  impl.add({specs, key.plain, why, traced, now() - start, 0});
   return traced;
 }
+
+Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body, const Where& where) {
+  Impl& impl = *impl_;
+  std::lock_guard lock(impl.mutex);
+  for (auto& e : impl.entries)
+    if (e.plain == key.plain && e.specs == specs) return e.used = ++impl.clock, e.traced;
+  bool open = false;
+  {
+    CallSite site(where);
+    for (auto& s : specs)
+      for (auto d : s.shape) {
+        if (d < 0 && d != unknown) throw ShapeError(fmt::format("get_concrete: negative size in {}.", s.shape.str()));
+        open |= d == unknown;
+      }
+  }
+  const double start = now();
+  Traced traced;
+  try {
+    traced = impl.trace(with_sizes(key, specs, true), body, specs);
+  } catch (const ShapeError&) {
+    if (!open) throw;
+    traced = impl.trace(with_sizes(key, specs, false), body, specs);
+  }
+  impl.add({specs, key.plain, "get_concrete", traced, now() - start, 0});
+  return traced;
+}
+
+const std::string& FunctionCore::name() const { return impl_->options.name; }
+
+void FunctionCore::check_count(std::size_t given, std::size_t wanted, const Where& where) const {
+  CallSite site(where);
+  if (given != wanted)
+    throw UsageError(fmt::format("get_concrete: {} takes {} tensors, {} specs are given.", name(), wanted, given));
+}
+
+Tensor placeholder(const TensorSpec& spec, Placeholders& all) {
+  Shape s = spec.shape;
+  for (auto& d : s) d = 1;  // the spec itself goes beside it
+  Tensor t = Tensor::only_spec(s, spec.dtype);
+  all.emplace_back(t.id(), spec);
+  return t;
+}
+
+std::vector<Tensor> ConcreteCore::call(const std::vector<Tensor>& arguments, Where where) const {
+  {
+    CallSite site(where);
+    check_arguments(name_, signature(), arguments);
+    if (!traced_.graph->takes(arguments)) {
+      std::vector<TensorSpec> got;
+      for (auto& t : arguments) got.push_back(t.spec());
+      throw ShapeError(fmt::format("{}: sizes that are one unknown size in its trace differ, in ({}).", name_, text_of(got)));
+    }
+  }
+  return traced_.graph->call(arguments);
+}
+
+std::vector<TensorSpec> ConcreteCore::signature() const { return traced_.graph->signature(); }
+std::string ConcreteCore::graph() const { return traced_.graph->symbols().named(graph::to_text(traced_.graph->traced())); }
+void ConcreteCore::save(const std::string& path, Where where) const { save_traces(path, {{"function", {traced_.graph}}}, where); }
 
 std::vector<Tensor> FunctionCore::call(const Traced& traced, std::span<const Tensor> arguments) {
   return traced.graph->call(arguments);

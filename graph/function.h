@@ -52,6 +52,10 @@ class FunctionCore {
   /// The trace for this call, made if there is none.
   Traced find(const CallKey& key, const Body& body, const Where& where);
   static std::vector<Tensor> call(const Traced& traced, std::span<const Tensor> arguments);
+  /// A trace for these specs of the tensors in `key`, made if there is none.
+  Traced get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body, const Where& where);
+  const std::string& name() const;
+  void check_count(std::size_t given, std::size_t wanted, const Where& where) const;
   std::string explain() const;
   int trace_count() const;
   void save(const std::string& path, const Where& where) const;
@@ -64,12 +68,87 @@ class FunctionCore {
 };
 
 struct FunctionReader;
+using NamedTraces = std::vector<std::pair<std::string, std::vector<std::shared_ptr<graph::Concrete>>>>;
 /// Defined in io/function_file.cpp.
-void save_cores(const std::string& path, const std::vector<std::pair<std::string, const FunctionCore*>>& functions, const Where& where);
+void save_traces(const std::string& path, const NamedTraces& functions, const Where& where);
 bool fits(const TensorSpec& spec, const Tensor& t);
 std::string text_of(std::span<const TensorSpec> specs);
 
+/// The result of the body with these tensors in it.
+template <class Result>
+Result with_tensors(const Traced& traced, std::vector<Tensor> tensors) {
+  if constexpr (std::is_same_v<Result, Tensor>) {
+    return tensors.empty() ? Tensor() : std::move(tensors[0]);
+  } else if constexpr (!std::is_void_v<Result>) {
+    Result result = *static_cast<const Result*>(traced.structure.get());
+    std::size_t next = 0;
+    each_tensor(result, [&](Tensor& t) {
+      if (t.defined()) t = std::move(tensors[next++]);
+    });
+    return result;
+  }
+}
+
+/// What a TensorSpec (or a list of them) stands for in a call; anything else is itself. Notes which spec is meant.
+using Placeholders = std::vector<std::pair<std::uint64_t, TensorSpec>>;
+Tensor placeholder(const TensorSpec& spec, Placeholders& all);
+template <class T>
+auto argument_of(const T& value, Placeholders& all) {
+  if constexpr (std::is_convertible_v<const T&, TensorSpec>) {
+    return placeholder(value, all);
+  } else if constexpr (std::is_same_v<T, std::vector<TensorSpec>>) {
+    std::vector<Tensor> list;
+    for (auto& s : value) list.push_back(placeholder(s, all));
+    return list;
+  } else {
+    return value;
+  }
+}
+
+/// How many tensors F takes, up to 8; -1 if it takes none of these numbers.
+template <class F, std::size_t n = 0>
+constexpr int arity() {
+  constexpr bool takes = []<std::size_t... I>(std::index_sequence<I...>) {
+    return std::is_invocable_v<F&, std::enable_if_t<I + 1 != 0, Tensor&>...>;
+  }(std::make_index_sequence<n>{});
+  if constexpr (takes) return int(n);
+  else if constexpr (n < 8) return arity<F, n + 1>();
+  else return -1;
+}
+
+/// The untyped part of ConcreteFunction.
+class ConcreteCore {
+ public:
+  ConcreteCore(Traced traced, std::string name) : traced_(std::move(traced)), name_(std::move(name)) {}
+  /// The tensors of the arguments in order give those of the result in order.
+  std::vector<Tensor> call(const std::vector<Tensor>& arguments, Where where = Where::current()) const;
+  /// Dtypes and shapes of the tensors that it takes; `unknown` where any size will do.
+  std::vector<TensorSpec> signature() const;
+  /// The trace as text, one line an operation, before the passes. `?` is an unknown size.
+  std::string graph() const;
+  /// Writes this trace to a file that load_function() reads.
+  void save(const std::string& path, Where where = Where::current()) const;
+  std::shared_ptr<graph::Concrete> concrete() const { return traced_.graph; }
+
+ protected:
+  Traced traced_;
+  std::string name_;
+};
+
 }  // namespace detail
+
+/// One trace of a function, from Function::get_concrete: called with tensors that fit its signature, it never traces.
+template <class Result>
+class ConcreteFunction : public detail::ConcreteCore {
+ public:
+  using ConcreteCore::ConcreteCore;
+  /// Throws ShapeError unless the tensors fit the signature; UsageError where sizes that were one in the trace differ.
+  template <class... Tensors>
+    requires(std::convertible_to<const Tensors&, Tensor> && ...)
+  Result operator()(const Tensors&... tensors) const {
+    return detail::with_tensors<Result>(traced_, call({Tensor(tensors)...}));
+  }
+};
 
 /// A callable over tensors, with the results of the callable it was made from. Copies share their traces.
 ///
@@ -91,6 +170,28 @@ class Function {
     return call<Result>(where_, std::tuple<std::decay_t<Args>...>(args...));
   }
 
+  /// Traces for these dtypes and shapes without a call: `f.get_concrete({TensorSpec({unknown, 5})})`, or with arguments of other
+  /// kinds in their places, `f.get_concrete(TensorSpec({unknown, 5}), 0.5)`. Unknown sizes of the same axis are one size
+  /// (the batch of all arguments); all are, where the body does not take that. Later calls that fit use the trace.
+  auto get_concrete(const std::vector<TensorSpec>& specs, Where where = Where::current()) const {
+    constexpr int n = detail::arity<F>();
+    detail::Placeholders all;
+    if constexpr (n < 0) {
+      return concrete(where, std::tuple(detail::argument_of(specs, all)), all);
+    } else {
+      core_->check_count(specs.size(), std::size_t(n), where);
+      return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return concrete(where, std::tuple(detail::argument_of(specs[I], all)...), all);
+      }(std::make_index_sequence<std::size_t(n)>{});
+    }
+  }
+  template <class... Args>
+    requires(sizeof...(Args) > 0 && !(std::same_as<std::decay_t<Args>, std::vector<TensorSpec>> || ...))
+  auto get_concrete(const Args&... args) const {
+    detail::Placeholders all;
+    return concrete(where_, std::tuple<decltype(detail::argument_of(args, all))...>(detail::argument_of(args, all)...), all);
+  }
+
   /// Signatures with the reason for each trace, time to trace, what was fused, memory, time per call.
   std::string explain() const { return core_->explain(); }
   /// How many traces were made.
@@ -102,8 +203,8 @@ class Function {
   const detail::FunctionCore& core() const { return *core_; }
 
  private:
-  template <class Result, class Tuple>
-  Result call(const Where& where, Tuple arguments) const {
+  template <class Tuple>
+  static detail::CallKey key_of(Tuple& arguments) {
     detail::CallKey key;
     struct Collect final : detail::StructureVisitor {
       detail::CallKey& key;
@@ -119,8 +220,13 @@ class Function {
       void plain(const void* p, std::size_t n) override { key.plain.append(static_cast<const char*>(p), n); }
     } collect(key);
     detail::walk(arguments, collect);
+    return key;
+  }
 
-    auto body = [&](std::span<const Tensor> traced) {
+  // The body as FunctionCore wants it, with these arguments.
+  template <class Result, class Tuple>
+  auto body_for(const Tuple& arguments) const {
+    return [this, &arguments](std::span<const Tensor> traced) {
       Tuple mine = arguments;
       std::size_t next = 0;
       detail::each_tensor(mine, [&](Tensor& t) {
@@ -139,18 +245,28 @@ class Function {
       }
       return std::pair(std::move(tensors), std::move(structure));
     };
+  }
+
+  template <class Result, class Tuple>
+  Result call(const Where& where, Tuple arguments) const {
+    detail::CallKey key = key_of(arguments);
+    auto body = body_for<Result>(arguments);
     detail::Traced traced = core_->find(key, body, where);
-    std::vector<Tensor> outputs = detail::FunctionCore::call(traced, key.tensors);
-    if constexpr (std::is_same_v<Result, Tensor>) {
-      return outputs.empty() ? Tensor() : std::move(outputs[0]);
-    } else if constexpr (!std::is_void_v<Result>) {
-      Result result = *static_cast<const Result*>(traced.structure.get());
-      std::size_t next = 0;
-      detail::each_tensor(result, [&](Tensor& t) {
-        if (t.defined()) t = std::move(outputs[next++]);
-      });
-      return result;
+    return detail::with_tensors<Result>(traced, detail::FunctionCore::call(traced, key.tensors));
+  }
+
+  template <class Tuple>
+  auto concrete(const Where& where, Tuple arguments, const detail::Placeholders& placeholders) const {
+    using Result = std::decay_t<decltype(std::apply(std::declval<F&>(), arguments))>;
+    detail::CallKey key = key_of(arguments);
+    std::vector<TensorSpec> specs;
+    for (auto& t : key.tensors) {
+      specs.push_back(t.spec());
+      for (auto& [id, spec] : placeholders)
+        if (id == t.id()) specs.back() = spec;
     }
+    auto body = body_for<Result>(arguments);
+    return ConcreteFunction<Result>(core_->get_concrete(key, specs, body, where), core_->name());
   }
 
   std::shared_ptr<F> f_;

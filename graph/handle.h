@@ -7,5 +7,7 @@ namespace tapir::graph {
 Tensor handle_of(std::shared_ptr<Concrete> c);
 /// Null if `t` is no handle.
 std::shared_ptr<Concrete> concrete_of(const Tensor& t);
+/// The handle of the same body as repeatable() makes it.
+Tensor repeatable(const Tensor& handle);
 
 }  // namespace tapir::graph

@@ -14,6 +14,9 @@ namespace {
 
 const Pass kPasses[] = {
     {"prune", "drops what nobody reads", prune},
+    {"loop_unrolling", "loops of few rounds become what they compute", loop_unrolling},
+    {"constant_folding", "computes now what depends on constants alone", constant_folding},
+    {"transposes", "reordered dimensions that cancel, or that a product takes as flags", transposes},
     {"simplify", "arithmetic, casts and reshapes that change nothing", simplify},
     {"common_subexpressions", "computes the same thing once", common_subexpressions},
     {"pool_early", "bias and activation of pooled values instead of all values", pool_early},

@@ -19,6 +19,9 @@ void enable_pass(const std::string& name, bool on);
 
 Graph batch_norm_elementwise(Graph g);
 Graph prune(Graph g);
+Graph loop_unrolling(Graph g);
+Graph constant_folding(Graph g);
+Graph transposes(Graph g);
 Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);
 Graph fuse_conv_pool(Graph g);

@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 namespace tapir::graph {
 namespace {
 
-// Large, so that no number of a program is near a small multiple; small enough that products fit in 58 bits. By count.
-const std::vector<std::int64_t> kNumbers[] = {{}, {1073741827}, {16777259, 11863283}, {262147, 185369, 151717},
-                                              {16411, 11587, 9319, 7853}};
+// By count. Primes, large and with small multiples far from products of 2, 3, 5 and 7, so that no number of a program is near one;
+// small enough that products of all, and the square of one, are sizes that a tensor can have.
+const std::vector<std::int64_t> kNumbers[] = {{}, {84217579}, {18296111, 13108847}, {305131, 212183, 173713},
+                                              {17791, 14851, 11383, 8329}};
 
 }  // namespace
 
@@ -52,9 +54,30 @@ bool Symbols::in(const Shape& s) const {
   return false;
 }
 
-std::int64_t Symbols::put(std::int64_t v, std::span<const std::int64_t> sizes) const {
+std::string Symbols::formula(std::int64_t v) const {
   auto f = find(v);
-  return f ? f->second.first * product(f->first.mask, sizes) + f->second.second : v;
+  if (!f) return std::to_string(v);
+  auto [product, ab] = *f;
+  std::string out = ab.first == 1 ? "" : formula(ab.first) + "*";
+  for (std::size_t k = 0, first = 1; k < numbers_.size(); ++k)
+    if (product.mask >> k & 1) out += (std::exchange(first, 0) ? "?" : "*?") + (numbers_.size() > 1 ? std::to_string(k) : "");
+  return out + (ab.second ? fmt::format("{:+}", ab.second) : "");
+}
+
+std::string Symbols::named(const std::string& text) const {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    while (end < text.size() && end - i < 18 && std::isdigit(static_cast<unsigned char>(text[end]))) ++end;
+    out += end == i ? text.substr(i, 1) : formula(std::stoll(text.substr(i, end - i)));
+    i = std::max(end, i + 1);
+  }
+  return out;
+}
+
+std::int64_t Symbols::put(std::int64_t v, std::span<const std::int64_t> sizes) const {
+  auto f = find(v);  // a * product + b, where a may hold a number once more: n * n
+  return f ? put(f->second.first, sizes) * product(f->first.mask, sizes) + f->second.second : v;
 }
 
 // Besides whole numbers: n / p, sqrt(n * p), sqrt(n / p).
@@ -62,7 +85,7 @@ double Symbols::put(double v, std::span<const std::int64_t> sizes) const {
   if (numbers_.empty() || v == 0 || !std::isfinite(v)) return v;
   const double r = std::round(v);
   if (std::fabs(v) < 9e15 && r == v) return double(put(std::int64_t(v), sizes));
-  auto whole = [](double x) { return std::round(x) >= 1 && std::round(x) < 1e6 && std::fabs(x - std::round(x)) < 1e-9 * x; };
+  auto whole = [](double x) { return std::round(x) >= 1 && std::round(x) < 1e6 && std::fabs(x - std::round(x)) < 1e-12 * x; };
   for (auto& p : products_) {
     const double n = double(p.value), now = double(product(p.mask, sizes)), a = std::fabs(v);
     if (whole(a * n)) return v * n / now;
@@ -107,6 +130,28 @@ Tensor put_constant(const Tensor& c, const Symbols& symbols, std::span<const std
 }
 
 }  // namespace
+
+std::vector<std::size_t> homeless_sizes(const Graph& g, const Symbols& symbols) {
+  std::vector<std::size_t> out;
+  for (std::size_t k = 0; k < symbols.numbers().size(); ++k) {
+    bool home = false, used = false;
+    for (int v : g.inputs)
+      for (auto d : g.spec(v).shape) home |= d == symbols.numbers()[k];
+    if (home) continue;
+    std::vector<std::int64_t> sizes = symbols.numbers();  // what another size would change depends on it
+    sizes[k] = 1;
+    Rewriter rewrite(symbols, sizes);
+    for (auto& v : g.values) used |= !(symbols.put(v.spec.shape, sizes) == v.spec.shape) ||
+                                     (v.constant.defined() && put_constant(v.constant, symbols, sizes).id() != v.constant.id());
+    for (auto& n : g.nodes) {
+      OwnAttrs attrs = n.attrs;
+      attrs.visit(rewrite);
+      used |= !(attrs.get() == n.attrs.get());
+    }
+    if (used) out.push_back(k);
+  }
+  return out;
+}
 
 Graph specialise(const Graph& from, const Symbols& symbols, std::span<const std::int64_t> sizes) {
   if (symbols.empty()) return from;

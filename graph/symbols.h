@@ -15,6 +15,8 @@ class Symbols {
   bool empty() const { return numbers_.empty(); }
   /// Does one of the sizes stand for an unknown one?
   bool in(const Shape& s) const;
+  /// A text with `?` (or ?0, ?1 of several) in place of the numbers, `3*?+1` for a formula.
+  std::string named(const std::string& text) const;
   /// What `v` becomes when the unknown dimensions have these sizes.
   std::int64_t put(std::int64_t v, std::span<const std::int64_t> sizes) const;
   double put(double v, std::span<const std::int64_t> sizes) const;
@@ -26,8 +28,12 @@ class Symbols {
   std::vector<Product> products_;  // of subsets, largest first
   std::int64_t slack_ = 0;
   std::optional<std::pair<Product, std::pair<std::int64_t, std::int64_t>>> find(std::int64_t v) const;
+  std::string formula(std::int64_t v) const;
   std::int64_t product(unsigned mask, std::span<const std::int64_t> sizes) const;
 };
+
+/// The unknown sizes that the graph depends on and none of its inputs has, by their place in `numbers`.
+std::vector<std::size_t> homeless_sizes(const Graph& g, const Symbols& symbols);
 
 /// The graph with sizes in place of the unknown dimensions. Throws ShapeError if an op does not take them.
 Graph specialise(const Graph& g, const Symbols& symbols, std::span<const std::int64_t> sizes);

@@ -1,6 +1,9 @@
+#include <tapir/graph/effects.h>
 #include <tapir/graph/trace.h>
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace tapir::graph {
 
@@ -48,10 +51,18 @@ Tensor Tracer::input(const Spec& spec) {
   return t;
 }
 
+// Is it computed by a trace around this one? An empty tensor has all its elements either way.
+bool Tracer::computed_outside(const Tensor& t) const {
+  if (t.size() != 0) return !t.has_data();
+  for (Tracer* o = outer_; o; o = o->outer_)
+    if (o->values_.contains(t.id())) return true;
+  return false;
+}
+
 int Tracer::value_of(const Tensor& t) {
   if (auto it = values_.find(t.id()); it != values_.end()) return it->second;
   keep_.push_back(t);
-  if (t.has_data()) return values_[t.id()] = graph_.add({t.shape(), t.dtype()}, t);
+  if (!computed_outside(t)) return values_[t.id()] = graph_.add({t.shape(), t.dtype()}, t);
   if (!outer_)
     throw UsageError(fmt::format("function: a tensor {} {} from another trace is used here. Return it from the function that made "
                                  "it, or keep it in a Variable.", name_of(t.dtype()), t.shape().str()));
@@ -61,10 +72,10 @@ int Tracer::value_of(const Tensor& t) {
 }
 
 bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& specs, Tensors& out) {
-  bool traced = op.effect;
+  bool traced = has_effect(op, in);
   for (std::size_t i = 0; i < in.size(); ++i) {
     auto known = values_.find(in[i].id());
-    traced |= known == values_.end() ? !in[i].has_data() : !graph_.is_constant(known->second);
+    traced |= known == values_.end() ? computed_outside(in[i]) : !graph_.is_constant(known->second);
   }
   for (auto& s : specs) traced |= symbols_.in(s.shape);
   if (!traced) return false;
@@ -109,6 +120,21 @@ bool Tracer::on_assign(const Variable& v, const Tensor& value) {
   keep_.push_back(c.now);
   c.assigned = true;
   return true;
+}
+
+// A value that has the unknown size number k.
+Tensor Tracer::sized(std::size_t k) {
+  const std::int64_t number = symbols_.numbers()[k];
+  for (auto& t : keep_)
+    if (!t.has_data() && std::find(t.shape().begin(), t.shape().end(), number) != t.shape().end()) return t;
+  if (!outer_) throw InternalError("no value has an unknown size.");
+  Tensor t = outer_->sized(k);
+  value_of(t);
+  return t;
+}
+
+void Tracer::bring_in_sizes() {
+  for (std::size_t k : homeless_sizes(graph_, symbols_)) value_of(outer_->sized(k));
 }
 
 Graph Tracer::finish(std::span<const Tensor> outputs) {

@@ -19,6 +19,8 @@ class Tracer final : private Recorder, private detail::VariableObserver {
   Tensor input(const Spec& spec);
   /// The graph so far, with these outputs: values of this trace, captured values or constants.
   Graph finish(std::span<const Tensor> outputs);
+  /// Makes values of the enclosing trace inputs, until each unknown size that the graph depends on is that of an input.
+  void bring_in_sizes();
   int node_count() const { return int(graph_.nodes.size()); }
 
   /// What was read from outside: in order of `Graph::inputs`, after those made by input().
@@ -42,6 +44,8 @@ class Tracer final : private Recorder, private detail::VariableObserver {
   Tensor on_value(const Variable& v) override;
   Captured& capture(const Variable& v);
   int value_of(const Tensor& t);
+  bool computed_outside(const Tensor& t) const;
+  Tensor sized(std::size_t k);
   Tensor new_value(const Spec& spec, int& value);
 
   Graph graph_;

@@ -266,6 +266,7 @@ struct FunctionReader {
       std::string why = e.what();
       bad(why.substr(0, why.find('\n')));
     }
+    if (!graph::homeless_sizes(g, graph::Symbols(unknown_sizes)).empty()) bad("a graph depends on a size that none of its inputs has");
     return std::make_shared<Concrete>(std::move(g), graph::Symbols(unknown_sizes), arguments, results, reads, assigned);
   }
 
@@ -297,15 +298,15 @@ struct FunctionReader {
   }
 };
 
-void FunctionCore::save(const std::string& path, const Where& where) const { save_cores(path, {{"function", this}}, where); }
+void FunctionCore::save(const std::string& path, const Where& where) const { save_traces(path, {{"function", concretes()}}, where); }
 
-void save_cores(const std::string& path, const std::vector<std::pair<std::string, const FunctionCore*>>& functions, const Where& where) {
+void save_traces(const std::string& path, const NamedTraces& functions, const Where& where) {
   CallSite site(where);
   Writer w;
   json names = json::object();
-  for (auto& [name, core] : functions) {
+  for (auto& [name, concretes] : functions) {
     json traces = json::array();
-    for (auto& c : core->concretes()) traces.push_back(w.concrete(*c));
+    for (auto& c : concretes) traces.push_back(w.concrete(*c));
     if (traces.empty()) throw UsageError(fmt::format("save: function \"{}\" has no trace yet. Call it once, then save it.", name));
     if (names.contains(name)) throw UsageError(fmt::format("save: two functions are called \"{}\".", name));
     names[name] = traces;
@@ -317,9 +318,9 @@ void save_cores(const std::string& path, const std::vector<std::pair<std::string
 }  // namespace detail
 
 void save_functions(const std::string& path, const std::vector<NamedFunction>& functions, Where where) {
-  std::vector<std::pair<std::string, const detail::FunctionCore*>> cores;
-  for (auto& f : functions) cores.emplace_back(f.name, f.core);
-  detail::save_cores(path, cores, where);
+  detail::NamedTraces all;
+  for (auto& f : functions) all.emplace_back(f.name, f.traces);
+  detail::save_traces(path, all, where);
 }
 
 NamedValues<LoadedFunction> load_functions(const std::string& path, Where where) {

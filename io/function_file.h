@@ -26,9 +26,10 @@ class LoadedFunction {
 /// A function and the name it has in a file.
 struct NamedFunction {
   std::string name;
-  const detail::FunctionCore* core;
+  std::vector<std::shared_ptr<graph::Concrete>> traces;
   template <class F>
-  NamedFunction(std::string n, const Function<F>& f) : name(std::move(n)), core(&f.core()) {}
+  NamedFunction(std::string n, const Function<F>& f) : name(std::move(n)), traces(f.core().concretes()) {}
+  NamedFunction(std::string n, const detail::ConcreteCore& f) : name(std::move(n)), traces{f.concrete()} {}
 };
 
 /// Writes all traces of some functions to one file: `save_functions("net.tapir", {{"predict", predict}, {"train", step}})`.

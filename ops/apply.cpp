@@ -89,7 +89,7 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
       } restore{top};
       out = op.make(in, attrs);
     } else {
-      bool any = false;
+      bool any = op.effect;
       for (auto& s : specs) {
         out.push_back(Tensor::empty(s.shape, s.dtype, device));
         any |= out[out.size() - 1].size() != 0;

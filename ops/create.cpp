@@ -23,9 +23,9 @@ void check_sizes(const char* op, const Shape& shape) {
 Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, const char* op, const Where& where) {
   CallSite site(where);
   check_sizes(op, shape);
-  // In a trace sizes may stand for unknown ones, and a constant should take no more memory than its value.
+  // In a trace the shape may stand for one that is not known yet: an operation can be told later.
   for (Recorder* r = recorder(); r; r = r->previous)
-    if (r->intercepts && shape.size() > 1) return broadcast_to(fill({}, value, from, dtype, op, where), shape);
+    if (r->intercepts && shape.rank() > 0) return broadcast_to(fill({}, value, from, dtype, op, where), shape, where);
   Tensor t = Tensor::empty(shape, dtype);
   std::byte item[8];
   convert(value, from, 1, item, dtype, 1);

@@ -223,6 +223,9 @@ Tensor tensor_scatter_max(const Tensor& x, const Tensor& i, const Tensor& u, Whe
 
 std::vector<Tensor> nonzero(const Tensor& x, Where w) {
   CallSite site(w);
+  if (!x.has_data())
+    throw UsageError("nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
+                     "where(mask, x, 0), or do it outside.");
   std::vector<bool> set = (x.dtype() == DType::boolean ? x : not_equal(x, 0)).to_vector<bool>(w);
   std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(x.rank()));
   Shape at = Shape::filled(x.rank(), 0);

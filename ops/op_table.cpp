@@ -13,6 +13,7 @@ void list_reduce(std::vector<const OpDef*>& out);
 void list_scan(std::vector<const OpDef*>& out);
 void list_softmax(std::vector<const OpDef*>& out);
 void list_sort(std::vector<const OpDef*>& out);
+void list_effects(std::vector<const OpDef*>& out);
 void list_random(std::vector<const OpDef*>& out);
 void list_dropout(std::vector<const OpDef*>& out);
 void list_matmul(std::vector<const OpDef*>& out);
@@ -39,6 +40,7 @@ std::span<const OpDef* const> all_ops() {
              list_scan,
              list_softmax,
              list_sort,
+             list_effects,
              list_random,
              list_dropout,
              list_matmul,

@@ -31,8 +31,12 @@ Generator& generator() {
 // and recomputation can repeat them.
 const OpDef key_op = {
     .name = "random_key",
-    .infer = [](Inputs, Attrs, Specs& out) { out.push_back({{2}, DType::i64}); },
+    .infer = [](Inputs, Attrs a, Specs& out) {
+      const std::int64_t count = a.as<CountAttrs>().count;
+      out.push_back({count < 0 ? Shape{2} : Shape{count, 2}, DType::i64});
+    },
     .kernel = {cpu::random_key},
+    .attrs = &attrs_type<CountAttrs>,
     .effect = true,
 };
 
@@ -86,8 +90,10 @@ void random_key(const Call& call) {
   Generator& g = generator();
   std::lock_guard lock(g.mutex);
   auto* key = call.out[0].mutable_data<std::int64_t>();
-  key[0] = g.state.seed;
-  key[1] = g.state.stream++;
+  for (auto* end = key + call.out[0].size(); key != end; key += 2) {
+    key[0] = g.state.seed;
+    key[1] = g.state.stream++;
+  }
 }
 }  // namespace cpu
 
@@ -114,9 +120,11 @@ void set_generator_state(const GeneratorState& state) {
 Tensor key(std::int64_t seed, Where w) {
   CallSite site(w);
   if (seed < -1) throw UsageError(fmt::format("random: needs a seed of at least 0, got {}.", seed));
-  if (seed == -1) return apply(key_op, {}, {}, w);
+  if (seed == -1) return apply(key_op, {}, CountAttrs{-1}, w);
   return Tensor::from_vector(std::vector<std::int64_t>{seed, 0}, w);
 }
+
+Tensor keys(std::int64_t count, Where w) { return apply(key_op, {}, CountAttrs{count}, w); }
 
 Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);

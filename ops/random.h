@@ -66,5 +66,7 @@ void set_generator_state(const GeneratorState& state);
 /// What draws are made from, as a tensor: i64 [2], the seed and the stream. Without a seed, the next of the global
 /// generator: in a trace, anew on each call.
 Tensor key(std::int64_t seed = -1, Where where = Where::current());
+/// The next `count` keys of the global generator, [count, 2].
+Tensor keys(std::int64_t count, Where where = Where::current());
 
 }  // namespace tapir::random

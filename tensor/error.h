@@ -36,6 +36,11 @@ class CallSite {
   explicit CallSite(const Where& where) : outer_(current_) {
     if (!current_) current_ = &where;
   }
+  /// The innermost wins if it names a place: operations of a graph, which know their own lines.
+  struct Inner {};
+  CallSite(const Where& where, Inner) : outer_(current_) {
+    if (!current_ || *where.file_name()) current_ = &where;
+  }
   ~CallSite() { current_ = outer_; }
   CallSite(const CallSite&) = delete;
   CallSite& operator=(const CallSite&) = delete;

@@ -221,7 +221,8 @@ class Printer {
 
 }  // namespace
 
-std::string Tensor::str() const {
+std::string Tensor::str(Where where) const {
+  CallSite site(where);
   if (!defined()) return "undefined";
   if (!has_data())
     throw UsageError(fmt::format("print: this tensor has no value yet, it is being traced by function() ({} {}). To see it on every "
@@ -230,6 +231,6 @@ std::string Tensor::str() const {
   return Printer(here).all();
 }
 
-std::ostream& operator<<(std::ostream& os, const Tensor& t) { return os << t.str(); }
+std::ostream& operator<<(std::ostream& os, const Shown& shown) { return os << shown.tensor.str(shown.where); }
 
 }  // namespace tapir

@@ -136,8 +136,7 @@ class Tensor {
   Tensor operator-() const;
 
   /// For printing into strings: what `operator<<` writes.
-  std::string str() const;
-  friend std::ostream& operator<<(std::ostream& os, const Tensor& t);
+  std::string str(Where where = Where::current()) const;
 
   // For operations and backends.
   static Tensor adopt(detail::TensorImpl* impl) {
@@ -177,6 +176,14 @@ class Tensor {
 
   detail::TensorImpl* impl_ = nullptr;
 };
+
+/// `std::cout << x`: x as NumPy would show it, and the line for an error.
+struct Shown {
+  const Tensor& tensor;
+  Where where;
+  Shown(const Tensor& t, Where w = Where::current()) : tensor(t), where(w) {}
+};
+std::ostream& operator<<(std::ostream& os, const Shown& shown);
 
 /// Elements as dense row-major values of type T; what `to_vector` and tests use.
 template <Number T>

@@ -7,6 +7,8 @@ namespace tapir {
 struct Variable::Cell {
   mutable std::mutex mutex;  // guards value and version; readers take a reference and go
   Tensor value;
+  Shape shape;               // of every value
+  DType dtype = DType::f32;
   std::uint64_t version = 0;
   std::string name;
   bool trainable = true;
@@ -26,6 +28,8 @@ Variable::Variable(const Tensor& initial, std::string name, VariableOptions opti
     throw UsageError("Variable: '" + name + "' is made from a traced value. Make variables outside function().");
   cell_ = std::make_shared<Cell>();
   cell_->value = initial.alias();
+  cell_->shape = initial.shape();
+  cell_->dtype = initial.dtype();
   cell_->name = std::move(name);
   cell_->trainable = options.trainable;
 }
@@ -51,24 +55,30 @@ const std::string& Variable::name() const { return get().name; }
 void Variable::rename(std::string name) { get().name = std::move(name); }
 bool Variable::trainable() const { return get().trainable; }
 void Variable::set_trainable(bool trainable) { get().trainable = trainable; }
-Shape Variable::shape() const { return get().value.shape(); }
-DType Variable::dtype() const { return get().value.dtype(); }
-std::uint64_t Variable::id() const { return get().value.id(); }
-std::uint64_t Variable::version() const { return get().version; }
+Shape Variable::shape() const { return get().shape; }
+DType Variable::dtype() const { return get().dtype; }
+std::uint64_t Variable::id() const {
+  std::lock_guard lock(get().mutex);
+  return get().value.id();
+}
+std::uint64_t Variable::version() const {
+  std::lock_guard lock(get().mutex);
+  return get().version;
+}
 
 void Variable::assign(const Tensor& value, Where where) {
   CallSite site(where);
   Cell& c = get();
   if (!value.defined()) throw UsageError("assign: the new value of '" + c.name + "' is undefined.");
-  if (value.shape() != c.value.shape())
-    throw ShapeError("assign: variable '" + c.name + "' has shape " + c.value.shape().str() + ", the value " +
+  if (value.shape() != c.shape)
+    throw ShapeError("assign: variable '" + c.name + "' has shape " + c.shape.str() + ", the value " +
                      value.shape().str() + ".");
   Tensor v = value;
-  if (v.dtype() != c.value.dtype()) {
+  if (v.dtype() != c.dtype) {
     if (!v.is_weak())
-      throw DTypeError("assign: variable '" + c.name + "' is " + name_of(c.value.dtype()) + ", the value " +
-                       name_of(v.dtype()) + ". Cast it: value.astype(DType::" + name_of(c.value.dtype()) + ").");
-    v = v.astype(c.value.dtype());
+      throw DTypeError("assign: variable '" + c.name + "' is " + name_of(c.dtype) + ", the value " +
+                       name_of(v.dtype()) + ". Cast it: value.astype(DType::" + name_of(c.dtype) + ").");
+    v = v.astype(c.dtype);
   }
   for (auto* o = detail::variable_observer(); o; o = o->previous)
     if (o->on_assign(*this, v)) return;

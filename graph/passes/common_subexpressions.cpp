@@ -1,4 +1,5 @@
 // Nodes that compute the same from the same become one.
+#include <tapir/graph/effects.h>
 #include <tapir/graph/passes.h>
 
 #include <cstring>
@@ -30,7 +31,7 @@ Graph common_subexpressions(Graph g) {
   std::vector<Node> kept;
   for (auto& n : g.nodes) {
     for (int& v : n.in) v = same[std::size_t(v)];
-    if (!n.op->effect && !n.keep) {
+    if (!n.keep && !has_effect(g, n)) {
       std::string key = std::string(n.op->name) + "|" + n.attrs.get().str();
       for (int v : n.in) key += "," + std::to_string(v);
       auto [it, fresh] = seen.emplace(key, kept.size());

@@ -1,4 +1,5 @@
 // Drops what nobody reads and has no effect.
+#include <tapir/graph/effects.h>
 #include <tapir/graph/passes.h>
 
 namespace tapir::graph {
@@ -9,7 +10,7 @@ Graph prune(Graph g) {
   std::vector<Node> kept;
   for (std::size_t i = g.nodes.size(); i-- > 0;) {
     Node& n = g.nodes[i];
-    bool needs = n.op->effect;
+    bool needs = has_effect(g, n);
     for (int v : n.out) needs |= needed[std::size_t(v)] != 0;
     if (!needs) continue;
     for (int v : n.in) needed[std::size_t(v)] = 1;

@@ -165,6 +165,36 @@ TEST_CASE("any batch size, in loops too") {
   CHECK(traced.trace_count() == 1);
 }
 
+TEST_CASE("bodies that know an unknown size from outside alone") {
+  auto f = [](const Tensor& x) {
+    const std::int64_t n = x.shape(0);
+    Tensor start = sum(x, {.axis = 0}) * 0.01;
+    Tensor a = for_loop(0, 10, [&](const Tensor&, const Tensor& t) { return sum(broadcast_to(tanh(t), {n, 2}), {.axis = 0}) / double(n + 1); }, start);
+    Tensor b = cond(sum(a) > 0, [&] { return sum(broadcast_to(a, {n, 2})); }, [&] { return double(n) * sum(a); });
+    return for_loop(0, 9, [&](const Tensor&, const Tensor& t) {
+      return cond(sum(t) > 1e9, [&] { return t; }, [&] { return sum(broadcast_to(t, {n, 2}), {.axis = 0}) / double(2 * n); });
+    }, a) + b;
+  };
+  auto gradient = [&](const Tensor& x) {
+    GradientTape tape;
+    tape.watch(x);
+    return tape.gradient(sum(f(x)), x);
+  };
+  const TensorSpec spec({unknown, 2}, DType::f64);
+  auto traced = function(f, {.signature = {spec}});
+  auto whole = function([&](const Tensor& x) { return gradient(x); }, {.signature = {spec}});
+  for (int n : {1, 4, 7}) {
+    Tensor x = numbers({n, 2}, n);
+    CHECK(same(traced(x), f(x)));
+    CHECK(same(whole(x), gradient(x)));
+    GradientTape tape;
+    tape.watch(x);
+    CHECK(same(tape.gradient(sum(traced(x)), x), gradient(x)));
+  }
+  CHECK(traced.trace_count() == 1);
+  CHECK(whole.trace_count() == 1);
+}
+
 TEST_CASE("what does not fit says so") {
   auto f = function([](const Tensor& x) { return cond(x > 0, [&] { return x; }, [&] { return stack({x, x}); }); });
   CHECK(message([&] { f(constant(1.0f)); }) == "cond: one branch gives f32[], another f32[2]; in a trace they must agree.");

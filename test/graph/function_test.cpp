@@ -3,6 +3,7 @@
 #include <tapir/tapir.h>
 
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <sstream>
 #include <thread>
@@ -10,6 +11,8 @@
 using namespace tapir;
 
 namespace {
+
+using List = std::vector<Tensor>;
 
 template <class F>
 std::string message(F f) {
@@ -45,7 +48,10 @@ namespace {
 struct State {
   Tensor h;
   std::vector<Tensor> c;
-  template <class V> void visit(V&& v) { v(h), v(c); }
+  template <class V>
+  void visit(V&& v) {
+    v(h), v(c);
+  }
 };
 }  // namespace
 
@@ -104,13 +110,50 @@ TEST_CASE("a dimension that takes three sizes becomes unknown") {
 }
 
 TEST_CASE("sizes in C++ numbers are followed") {
-  auto f = function([](const Tensor& x) {
-    const double n = double(x.shape(0));
-    return sum(x, {.axis = 0}) * (1.0 / n) + std::sqrt(n) + zeros({x.shape(0) - 1, 2})[0] + sum(broadcast_to(constant(2.0, DType::f64), {x.shape(0), 2}), {.axis = 0});
-  }, {.signature = {TensorSpec({unknown, 2}, DType::f64)}});
+  auto f = function(
+      [](const Tensor& x) {
+        const double n = double(x.shape(0));
+        return sum(x, {.axis = 0}) * (1.0 / n) + std::sqrt(n) + zeros({x.shape(0) - 1, 2})[0] +
+               sum(broadcast_to(constant(2.0, DType::f64), {x.shape(0), 2}), {.axis = 0});
+      },
+      {.signature = {TensorSpec({unknown, 2}, DType::f64)}});
   for (int n : {4, 9, 25}) {
     Tensor y = f(ones({n, 2}, DType::f64));
     CHECK(y.to_vector<double>()[0] == doctest::Approx(1 + std::sqrt(double(n)) + 2.0 * n));
+  }
+  CHECK(f.trace_count() == 1);
+}
+
+TEST_CASE("one unknown size may come twice in a shape") {
+  auto attend = [](const Tensor& x) {
+    return sum(matmul(softmax(matmul(x, x, {.transpose_b = true})), x), {.axis = 0}) / double(x.shape(0) * x.shape(0));
+  };
+  auto f = function(attend, {.signature = {TensorSpec({unknown, 3}, DType::f64)}});
+  for (int n : {1, 4, 7}) {
+    Tensor x = random::normal({n, 3}, {.dtype = DType::f64, .seed = n});
+    CHECK(allclose(f(x), attend(x), {.rtol = 1e-12}));
+  }
+  CHECK(f.trace_count() == 1);
+}
+
+TEST_CASE("filled tensors of an unknown size") {
+  auto body = [](const Tensor& x) {
+    Tensor unused = constant(1.0, DType::f64);
+    GradientTape tape;
+    tape.watch(x), tape.watch(unused);
+    Tensor y = x * ones_like(x) + full({x.shape(0), 1}, 2.0, DType::f64);
+    Tensor z = concat({zeros({x.shape(0), 1}, DType::f64), y}, {.axis = 1});
+    auto g = tape.gradient(sum(z), List{x, x * 2.0}, {.unconnected = UnconnectedGradients::zero});
+    return List{z, g[0], g[1], zeros({x.shape(0) + 1})};
+  };
+  auto f = function(body, {.signature = {TensorSpec({unknown, 3}, DType::f64)}});
+  for (int n : {1, 4, 7}) {
+    Tensor x = random::normal({n, 3}, {.dtype = DType::f64, .seed = n});
+    const List got = f(x), expected = body(x);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CHECK(got[i].shape() == expected[i].shape());
+      CHECK(allclose(got[i], expected[i]));
+    }
   }
   CHECK(f.trace_count() == 1);
 }
@@ -125,26 +168,142 @@ TEST_CASE("sizes that were one in the trace and are two now are traced again") {
 }
 
 TEST_CASE("what cannot be done in a trace says so") {
+  const std::string file = "function_test.cpp:";
+  const std::string traced = "this tensor has no value yet, it is being traced by function(). ";
+  const std::string instead = traced + "Use cond() or while_loop() instead of a C++ `if`, and print() to look at it.";
   Tensor one = constant(1.0f);
-  auto reads = function([](const Tensor& x) { return x.item<float>() > 0 ? x : -x; });
-  CHECK(message([&] { reads(one); }) ==
-        "item: this tensor has no value yet, it is being traced by function(). Use cond() or while_loop() instead of a C++ `if`, "
-        "and print() to look at it.");
-  auto prints = function([](const Tensor& x) {
+  // Tracing the body says so, at the line that it notes itself.
+  int line = 0;
+  auto refuses = [&](auto body, const std::string& text) {
+    auto f = function(body);
+    try {
+      f(one);
+      FAIL_CHECK(text);
+    } catch (const UsageError& e) {
+      CHECK(e.what() == file + std::to_string(line) + ": " + text);
+    }
+  };
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return x.item<float>() > 0 ? x : -x;
+  }, "item: " + instead);
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return x * double(x.to_vector<float>()[0]);
+  }, "to_vector: " + instead);
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return x * double(x.view<float>()[0]);
+  }, "view: " + instead);
+  Variable v(one, "v");
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return v.value().item<float>() > 0 ? x : -x;
+  }, "item: " + instead);
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return allclose(x, 1.0) ? x : -x;
+  }, "allclose: " + traced + "Compare with operations, all(abs(x - y) < 1e-6), for cond() or check().");
+  const std::string unknown_shape = "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
+                                    "where(mask, x, 0), or do it outside.";
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return boolean_mask(stack({x}), stack({x}) > 0.0);
+  }, unknown_shape);
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return stack({x})[stack({x}) > 0.0];
+  }, unknown_shape);
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    io::save_npy("never.npy", x);
+    return x;
+  }, "save_npy: tensor has no value yet, it is being traced by function(). Return it from the function and save it outside.");
+  refuses([&](const Tensor& x) {
+    line = __LINE__ + 1;
+    return Variable(x, "v").value();
+  }, "Variable: 'v' is made from a traced value. Make variables outside function().");
+  refuses([&](const Tensor& x) {
     std::ostringstream out;
+    line = __LINE__ + 1;
     out << x;
     return x;
-  });
-  CHECK(message([&] { prints(one); }).find("this tensor has no value yet") != std::string::npos);
-  auto makes = function([](const Tensor& x) { return Variable(x, "v").value(); });
-  CHECK(message([&] { makes(one); }) == "Variable: 'v' is made from a traced value. Make variables outside function().");
+  }, "print: this tensor has no value yet, it is being traced by function() (f32 []). To see it on every call write print(x).");
+  static_assert(!std::is_constructible_v<bool, Tensor>, "a C++ `if` on a Tensor does not compile");
+  CHECK(v.value().item<float>() == 1);  // readable again
+
   Tensor leaked;
   auto leaks = function([&](const Tensor& x) { return leaked = x + 1.0; });
   leaks(one);
   CHECK(message([&] { (void)leaked.item<float>(); }).find("this tensor has no value") != std::string::npos);
   auto given = function([](const Tensor& x) { return x; }, {.signature = {TensorSpec({unknown, 5}, DType::f32)}});
   CHECK(message([&] { given(ones({5})); }) == "function: argument 0 is f32[5], its signature says f32[?, 5].");
-  CHECK(message([&] { given(ones({2, 5}, DType::f64)); }) == "function: argument 0 is f64[2, 5], its signature says f32[?, 5].");
+  CHECK(message([&] {
+          given(ones({2, 5}, DType::f64));
+        }) == "function: argument 0 is f64[2, 5], its signature says f32[?, 5].");
+}
+
+TEST_CASE("get_concrete traces without a call") {
+  int traces = 0;
+  Variable w(ones({5}), "w");
+  auto f = function([&](const Tensor& x, const Tensor& y) { return ++traces, std::pair(x * w.value() + y, sum(y)); });
+  auto any = f.get_concrete({TensorSpec({unknown, 5}), TensorSpec({unknown, 1})});
+  CHECK(traces == 1);
+  for (int n : {2, 3, 7}) {
+    auto [z, s] = any(full({n, 5}, 2.0f), ones({n, 1}));
+    CHECK(array_equal(z, full({n, 5}, 3.0f)));
+    CHECK(s.item<float>() == float(n));
+  }
+  f(ones({9, 5}), ones({9, 1}));  // calls use it
+  CHECK(traces == 1);
+  CHECK(f.get_concrete({TensorSpec({unknown, 5}), TensorSpec({unknown, 1})}).signature() == any.signature());
+  CHECK(traces == 1);
+  CHECK(any.signature() == std::vector{TensorSpec({unknown, 5}), TensorSpec({unknown, 1})});
+  CHECK(any.call({ones({2, 5}), ones({2, 1})}).size() == 2);
+  w.assign(zeros({5}));
+  CHECK(array_equal(any(ones({2, 5}), ones({2, 1})).first, ones({2, 5})));
+  std::string text = any.graph();
+  for (std::string line : {"inputs: %0 f32[?, 5] %1 f32[?, 1] %3 f32[5]\n", "%4 f32[?, 5] = multiply(%0, %3)",
+                           "%5 f32[?, 5] = add(%4, %1)"})
+    CHECK_MESSAGE(text.find(line) != std::string::npos, text);
+
+  CHECK(message([&] {
+          any(ones({2, 4}), ones({2, 1}));
+        }) == "function: argument 0 is f32[2, 4], its signature says f32[?, 5].");
+  CHECK(message([&] { any(ones({2, 5})); }) == "function: its signature has 2 tensors, the call 1.");
+  CHECK(message([&] {
+          any(ones({2, 5}), ones({3, 1}));
+        }) == "function: sizes that are one unknown size in its trace differ, in (f32[2, 5], f32[3, 1]).");
+  CHECK(message([&] {
+          f.get_concrete({TensorSpec({2, 5})});
+        }) == "get_concrete: function takes 2 tensors, 1 specs are given.");
+}
+
+TEST_CASE("get_concrete: several sizes, other arguments, tapes, traces, files") {
+  auto product = function([](const Tensor& x, const Tensor& y) { return matmul(x, y); });
+  auto two = product.get_concrete({TensorSpec({unknown, 7}), TensorSpec({7, unknown})});
+  CHECK(two.graph().find("f32[?0, ?1] = matmul") != std::string::npos);
+  CHECK(two(ones({2, 7}), ones({7, 3})).shape() == Shape{2, 3});
+  auto square = product.get_concrete({TensorSpec({unknown, unknown}), TensorSpec({unknown, 4})});
+  CHECK(square(ones({3, 3}), ones({3, 4})).shape() == Shape{3, 4});
+
+  auto mixed = function([](const std::vector<Tensor>& xs, double scale) { return xs[0] * scale + xs[1]; });
+  auto c = mixed.get_concrete(std::vector{Tensor(ones({3})), Tensor(ones({3}))}, 2.0);
+  CHECK(array_equal(c(ones({3}), ones({3})), full({3}, 3.0f)));
+
+  auto square_sum = function([](const Tensor& x) { return sum(x * x); });
+  auto s = square_sum.get_concrete(TensorSpec({unknown}, DType::f64));
+  Tensor x = tensor({1.0, 2.0}, DType::f64);
+  GradientTape tape;
+  tape.watch(x);
+  CHECK(tape.gradient(s(x), x).to_vector<double>() == std::vector<double>{2, 4});
+  auto outer = function([&](const Tensor& t) { return s(t) + 1.0; });
+  CHECK(outer(x).item<double>() == 6);
+  s.save("concrete_test.tapir");
+  CHECK(load_function("concrete_test.tapir")({ones({4}, DType::f64)})[0].item<double>() == 4);
+  save_functions("concrete_test.tapir", {{"a", s}, {"b", square_sum}});
+  CHECK(load_functions("concrete_test.tapir").size() == 2);
+  std::remove("concrete_test.tapir");
 }
 
 TEST_CASE("run_functions_eagerly") {
@@ -165,7 +324,9 @@ TEST_CASE("functions call functions; results that are arguments, constants or vi
   CHECK(allclose(outer(x), (exp(x) + 1.0) * (exp(x + 1.0) + 1.0)));
   CHECK(inner.trace_count() == 0);  // it became part of the outer trace
   Tensor c = ones({3});
-  auto passes = function([&](const Tensor& t) { return std::tuple(t, c, reshape(t * 2.0, {5, 1}), permute_dims(stack({t, t}), {1, 0})); });
+  auto passes = function([&](const Tensor& t) {
+    return std::tuple(t, c, reshape(t * 2.0, {5, 1}), permute_dims(stack({t, t}), {1, 0}));
+  });
   for (int i = 0; i < 2; ++i) {
     auto [same, constant, shaped, turned] = passes(x);
     CHECK(allclose(same, x));
@@ -218,7 +379,8 @@ TEST_CASE("a training step in one graph") {
     Tensor x = random::normal({32, 8}, {.seed = 3}), y = random::integers({32}, 0, 3, {.seed = 4});
     auto step = [&](const Tensor& images, const Tensor& classes) {
       GradientTape tape;
-      Tensor loss = nn::sparse_categorical_crossentropy(classes, model(images, {.training = true}), {.from_logits = true});
+      Tensor loss =
+          nn::sparse_categorical_crossentropy(classes, model(images, {.training = true}), {.from_logits = true});
       sgd.apply_gradients(tape.gradient(loss, model.trainable_variables()), model.trainable_variables());
       return loss;
     };

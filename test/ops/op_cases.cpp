@@ -204,6 +204,18 @@ const std::vector<OpCase> random_cases = {
      }, {NO_GRADIENT, .halves = false}},
 };
 
+// No results: what they do is tested in test/graph/effects_test.cpp.
+const std::vector<OpCase> effect_cases = {
+    {"check", one, [](In x) {
+       check(x[0] < 2.0, "below 2");
+       return x[0] * 2.0;
+     }},
+    {"print", one, [](In x) {
+       print(zeros({0}), "printed by the table");
+       return x[0] * 2.0;
+     }, {.order = 1, .halves = false}},
+};
+
 // Three steps of an optimizer on a variable with the value x[0] and the gradient x[0]^2.
 template <class Rule>
 Tensor stepped(In x) {
@@ -226,7 +238,7 @@ const std::vector<OpCase> optimizer_cases = {
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> out;
-    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases, &random_cases,
+    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases, &random_cases, &effect_cases,
                        &optimizer_cases})
       out.insert(out.end(), list->begin(), list->end());
     return out;

@@ -88,7 +88,11 @@ TEST_CASE("more than 1000 elements are summarised") {
 }
 
 TEST_CASE("a traced tensor has no value to print") {
-  CHECK_THROWS_WITH_AS(shown(Tensor::only_spec({2, 3}, DType::f32)),
-                       "print: this tensor has no value yet, it is being traced by function() (f32 [2, 3]). To see it on every "
-                       "call write print(x).", UsageError);
+  const std::string text =
+      "print: this tensor has no value yet, it is being traced by function() (f32 [2, 3]). To see it on every call write print(x).";
+  const Tensor x = Tensor::only_spec({2, 3}, DType::f32);
+  std::ostringstream out;
+  const int line = __LINE__ + 1;
+  CHECK_THROWS_WITH_AS(out << x, ("print_test.cpp:" + std::to_string(line) + ": " + text).c_str(), UsageError);
+  CHECK_THROWS_WITH_AS(x.str(), ("print_test.cpp:" + std::to_string(line + 1) + ": " + text).c_str(), UsageError);
 }
