@@ -168,6 +168,15 @@ class Fuser {
       if (is(node(m), "sum")) ++sums;
       else made.insert(node(m).out[0]);
     }
+    // Registers are read as they are: in the dtype that made them, not broadcast on the way.
+    for (int m : members) {
+      const Node& x = node(m);
+      for (std::size_t k = 0; k < x.in.size(); ++k) {
+        const int v = x.in[k];
+        if (!made.contains(v) && made.contains(through_views(v))) return false;
+        if (made.contains(v) && !is(x, "sum") && g_.spec(v).dtype != operand_dtype(x, k, computed_in(x))) return false;
+      }
+    }
     int sources = 0, sinks = sums;
     for (int v : in) sources += !made.contains(v);
     const auto uses = outside_uses(members);
@@ -212,13 +221,7 @@ class Fuser {
       const Node& x = node(m);
       computes.push_back(DType::f32);
       if (is(x, "sum")) continue;
-      computes.back() = g_.spec(x.out[0]).dtype;
-      if (x.op->tile && x.op->tile->bool_result) {
-        std::vector<Tensor> in;
-        for (int v : x.in) in.push_back(stand_in(g_.values[std::size_t(v)]));
-        auto refs = refs_of(in);
-        computes.back() = compute_dtype(*x.op, Inputs(refs));
-      }
+      computes.back() = computed_in(x);
       for (std::size_t k = 0; k < x.in.size(); ++k) {
         if (made.contains(x.in[k])) continue;
         const int v = through_views(x.in[k]);
@@ -267,6 +270,14 @@ class Fuser {
   static std::int64_t next_number() {
     static std::atomic<std::int64_t> n{0};
     return ++n;
+  }
+
+  DType computed_in(const Node& n) const {
+    if (!n.op->tile || !n.op->tile->bool_result) return g_.spec(n.out[0]).dtype;
+    std::vector<Tensor> in;
+    for (int v : n.in) in.push_back(stand_in(g_.values[std::size_t(v)]));
+    auto refs = refs_of(in);
+    return compute_dtype(*n.op, Inputs(refs));
   }
 
   DType operand_dtype(const Node& n, std::size_t k, DType compute) const {

@@ -1,12 +1,9 @@
 // What passes that look for patterns share: who makes and who reads each value.
 #pragma once
 #include <tapir/graph/passes.h>
-
-#include <cstring>
+#include <tapir/graph/rewrite.h>
 
 namespace tapir::graph {
-
-inline bool is(const Node& n, const char* name) { return std::strcmp(n.op->name, name) == 0; }
 
 /// Producers and readers of a graph that stays as it is meanwhile.
 class Links {

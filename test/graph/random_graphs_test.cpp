@@ -44,7 +44,7 @@ constexpr double kTolerance = 1e-4;
 // TAPIR_RANDOM_GRAPHS=100000 looks longer.
 int count() {
   const char* n = std::getenv("TAPIR_RANDOM_GRAPHS");
-  return n ? std::atoi(n) : 1500;
+  return n ? std::atoi(n) : 600;
 }
 
 void enable_all(bool on) {

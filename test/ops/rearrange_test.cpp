@@ -122,21 +122,3 @@ TEST_CASE("contiguous copies of permuted tensors") {
       } while (std::next_permutation(order.begin(), order.end()));
     }
 }
-
-TEST_CASE("reshape of strided views, with sizes of 1 and 0") {
-  const Tensor x = reshape(arange(72), {3, 2, 3, 4});
-  std::vector<Tensor> views;
-  for (std::int64_t step : {1, -1, 2})
-    for (int size : {0, 1, 3}) {
-      Tensor v = x(Slice(0, size), Slice(0, 1), Slice(none, none, step), Slice(none, none, -step));
-      views.push_back(v);
-      views.push_back(permute_dims(v, {1, 0, 3, 2}));
-      views.push_back(broadcast_to(v, {v.shape()[0], 2, v.shape()[2], v.shape()[3]}));
-    }
-  for (auto& v : views) {
-    const Shape s = v.shape();
-    for (const Shape& to : {Shape{s.size()}, Shape{s[0] * s[1], s[2], s[3]}, Shape{s[0], s[1] * s[2], 1, s[3]}, Shape{s[0], 1, s[1] * s[2] * s[3]},
-                            Shape{1, s[0] * s[1] * s[2], s[3]}})
-      CHECK(array_equal(reshape(v, to), reshape(contiguous(v), to)));
-  }
-}
