@@ -85,6 +85,12 @@ double Symbols::put(double v, std::span<const std::int64_t> sizes) const {
   if (numbers_.empty() || v == 0 || !std::isfinite(v)) return v;
   const double r = std::round(v);
   if (std::fabs(v) < 9e15 && r == v) return double(put(std::int64_t(v), sizes));
+  if (std::fabs(v) >= 9e15)  // products of three or four numbers are rounded to a double
+    for (auto& p : products_) {
+      const double a = v / double(p.value);
+      if (std::fabs(a) > 0.5 && std::fabs(a - std::round(a)) < 4e-15 * std::fabs(a))
+        return double(put(std::int64_t(std::round(a)), sizes)) * double(product(p.mask, sizes));
+    }
   auto whole = [](double x) { return std::round(x) >= 1 && std::round(x) < 1e6 && std::fabs(x - std::round(x)) < 1e-12 * x; };
   for (auto& p : products_) {
     const double n = double(p.value), now = double(product(p.mask, sizes)), a = std::fabs(v);

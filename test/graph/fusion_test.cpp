@@ -63,6 +63,9 @@ TEST_CASE("strided operands, integers, f64") {
   Tensor x = random::normal({40, 30}, {.seed = 1}), y = permute_dims(random::normal({30, 40}, {.seed = 2}), {1, 0});
   check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x, y});
   check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x.astype(DType::f64), y.astype(DType::f64)}, 1e-14, 1e-14);
+  // f32 values that are made in the program meet f64.
+  check([](const List& in) { Tensor low = exp(in[0].astype(DType::f32)); return List{atan2(in[0], low) * low, low < in[0]}; },
+        {x.astype(DType::f64)}, 1e-14, 1e-14);
   Tensor i = random::integers({33, 7}, -50, 50, {.seed = 3});
   check([](const List& in) { return List{(in[0] * 3 + 1) % 7, bitwise_and(in[0], 12) << 1, in[0].astype(DType::u8) + 1}; }, {i});
 }
