@@ -1,3 +1,4 @@
+#include <tapir/nn/layer_options.h>
 #include <tapir/nn/normalization_layers.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/normalization.h>
@@ -66,7 +67,8 @@ void BatchNormalization::make_weights(const Shape& s) {
       add_weight("moving_variance", features, {.initializer = o.moving_variance_initializer, .trainable = false});
 }
 
-Tensor BatchNormalization::call(const Tensor& x, bool training) {
+Tensor BatchNormalization::call(const Tensor& input, bool training) {
+  const Tensor x = detail::as_weights(input, moving_mean_);
   const Tensor gamma = options_.scale ? gamma_.value() : Tensor(), beta = options_.center ? beta_.value() : Tensor();
   return features_last(x, check_axis("BatchNormalization", options_.axis, x.rank()), [&](const Tensor& t) {
     if (!training || frozen()) return batch_norm(t, moving_mean_, moving_variance_, beta, gamma, options_.epsilon);
@@ -90,7 +92,8 @@ void LayerNormalization::make_weights(const Shape& s) {
   if (options_.center) beta_ = add_weight("beta", sizes, {.initializer = options_.beta_initializer});
 }
 
-Tensor LayerNormalization::call(const Tensor& x, bool) {
+Tensor LayerNormalization::call(const Tensor& input, bool) {
+  const Tensor x = options_.scale ? detail::as_weights(input, gamma_) : options_.center ? detail::as_weights(input, beta_) : input;
   auto weight = [&](bool has, const Variable& v) {
     return has ? in_order(v, "LayerNormalization", options_.axis, x) : Tensor();
   };
@@ -116,7 +119,8 @@ void GroupNormalization::make_weights(const Shape& s) {
   if (options_.center) beta_ = add_weight("beta", {features}, {.initializer = options_.beta_initializer});
 }
 
-Tensor GroupNormalization::call(const Tensor& x, bool) {
+Tensor GroupNormalization::call(const Tensor& input, bool) {
+  const Tensor x = options_.scale ? detail::as_weights(input, gamma_) : options_.center ? detail::as_weights(input, beta_) : input;
   const int axis = check_axis("GroupNormalization", options_.axis, x.rank());
   const std::int64_t groups = options_.groups > 0 ? options_.groups : x.shape()[axis];
   return features_last(x, axis, [&](const Tensor& t) {
@@ -135,7 +139,8 @@ void RMSNormalization::make_weights(const Shape& s) {
   scale_ = add_weight("scale", sizes_of("RMSNormalization", options_.axis, s), {.initializer = "ones"});
 }
 
-Tensor RMSNormalization::call(const Tensor& x, bool) {
+Tensor RMSNormalization::call(const Tensor& input, bool) {
+  const Tensor x = detail::as_weights(input, scale_);
   return rms_norm(x, in_order(scale_, "RMSNormalization", options_.axis, x),
                   {.axis = options_.axis, .epsilon = options_.epsilon});
 }
