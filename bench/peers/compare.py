@@ -14,7 +14,7 @@ import sys
 
 HERE = pathlib.Path(__file__).parent
 PACKAGES = {"pytorch": ["torch", "numpy"], "tensorflow": ["tensorflow"]}
-PROGRAMS = ["small_ops", "cnn_step", "conv", "elementwise", "reduce"]
+PROGRAMS = ["small_ops", "cnn_step", "trace", "conv", "elementwise", "reduce"]
 
 
 def python_of(peer):
@@ -47,7 +47,7 @@ def main():
         for program in PROGRAMS:
             for name, t in rows_of([args.bench / program, "--json", args.rows], env).items():
                 ours.setdefault(name, []).append(t)
-        for name, t in rows_of([python, HERE / f"{args.peer}.py", args.rows], env).items():
+        for name, t in rows_of([python, HERE / f"{args.peer}_rows.py", args.rows], env).items():
             theirs.setdefault(name, []).append(t)
     both = [(n, statistics.median(ours[n]), statistics.median(theirs[n])) for n in ours if n in theirs]
     if args.json:

@@ -28,6 +28,18 @@ rows.row("matmul 64x64x64", lambda: m @ m)
 big = tf.random.normal([1024, 1024])
 rows.row("matmul 1024", lambda: big @ big)
 
+def chain(x):  # as in bench/trace.cpp
+    gelu = x * 0.5 * (tf.tanh((x + x * x * x * 0.044715) * 0.7978845608) + 1.0)
+    return tf.sigmoid(gelu) * gelu + x
+
+
+# bench/trace's rows "eager" and "traced"; traced: XLA for the chain, tf.function for the steps, which XLA makes slower.
+for count, size in ((1 << 20, ", 1 M floats"), (1 << 24, ", 16 M floats")):
+    x = tf.random.normal([count])
+    rows.row("chain of 12 ops" + size + ", eager", lambda: chain(x))
+    compiled = tf.function(chain, jit_compile=True)
+    rows.row("chain of 12 ops" + size + ", traced", lambda: compiled(x))
+
 for batch in (32, 128):
     net = tf.keras.Sequential([tf.keras.Input((28, 28, 1)), tf.keras.layers.Conv2D(32, 3, activation="relu"),
                                tf.keras.layers.MaxPooling2D(), tf.keras.layers.Flatten(), tf.keras.layers.Dense(10)])
@@ -40,6 +52,7 @@ for batch in (32, 128):
         adam.apply_gradients(zip(tape.gradient(l, net.trainable_variables), net.trainable_variables))
 
     rows.row(f"training step, batch {batch}", tf.function(step))  # eager is several times slower
+    rows.row(f"digits CNN step, batch {batch}, traced", tf.function(step))
     rows.row(f"inference, batch {batch}", tf.function(lambda: net(x)))
 
 for name, n, size, channels, kernel, stride, filters, groups, pad in CONVS:

@@ -16,6 +16,19 @@ rows.row("matmul 64x64x64", lambda: m @ m)
 m = torch.randn(1024, 1024)
 rows.row("matmul 1024", lambda: m @ m)
 
+def chain(x):  # as in bench/trace.cpp
+    gelu = x * 0.5 * (torch.tanh((x + x * x * x * 0.044715) * 0.7978845608) + 1.0)
+    return torch.sigmoid(gelu) * gelu + x
+
+
+# bench/trace's rows "eager" and "traced"; traced: torch.compile.
+for count, size in ((1 << 20, ", 1 M floats"), (1 << 24, ", 16 M floats")):
+    x = torch.randn(count)
+    rows.row("chain of 12 ops" + size + ", eager", lambda: chain(x))
+    if rows.wants("chain of 12 ops" + size + ", traced"):
+        compiled = torch.compile(chain)
+        rows.row("chain of 12 ops" + size + ", traced", lambda: compiled(x))
+
 for batch in (32, 128):
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 32, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(),
                               torch.nn.Linear(5408, 10))
@@ -28,8 +41,24 @@ for batch in (32, 128):
         adam.step()
 
     rows.row(f"training step, batch {batch}", step)
+    rows.row(f"digits CNN step, batch {batch}, eager", step)
+    if rows.wants(f"digits CNN step, batch {batch}, traced"):
+        compiled_step = torch.compile(step)
+        rows.row(f"digits CNN step, batch {batch}, traced", compiled_step)
     with torch.inference_mode():
         rows.row(f"inference, batch {batch}", lambda: net(x))
+
+if rows.wants("MLP 784-512-512-10 step, batch 128, eager"):
+    linear, relu = torch.nn.Linear, torch.nn.ReLU
+    mlp = torch.nn.Sequential(linear(784, 512), relu(), linear(512, 512), relu(), linear(512, 10))
+    mlp_adam, px, py = torch.optim.Adam(mlp.parameters()), torch.rand(128, 784), torch.randint(0, 10, (128,))
+
+    def mlp_step():
+        mlp_adam.zero_grad()
+        loss(mlp(px), py).backward()
+        mlp_adam.step()
+
+    rows.row("MLP 784-512-512-10 step, batch 128, eager", mlp_step)
 
 for name, n, size, channels, kernel, stride, filters, groups, pad in CONVS:
     if not any(rows.wants(name + way) for way in (", forward", ", input gradient", ", kernel gradient")):
