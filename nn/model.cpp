@@ -111,7 +111,7 @@ std::vector<Variable> Model::optimizer_variables() const {
 
 // Weights are made before anything is traced or drawn, so that traced and eager training draw the same numbers.
 void Model::build_for(const Tensor& batch) {
-  if (detail::all_built(*state())) return;
+  if (!batch.has_data() || detail::all_built(*state())) return;  // no data: within a trace of the user's
   detail::Unrecorded unrecorded;
   (*this)(batch, {.training = false});
 }

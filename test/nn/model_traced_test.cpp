@@ -337,6 +337,14 @@ TEST_CASE("mistakes: told as by the eager loop, and nothing has changed") {
   CHECK(own.fit(x, y, {.epochs = 2, .verbose = 0})["loss"].size() == 2);
 }
 
+TEST_CASE("predict within a function of the user's own") {
+  nn::Sequential model = line(false);
+  auto twice = function([&](const Tensor& t) { return 2 * model.predict(t, {.batch_size = 10}); });
+  const Tensor out = twice(x);  // which makes the weights
+  CHECK(distance(out, 2 * model(x)) < 1e-6);
+  CHECK(distance(twice(x), out) < 1e-6);
+}
+
 TEST_CASE("fit within a tape of the user's own") {
   nn::Sequential model = line(false), alone = line(false);
   Variable v(Tensor(2.0f), "v");
