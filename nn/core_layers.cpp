@@ -88,19 +88,21 @@ Tensor Embedding::call(const Tensor& x, bool) {
   return embedding_lookup(embeddings_, is_integer(x.dtype()) ? x : astype(x, DType::i64));
 }
 
-Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where)
-    : Layer(options.name), rate_(rate), seed_(options.seed) {
+Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where) : Layer(options.name), rate_(rate) {
   CallSite site(where);
   if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
+  if (options.seed != -1) stream_ = add_stream(options.seed);
   needs_no_build();
 }
 
 // A seeded layer draws from seed, seed + 2^32, ...: each call its own numbers, the same for each new layer.
 Tensor Dropout::call(const Tensor& x, bool training) {
   if (!training || rate_ == 0) return x;
-  Tensor y = dropout(x, rate_, {.seed = seed_});
-  if (seed_ >= 0) seed_ = (seed_ + (std::int64_t(1) << 32)) & std::numeric_limits<std::int64_t>::max();
-  return y;
+  if (!stream_.defined()) return dropout(x, rate_);
+  const Tensor key = stream_.value();
+  static const Tensor step = Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0});
+  stream_.assign(key + step);
+  return dropout(x, rate_, {.key = key});
 }
 
 Tensor Flatten::call(const Tensor& x, bool) {

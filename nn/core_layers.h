@@ -69,7 +69,7 @@ class Dropout : public Layer {
 
  private:
   double rate_;
-  std::int64_t seed_;
+  Variable stream_;  // undefined: the global generator
 };
 
 /// [N, ...] -> [N, all the rest].

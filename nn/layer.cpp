@@ -2,6 +2,7 @@
 #include <tapir/nn/names.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/op.h>
+#include <tapir/ops/random.h>
 
 #include <cxxabi.h>
 #include <fmt/format.h>
@@ -72,6 +73,7 @@ void Layer::State::attach(const std::shared_ptr<State>& child) {
   if (std::find(children.begin(), children.end(), child) == children.end()) children.push_back(child);
 }
 void Layer::State::attach(const Variable& v) {
+  if (std::find(streams.begin(), streams.end(), v) != streams.end()) return;
   if (std::find(own.begin(), own.end(), v) == own.end()) own.push_back(v);
 }
 
@@ -177,6 +179,11 @@ std::int64_t Layer::count_params() const {
   return n;
 }
 
+Variable Layer::add_stream(std::int64_t seed) {
+  detail::Unrecorded unrecorded;
+  return state_->streams.emplace_back(random::key(seed), "stream", VariableOptions{.trainable = false});
+}
+
 namespace detail {
 namespace {
 
@@ -188,13 +195,14 @@ std::string local_name(const std::string& base, std::map<std::string, int>& take
 
 struct Visit {
   const Callable<void(const Variable&, bool, const std::string&)>& f;
-  std::set<const void*> seen;
+  const std::vector<Variable> Layer::State::*list;
+  std::set<const void*> seen = {};
 
   void layer(const Layer::State& s, bool trainable, const std::string& path) {
     if (!seen.insert(&s).second) return;
     trainable &= s.trainable;
     std::map<std::string, int> taken;
-    for (auto& v : s.own) {
+    for (auto& v : s.*list) {
       std::string leaf = v.name().substr(v.name().rfind('/') + 1);
       std::string name = local_name(leaf, taken);
       if (seen.insert(v.cell()).second) f(v, trainable && v.trainable(), path + name);
@@ -207,7 +215,42 @@ struct Visit {
 }  // namespace
 
 void visit_variables(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f) {
-  Visit{f, {}}.layer(root, true, "");
+  Visit{f, &Layer::State::own}.layer(root, true, "");
+}
+void visit_streams(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f) {
+  Visit{f, &Layer::State::streams}.layer(root, true, "");
+}
+
+namespace {
+template <class F>
+void each_layer(const Layer::State& s, std::set<const Layer::State*>& seen, F& f) {
+  if (!seen.insert(&s).second) return;
+  f(s);
+  for (auto& c : s.children) each_layer(*c, seen, f);
+}
+template <class F>
+void each_layer(const Layer::State& root, F f) {
+  std::set<const Layer::State*> seen;
+  each_layer(root, seen, f);
+}
+}  // namespace
+
+bool all_built(const Layer::State& root) {
+  bool all = true;
+  each_layer(root, [&](const Layer::State& s) { all &= s.built; });
+  return all;
+}
+
+std::string structure_of(const Layer::State& root) {
+  std::string out;
+  auto add = [&](auto v) { out.append(reinterpret_cast<const char*>(&v), sizeof v); };
+  each_layer(root, [&](const Layer::State& s) {
+    add(&s), add(s.trainable), add(s.version), add(s.own.size());
+    for (auto& v : s.own) add(v.cell()), add(v.trainable());
+    add(s.children.size());
+    for (auto& c : s.children) add(c.get());
+  });
+  return out;
 }
 
 Unrecorded::Unrecorded()

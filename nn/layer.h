@@ -76,6 +76,9 @@ class Layer {
   virtual void make_weights(const Shape& input_shape) { (void)input_shape; }
   /// A new weight named `<layer>/<name>`; of a copied layer, the one that its twin has made already.
   Variable add_weight(const std::string& name, const Shape& shape, const WeightOptions& options = {});
+  /// Where the random numbers of a seeded layer stand, as random::key gives it: i64 [2]. Assign the next in `call`, so
+  /// that each call draws its own numbers, traced too. No weight; Model::save keeps it.
+  Variable add_stream(std::int64_t seed);
   /// Has this layer, or one around the running call, been frozen by set_trainable(false)?
   bool frozen() const;
   /// For layers without weights that summary() need not call unbuilt.

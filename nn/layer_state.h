@@ -6,13 +6,15 @@ namespace tapir::nn {
 
 struct Layer::State {
   std::string name, type;
-  bool named = false;        // by the user
-  bool built = false;        // `call` has run once
+  bool named = false;  // by the user
+  bool built = false;  // `call` has run once
   bool trainable = true;
-  bool needs_build = true;   // summary() says "unbuilt" until it is
-  Shape output;              // of the first call, with its batch dimension
+  bool needs_build = true;                       // summary() says "unbuilt" until it is
+  Shape output;                                  // of the first call, with its batch dimension
   std::vector<Variable> own;                     // in order of first use
   std::vector<std::shared_ptr<State>> children;  // likewise
+  std::vector<Variable> streams;                 // where its random numbers stand: state, but no weights
+  int version = 0;                               // of what a trace cannot see: the list of a Sequential
   /// Adds a child that is not there yet.
   void attach(const std::shared_ptr<State>& child);
   void attach(const Variable& v);
@@ -23,6 +25,13 @@ namespace detail {
 /// Visits variables, each once, in order: `f(variable, trainable, path)` where path is "block/dense/kernel", made of
 /// the names within each parent, so that it does not depend on what else the process has made.
 void visit_variables(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f);
+/// The same for `streams`; trainable is false.
+void visit_streams(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f);
+/// Have all layers of the tree run once, so that all weights are there?
+bool all_built(const Layer::State& root);
+/// What a trace of this layer depends on besides tensors: which layers and variables there are, which of them are
+/// frozen.
+std::string structure_of(const Layer::State& root);
 
 /// Hides tapes, traces and layers from what runs inside: making weights is no part of the program.
 class Unrecorded {

@@ -1,10 +1,15 @@
+// All state is Variables and all work is ops, so that a traced training step can hold its metrics.
+#include <tapir/graph/trace.h>
 #include <tapir/nn/metrics.h>
 #include <tapir/nn/names.h>
+#include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/gather.h>
+#include <tapir/ops/joining.h>
 #include <tapir/ops/rearrange.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/ops/sort.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -28,10 +33,9 @@ namespace {
 
 using Function = Callable<Tensor(const Tensor&, const Tensor&)>;
 
-template <class T>
-std::vector<T> numbers(const Tensor& x) {
-  const Tensor as = astype(x, std::is_same_v<T, float> ? DType::f32 : DType::f64);
-  return as.to_vector<T>();
+// State is kept in Variables, so that a traced step can add to it.
+Variable zero_state(const std::string& name, const Shape& shape = {}) {
+  return Variable(zeros(shape, DType::f64), name, {.trainable = false});
 }
 
 void same_shape(const std::string& name, const Tensor& t, const Tensor& p) {
@@ -56,19 +60,23 @@ Tensor spread(const std::string& name, const Tensor& given, const Shape& shape) 
 struct MeanOf final : Metric::Impl {
   Function f;
   bool root;
-  double total = 0, count = 0;
-  MeanOf(std::string name, Function g, bool square_root = false)
-      : Impl(std::move(name)), f(std::move(g)), root(square_root) {}
+  Variable total, count;
+  MeanOf(const std::string& name, Function g, bool square_root = false)
+      : Impl(name),
+        f(std::move(g)),
+        root(square_root),
+        total(zero_state(name + "/total")),
+        count(zero_state(name + "/count")) {}
 
   void add(Tensor values, const Tensor& weight) {
     if (weight.defined()) {
       Tensor w = astype(spread(name, weight, values.shape()), DType::f64);
-      total += sum(astype(values, DType::f64) * w).item<double>();
-      count += sum(w).item<double>();
+      total.assign_add(sum(astype(values, DType::f64) * w));
+      count.assign_add(sum(w));
     } else {
       // bool counts exactly, floats sum in f64
-      total += sum(values.dtype() == DType::boolean ? values : astype(values, DType::f64)).item<double>();
-      count += double(values.size());
+      total.assign_add(astype(sum(values.dtype() == DType::boolean ? values : astype(values, DType::f64)), DType::f64));
+      count.assign_add(full({}, double(values.size()), DType::f64));
     }
   }
   void update(const Tensor& t, const Tensor& p, const Tensor& weight) override {
@@ -76,10 +84,12 @@ struct MeanOf final : Metric::Impl {
     if (p.size() > 0) add(values, weight);  // the mean of no errors is NaN
   }
   double result() const override {
-    const double mean = count == 0 ? 0 : total / count;
+    const double n = count.value().item<double>(), mean = n == 0 ? 0 : total.value().item<double>() / n;
     return root ? std::sqrt(mean) : mean;
   }
-  void reset() override { total = count = 0; }
+  void reset() override {
+    for (auto* v : {&total, &count}) v->assign(zeros({}, DType::f64));
+  }
 };
 
 Tensor last_mean(const Tensor& x) { return x.rank() == 0 ? x : mean(x, {.axis = -1}); }
@@ -163,47 +173,60 @@ struct Counts {
 
 // Predictions and thresholds meet in f32, as in Keras.
 struct Confusion : Metric::Impl {
-  struct Weights {
-    double positive = 0, negative = 0;
-  };
-  std::vector<float> thresholds;  // ascending
-  std::vector<Weights> above;     // [n]: what lies above exactly n thresholds
-  Confusion(std::string name, const std::vector<double>& at)
-      : Impl(std::move(name)), thresholds(at.begin(), at.end()), above(at.size() + 1) {}
+  Tensor thresholds;  // ascending
+  Variable above;     // [2, n + 1]: the weights of negatives and positives that lie above exactly so many thresholds
+  Variable outside;   // a prediction that a traced step saw outside of [0, 1], else any that is not
+  Confusion(const std::string& name, const std::vector<double>& at)
+      : Impl(name),
+        thresholds(Tensor::from_vector(std::vector<float>(at.begin(), at.end()))),
+        above(zero_state(name + "/above", {2, std::int64_t(at.size()) + 1})),
+        outside(zero_state(name + "/outside")) {}
 
   void update(const Tensor& y_true, const Tensor& y_pred, const Tensor& weight) override {
     Tensor like = as_pred(y_true, y_pred);
     same_shape(name, like, y_pred);
-    const auto t = numbers<float>(like), p = numbers<float>(y_pred);
-    std::vector<double> w(p.size(), 1.0);
-    if (weight.defined()) w = numbers<double>(spread(name, weight, y_pred.shape()));
-    for (float v : p)
-      if (!(v >= 0 && v <= 1)) throw UsageError(fmt::format("{}: predictions must be in [0, 1], got {}.", name, v));
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      Weights& a =
-          above[std::size_t(std::lower_bound(thresholds.begin(), thresholds.end(), p[i]) - thresholds.begin())];
-      (t[i] != 0 ? a.positive : a.negative) += w[i];
-    }
+    if (y_pred.size() == 0) return;
+    const Tensor p = reshape(astype(y_pred, DType::f32), {-1}), positive = reshape(not_equal(like, 0), {-1});
+    const Tensor w = weight.defined() ? reshape(astype(spread(name, weight, y_pred.shape()), DType::f64), {-1})
+                                      : ones(p.shape(), DType::f64);
+    see(astype(take(p, argmax(astype(logical_not(within(p)), DType::u8))), DType::f64));
+    const Tensor place = stack({astype(positive, DType::i64), searchsorted(thresholds, p)}, {.axis = -1});
+    above.assign_add(scatter_nd(place, w, above.shape()));
+  }
+  static Tensor within(const Tensor& p) { return logical_and(p >= 0, p <= 1); }
+  // The first prediction outside of [0, 1], if there is one: a mistake that is told at once, or by result() after a
+  // trace.
+  void see(const Tensor& prediction) {
+    if (graph::Tracer::current()) outside.assign(where(within(outside), prediction, outside));
+    else check(prediction);
+  }
+  void check(const Tensor& prediction) const {
+    const double v = prediction.item<double>();
+    if (!(v >= 0 && v <= 1)) throw UsageError(fmt::format("{}: predictions must be in [0, 1], got {}.", name, v));
   }
   // One for each threshold.
   std::vector<Counts> counts() const {
-    std::vector<Counts> out(thresholds.size());
-    for (std::size_t n = 0; n < above.size(); ++n)
+    check(outside);
+    std::vector<Counts> out(std::size_t(thresholds.size()));
+    const std::vector<double> weights = above.value().to_vector<double>();
+    for (std::size_t n = 0; n <= out.size(); ++n)
       for (std::size_t k = 0; k < out.size(); ++k) {
-        (k < n ? out[k].tp : out[k].fn) += above[n].positive;
-        (k < n ? out[k].fp : out[k].tn) += above[n].negative;
+        (k < n ? out[k].tp : out[k].fn) += weights[out.size() + 1 + n];
+        (k < n ? out[k].fp : out[k].tn) += weights[n];
       }
     return out;
   }
-  void reset() override { above.assign(above.size(), {}); }
+  void reset() override {
+    for (auto* v : {&above, &outside}) v->assign(zeros(v->shape(), DType::f64));
+  }
 };
 
 double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
 
 struct PrecisionOrRecall final : Confusion {
   bool precision;
-  PrecisionOrRecall(std::string name, const std::vector<double>& at, bool is_precision)
-      : Confusion(std::move(name), at), precision(is_precision) {}
+  PrecisionOrRecall(const std::string& name, const std::vector<double>& at, bool is_precision)
+      : Confusion(name, at), precision(is_precision) {}
   std::vector<double> results() const {
     std::vector<double> out;
     for (auto& c : counts()) out.push_back(ratio(c.tp, c.tp + (precision ? c.fp : c.fn)));

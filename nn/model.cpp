@@ -1,10 +1,11 @@
-// Training, evaluation and prediction, with public ops, tapes and Variables only.
+// Training, evaluation and prediction, with public ops, tapes and Variables only, so that each step can be traced.
 #include <tapir/autograd/gradient_tape.h>
-#include <tapir/io/safetensors.h>
 #include <tapir/nn/activations.h>
+#include <tapir/nn/compiled.h>
 #include <tapir/nn/layer_state.h>
-#include <tapir/nn/model.h>
 #include <tapir/nn/progress.h>
+#include <tapir/nn/steps.h>
+#include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/gather.h>
 #include <tapir/ops/index.h>
@@ -14,39 +15,49 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <map>
 
 namespace tapir::nn {
 
-struct Model::Compiled {
-  optim::Optimizer optimizer;
-  Loss loss;
-  std::vector<Metric> metrics, weighted_metrics;
+Model::Compiled::Compiled(const CompileOptions& o)
+    : optimizer(o.optimizer),
+      loss(o.loss),
+      metrics(o.metrics),
+      weighted_metrics(o.weighted_metrics),
+      run_eagerly(o.run_eagerly) {
+  static std::atomic<int> compiles = 0;
+  serial = ++compiles;
+}
 
-  void reset_metrics() {
-    for (auto* list : {&metrics, &weighted_metrics})
-      for (auto& m : *list) m.reset();
-  }
-  void update_metrics(const Tensor& y, const Tensor& predicted, const Tensor& weight) {
-    for (auto& m : metrics) m.update(y, predicted);
-    for (auto& m : weighted_metrics) m.update(y, predicted, weight);
-  }
-  // Sorted, and names that are taken changed, as in Keras.
-  Logs logs(double mean_loss) const {
-    std::map<std::string, double> found{{"loss", mean_loss}};
-    auto add = [&](const std::string& base, double value) {
-      std::string name = base;
-      for (int i = 1; found.contains(name); ++i) name = fmt::format("{}_{}", base, i);
-      found[name] = value;
-    };
-    for (auto& m : metrics) add(m.name(), m.result());
-    for (auto& m : weighted_metrics) add(found.contains(m.name()) ? "weighted_" + m.name() : m.name(), m.result());
-    Logs logs;
-    for (auto& [name, value] : found) logs.at_or_new(name) = value;
-    return logs;
-  }
-};
+void Model::Compiled::reset_metrics() {
+  mean_loss.reset();
+  for (auto* list : {&metrics, &weighted_metrics})
+    for (auto& m : *list) m.reset();
+}
+
+void Model::Compiled::update_metrics(const Tensor& value, const Tensor& y, const Tensor& predicted,
+                                     const Tensor& weight) {
+  mean_loss.update(value, full({}, double(y.shape()[0]), DType::f64));
+  for (auto& m : metrics) m.update(y, predicted);
+  for (auto& m : weighted_metrics) m.update(y, predicted, weight);
+}
+
+Logs Model::Compiled::logs() const {
+  std::map<std::string, double> found{{"loss", mean_loss.result()}};
+  auto add = [&](const std::string& base, double value) {
+    std::string name = base;
+    for (int i = 1; found.contains(name); ++i) name = fmt::format("{}_{}", base, i);
+    found[name] = value;
+  };
+  for (auto& m : metrics) add(m.name(), m.result());
+  for (auto& m : weighted_metrics) add(found.contains(m.name()) ? "weighted_" + m.name() : m.name(), m.result());
+  Logs logs;
+  for (auto& [name, value] : found) logs.at_or_new(name) = value;
+  return logs;
+}
 
 namespace {
 
@@ -57,8 +68,8 @@ void check_data(const char* what, const Tensor& x, const Tensor& y, const Tensor
                                  y.shape().str()));
   if (x.shape()[0] == 0) throw ShapeError(fmt::format("{}: there are no examples in x {}.", what, x.shape().str()));
   if (weight.defined() && !(weight.shape() == Shape({x.shape()[0]})))
-    throw ShapeError(fmt::format("{}: sample_weight must have shape [{}], got {}.", what, x.shape()[0],
-                                 weight.shape().str()));
+    throw ShapeError(
+        fmt::format("{}: sample_weight must have shape [{}], got {}.", what, x.shape()[0], weight.shape().str()));
 }
 
 void check_batch(const char* what, std::int64_t batch_size) {
@@ -66,32 +77,30 @@ void check_batch(const char* what, std::int64_t batch_size) {
 }
 
 void check_verbose(const char* what, int verbose) {
-  if (verbose < 0 || verbose > 2) throw UsageError(fmt::format("{}: verbose must be 0, 1 or 2, got {}.", what, verbose));
+  if (verbose < 0 || verbose > 2)
+    throw UsageError(fmt::format("{}: verbose must be 0, 1 or 2, got {}.", what, verbose));
 }
 
 Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
   return t.defined() ? t[Slice(begin, end)] : Tensor();
 }
 
-// The mean over examples of a value that comes batch by batch.
-struct RunningMean {
-  double sum = 0, weight = 0;
-  void add(double v, std::int64_t n) { sum += v * double(n), weight += double(n); }
-  double value() const { return weight > 0 ? sum / weight : 0; }
-};
-
 }  // namespace
 
+Model::Traces::Traces() : steps(std::make_shared<detail::Steps>()) {}
 Model::Model(std::string name) : Layer(std::move(name)), compiled_(std::make_shared<std::shared_ptr<Compiled>>()) {}
 
 void Model::compile(const CompileOptions& o, Where where) {
   CallSite site(where);
   if (!o.loss.defined()) throw UsageError("compile: a loss is needed: {.loss = \"mse\"} or a function.");
-  *compiled_ = std::make_shared<Compiled>(Compiled{o.optimizer, o.loss, o.metrics, o.weighted_metrics});
+  *compiled_ = std::make_shared<Compiled>(o);
+  traces_ = Traces();
 }
 
 Model::Compiled& Model::compiled(const char* what) const {
-  if (!*compiled_) throw UsageError(fmt::format("{}: say how to train first: model.compile({{.optimizer = \"adam\", .loss = ...}}).", what));
+  if (!*compiled_)
+    throw UsageError(
+        fmt::format("{}: say how to train first: model.compile({{.optimizer = \"adam\", .loss = ...}}).", what));
   return **compiled_;
 }
 
@@ -100,7 +109,20 @@ std::vector<Variable> Model::optimizer_variables() const {
   return used ? (*compiled_)->optimizer.variables() : std::vector<Variable>();
 }
 
-double Model::train_batch(const Tensor& x, const Tensor& y, const Tensor& weight) {
+// Weights are made before anything is traced or drawn, so that traced and eager training draw the same numbers.
+void Model::build_for(const Tensor& batch) {
+  if (!batch.has_data() || detail::all_built(*state())) return;  // no data: within a trace of the user's
+  detail::Unrecorded unrecorded;
+  (*this)(batch, {.training = false});
+}
+
+bool Model::eagerly() const { return *compiled_ && (*compiled_)->run_eagerly; }
+
+std::string Model::trace_key() const {
+  return detail::structure_of(*state()) + (*compiled_ ? std::to_string((*compiled_)->serial) : "");
+}
+
+void Model::train_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
   Compiled& c = **compiled_;
   Tensor loss, predicted;
   std::vector<Variable> variables;
@@ -115,8 +137,13 @@ double Model::train_batch(const Tensor& x, const Tensor& y, const Tensor& weight
     gradients = tape.gradient(loss, variables);
   }
   c.optimizer.apply_gradients(gradients, variables);
-  c.update_metrics(y, predicted, weight);
-  return loss.item<double>();
+  c.update_metrics(loss, y, predicted, weight);
+}
+
+void Model::test_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
+  detail::LogitsScope logits;
+  const Tensor predicted = (*this)(x, {.training = false});
+  (*compiled_)->update_metrics((*compiled_)->loss(y, predicted, weight), y, predicted, weight);
 }
 
 History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where where) {
@@ -126,15 +153,17 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
   check_batch("fit", o.batch_size);
   check_verbose("fit", o.verbose);
   if (o.epochs < 0 || o.initial_epoch < 0)
-    throw UsageError(fmt::format("fit: epochs must not be negative, got {} (initial_epoch {}).", o.epochs, o.initial_epoch));
+    throw UsageError(
+        fmt::format("fit: epochs must not be negative, got {} (initial_epoch {}).", o.epochs, o.initial_epoch));
   if (!(o.validation_split >= 0 && o.validation_split < 1))
     throw UsageError(fmt::format("fit: validation_split must be in [0, 1), got {}.", o.validation_split));
   const auto& [vx, vy] = o.validation_data;
   if (vx.defined() || vy.defined()) check_data("fit: validation_data", vx, vy, {});
   const std::int64_t all = x.shape()[0];
   const std::int64_t n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
-  if (n < 1) throw UsageError(fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.",
-                                          o.validation_split, all));
+  if (n < 1)
+    throw UsageError(
+        fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.", o.validation_split, all));
   const Tensor tx = rows(x, 0, n), ty = rows(y, 0, n), tw = rows(o.sample_weight, 0, n);
   const Tensor val_x = vx.defined() ? vx : n < all ? rows(x, n, all) : Tensor();
   const Tensor val_y = vx.defined() ? vy : n < all ? rows(y, n, all) : Tensor();
@@ -143,21 +172,23 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
   History history;
   detail::Progress progress(o.verbose, o.epochs);
   const std::int64_t steps = (n + o.batch_size - 1) / o.batch_size;
+  if (o.initial_epoch < o.epochs) build_for(rows(tx, 0, std::min(n, o.batch_size)));
+  auto step_body = [&](std::span<const Tensor> batch) { return train_step(batch[0], batch[1], batch[2]), Tensor(); };
   for (int epoch = o.initial_epoch; epoch < o.epochs; ++epoch) {
     Tensor order;
     if (o.shuffle) order = random::permutation(n, {.seed = o.shuffle_seed < 0 ? -1 : o.shuffle_seed + epoch});
     c.reset_metrics();
-    RunningMean loss;
+    const std::string key = trace_key();
     progress.start_epoch(epoch, steps);
     for (std::int64_t step = 0; step < steps; ++step) {
       std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
       auto part = [&](const Tensor& t) {
         return !t.defined() || !o.shuffle ? rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
       };
-      loss.add(train_batch(part(tx), part(ty), part(tw)), end - begin);
-      if (progress.due()) progress.tell(step + 1, c.logs(loss.value()));
+      traces_.steps->train.run(c.run_eagerly, key, std::array{part(tx), part(ty), part(tw)}, step_body);
+      if (progress.due()) progress.tell(step + 1, c.logs());
     }
-    Logs logs = c.logs(loss.value());
+    Logs logs = c.logs();
     if (val_x.defined())
       for (auto& [name, v] : evaluate_batches(val_x, val_y, val_w, o.batch_size)) logs.at_or_new("val_" + name) = v;
     progress.end_epoch(logs);
@@ -169,16 +200,17 @@ History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where 
 
 Logs Model::evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
   Compiled& c = **compiled_;
+  const std::int64_t n = x.shape()[0];
+  build_for(rows(x, 0, std::min(n, batch_size)));
   c.reset_metrics();
-  RunningMean loss;
-  for (std::int64_t begin = 0, n = x.shape()[0]; begin < n; begin += batch_size) {
-    std::int64_t end = std::min(n, begin + batch_size);
-    detail::LogitsScope logits;
-    Tensor by = rows(y, begin, end), bw = rows(weight, begin, end), predicted = (*this)(rows(x, begin, end), {.training = false});
-    loss.add(c.loss(by, predicted, bw).item<double>(), end - begin);
-    c.update_metrics(by, predicted, bw);
+  const std::string key = trace_key();
+  for (std::int64_t begin = 0; begin < n; begin += batch_size) {
+    auto part = [&](const Tensor& t) { return rows(t, begin, std::min(n, begin + batch_size)); };
+    traces_.steps->test.run(
+        c.run_eagerly, key, std::array{part(x), part(y), part(weight)},
+        [&](std::span<const Tensor> batch) { return test_step(batch[0], batch[1], batch[2]), Tensor(); });
   }
-  return c.logs(loss.value());
+  return c.logs();
 }
 
 Logs Model::evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& o, Where where) {
@@ -199,38 +231,13 @@ Tensor Model::predict(const Tensor& x, const PredictOptions& o, Where where) {
   if (x.rank() < 1) throw ShapeError("predict: x needs a batch dimension, got a scalar.");
   std::vector<Tensor> parts;
   const std::int64_t n = x.shape()[0];
+  build_for(rows(x, 0, std::min(n, o.batch_size)));
+  const std::string key = trace_key();
   for (std::int64_t begin = 0; begin < std::max<std::int64_t>(n, 1); begin += o.batch_size)
-    parts.push_back((*this)(rows(x, begin, std::min(n, begin + o.batch_size)), {.training = false}));
+    parts.push_back(
+        traces_.steps->predict.run(eagerly(), key, std::array{rows(x, begin, std::min(n, begin + o.batch_size))},
+                                   [&](std::span<const Tensor> in) { return (*this)(in[0], {.training = false}); }));
   return parts.size() == 1 ? parts[0] : concat(parts);
-}
-
-void Model::save_weights(const std::string& path, Where where) const {
-  CallSite site(where);
-  if (!built()) throw UsageError("save_weights: the model has no weights yet. Call model.build(input_shape) first.");
-  io::NamedTensors tensors;
-  detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) { tensors.emplace_back(name, v.value()); });
-  io::save_safetensors(path, tensors);
-}
-
-void Model::load_weights(const std::string& path, Where where) {
-  CallSite site(where);
-  if (!built()) throw UsageError("load_weights: the model has no weights yet. Call model.build(input_shape) first.");
-  io::NamedTensors tensors = io::load_safetensors(path);
-  std::vector<std::pair<Variable, Tensor>> found;
-  detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) {
-    for (auto& [n, t] : tensors) {
-      if (n != name) continue;
-      if (!(t.shape() == v.shape()) || t.dtype() != v.dtype())
-        throw FileError(fmt::format("load_weights: {}: '{}' is {} {} in the file, {} {} in the model.", path, name,
-                                    name_of(t.dtype()), t.shape().str(), name_of(v.dtype()), v.shape().str()));
-      found.emplace_back(v, t);
-      return;
-    }
-    throw FileError(fmt::format("load_weights: {}: there is no '{}' in the file.", path, name));
-  });
-  if (found.size() != tensors.size())
-    throw FileError(fmt::format("load_weights: {}: the file has {} tensors, the model {}.", path, tensors.size(), found.size()));
-  for (auto& [v, t] : found) v.assign(t);
 }
 
 std::vector<std::shared_ptr<Layer::State>> Model::summarised() const { return state()->children; }
@@ -239,7 +246,11 @@ Sequential::Sequential(std::initializer_list<AnyLayer> layers, const std::string
     : Model(name), layers_(layers) {}
 Sequential::Sequential(const std::vector<AnyLayer>& layers, const std::string& name) : Model(name), layers_(layers) {}
 
-void Sequential::add(const AnyLayer& layer) { layers_.push_back(layer); }
+void Sequential::add(const AnyLayer& layer) {
+  layers_.push_back(layer);
+  ++state()->version;
+  if (built()) state()->attach(layer->state());  // so that it is seen to be unbuilt
+}
 
 Tensor Sequential::call(const Tensor& x, bool) {
   Tensor y = x;

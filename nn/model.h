@@ -13,18 +13,19 @@ struct CompileOptions {
   Loss loss = {};
   std::vector<Metric> metrics = {};           ///< these do not see the sample weights
   std::vector<Metric> weighted_metrics = {};  ///< these do
+  bool run_eagerly = false;                   ///< true: fit, evaluate and predict run op by op, for a debugger say
 };
 
 struct FitOptions {
   int epochs = 1;
   std::int64_t batch_size = 32;
-  double validation_split = 0;                     ///< this last part of the data is evaluated instead; without validation_data
+  double validation_split = 0;  ///< this last part of the data is evaluated instead; without validation_data
   std::pair<Tensor, Tensor> validation_data = {};  ///< x and y to evaluate after each epoch
   bool shuffle = true;                             ///< in each epoch another order
   std::int64_t shuffle_seed = -1;                  ///< fixes the orders; -1: the global generator
-  int verbose = 1;                                 ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
+  int verbose = 1;  ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
   int initial_epoch = 0;
-  Tensor sample_weight = {};                       ///< [N]
+  Tensor sample_weight = {};                                      ///< [N]
   Callable<bool(int epoch, const Logs& logs)> on_epoch_end = {};  ///< false ends the training
 };
 
@@ -38,13 +39,24 @@ struct PredictOptions {
   std::int64_t batch_size = 32;
 };
 
+namespace detail {
+struct Steps;
+}
+
 /// Derive from it as from Layer; in addition it has Keras's training loop.
+///
+/// fit, evaluate and predict trace their step (see function()) for each shape of a batch and run the graph: forward,
+/// gradient, update, loss and metrics in one. C++ code in `call`, in losses and in metrics that is no tensor operation
+/// runs during a trace only, and so does a branch on a member: call compile again after changing such a member. Frozen
+/// layers, added layers and the learning rate are seen as they are. A model, loss or metric that reads values (item,
+/// to_vector) cannot be traced; it runs op by op, as with `run_eagerly`, TAPIR_EAGER=1 or run_functions_eagerly(true),
+/// and a note says so.
 class Model : public Layer {
  public:
   /// Says how to train. Throws UsageError for names that do not exist.
   void compile(const CompileOptions& options, Where where = Where::current());
-  /// Trains on x [N, ...], y [N, ...]; gives loss and metrics of each epoch (running means over its batches), and of the
-  /// validation data as "val_...". Throws UsageError if not compiled or an option is out of range, ShapeError.
+  /// Trains on x [N, ...], y [N, ...]; gives loss and metrics of each epoch (running means over its batches), and of
+  /// the validation data as "val_...". Throws UsageError if not compiled or an option is out of range, ShapeError.
   History fit(const Tensor& x, const Tensor& y, const FitOptions& options = {}, Where where = Where::current());
   /// Loss and metrics over x and y.
   Logs evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& options = {}, Where where = Where::current());
@@ -56,10 +68,18 @@ class Model : public Layer {
   /// Layers, output shapes and weights in a table, as Keras prints it at 80 columns.
   std::string summary_text() const;
 
-  /// Writes all variables as safetensors, named by their paths within the model ("conv2d/kernel"). The file appears whole
-  /// or not at all. Throws FileError, UsageError if the model is not built.
+  /// Writes all that training goes on from into one safetensors file: weights, the optimizer's state and learning rate,
+  /// where the random numbers of seeded layers stand; what the model was compiled with as metadata. The file appears
+  /// whole or not at all. Throws FileError, UsageError if the model is not built.
+  void save(const std::string& path, Where where = Where::current()) const;
+  /// Reads what save wrote into a model built and compiled by the same code: fit goes on to the same numbers (pass
+  /// `shuffle_seed` and `initial_epoch`). Throws FileError, changing nothing, if the file is not of such a model.
+  void load(const std::string& path, Where where = Where::current());
+  /// Writes all variables as safetensors, named by their paths within the model ("conv2d/kernel"). The file appears
+  /// whole or not at all. Throws FileError, UsageError if the model is not built.
   void save_weights(const std::string& path, Where where = Where::current()) const;
-  /// Reads what save_weights wrote. Throws FileError, changing nothing, if names or shapes are not those of the model.
+  /// Reads what save_weights wrote, or the weights alone of what save wrote. Throws FileError, changing nothing, if
+  /// names or shapes are not those of the model.
   void load_weights(const std::string& path, Where where = Where::current());
 
  protected:
@@ -71,9 +91,19 @@ class Model : public Layer {
   struct Compiled;
   Compiled& compiled(const char* what) const;
   std::vector<Variable> optimizer_variables() const;  // none before the first step
-  double train_batch(const Tensor& x, const Tensor& y, const Tensor& weight);
+  void build_for(const Tensor& batch);
+  bool eagerly() const;
+  std::string trace_key() const;
+  void train_step(const Tensor& x, const Tensor& y, const Tensor& weight);
+  void test_step(const Tensor& x, const Tensor& y, const Tensor& weight);
   Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
   std::shared_ptr<std::shared_ptr<Compiled>> compiled_;  // copies of a model share it
+  struct Traces {                                        // but a copy may have other members, so it traces anew
+    std::shared_ptr<detail::Steps> steps;
+    Traces();
+    Traces(const Traces&) : Traces() {}
+    Traces& operator=(const Traces&) { return steps = Traces().steps, *this; }
+  } traces_;
 };
 
 /// Layers one after the other: `nn::Sequential{nn::Dense(64, {.activation = "relu"}), nn::Dense(10)}`.

@@ -18,8 +18,8 @@ struct Optimizer::Impl {
     Variable variable;
     std::vector<Variable> state;
   };
-  std::string name;
-  std::vector<const char*> state_names;
+  std::string name, text;
+  std::vector<std::string> state_names;
   double initial = 0;  // value of fresh state
   double clipnorm = 0, clipvalue = 0, global_clipnorm = 0;
   std::function<Tensors(const UpdateInputs&, std::span<const Tensor>)> update;
@@ -34,7 +34,7 @@ struct Optimizer::Impl {
     Slot slot{v, {}};
     std::string path = v.name();
     std::replace(path.begin(), path.end(), '/', '_');
-    for (auto* n : state_names)
+    for (auto& n : state_names)
       slot.state.emplace_back(full(v.shape(), initial, v.dtype()), fmt::format("{}/{}_{}", name, path, n),
                               VariableOptions{.trainable = false});
     return slots.emplace_back(std::move(slot));
@@ -78,8 +78,28 @@ void check_options(const char* type, auto& o) {
     not_negative("initial_accumulator_value", o.initial_accumulator_value);
 }
 
+// The options that steps depend on beside the learning rate, those of the common ones that are on.
+std::string text_of(const char* type, const auto& o) {
+  std::string text;
+  auto add = [&](const char* what, auto v) { text += fmt::format("{}{}={}", text.empty() ? "" : ", ", what, v); };
+  if constexpr (requires { o.momentum; }) add("momentum", o.momentum);
+  if constexpr (requires { o.nesterov; }) add("nesterov", o.nesterov);
+  if constexpr (requires { o.beta_1; }) add("beta_1", o.beta_1), add("beta_2", o.beta_2);
+  if constexpr (requires { o.rho; }) add("rho", o.rho);
+  if constexpr (requires { o.centered; }) add("centered", o.centered);
+  if constexpr (requires { o.initial_accumulator_value; })
+    add("initial_accumulator_value", o.initial_accumulator_value);
+  if constexpr (requires { o.epsilon; }) add("epsilon", o.epsilon);
+  if constexpr (requires { o.amsgrad; }) add("amsgrad", o.amsgrad);
+  if (o.weight_decay != 0) add("weight_decay", o.weight_decay);
+  if (o.clipnorm != 0) add("clipnorm", o.clipnorm);
+  if (o.clipvalue != 0) add("clipvalue", o.clipvalue);
+  if (o.global_clipnorm != 0) add("global_clipnorm", o.global_clipnorm);
+  return fmt::format("{}({})", type, text);
+}
+
 template <class Rule>
-std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule, std::vector<const char*> state_names,
+std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule, std::vector<std::string> state_names,
                                       const Where& where) {
   CallSite site(where);
   check_options(type, o);
@@ -87,6 +107,7 @@ std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule
   if constexpr (requires { rule.epsilon; }) rule.epsilon = o.epsilon;
   auto impl = std::make_shared<Optimizer::Impl>();
   impl->name = o.name;
+  impl->text = text_of(type, o);
   impl->clipnorm = o.clipnorm;
   impl->clipvalue = o.clipvalue;
   impl->global_clipnorm = o.global_clipnorm;
@@ -102,7 +123,7 @@ std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule
 
 std::shared_ptr<Optimizer::Impl> adam(const char* type, const auto& o, const Where& where) {
   AdamUpdate rule{.beta_1 = o.beta_1, .beta_2 = o.beta_2, .amsgrad = o.amsgrad};
-  std::vector<const char*> states{"momentum", "velocity"};
+  std::vector<std::string> states{"momentum", "velocity"};
   if (o.amsgrad) states.push_back("velocity_hat");
   return make(type, o, rule, states, where);
 }
@@ -111,12 +132,12 @@ std::shared_ptr<Optimizer::Impl> adam(const char* type, const auto& o, const Whe
 
 SGD::SGD(const SGDOptions& o, Where where)
     : Optimizer(make("SGD", o, SGDUpdate{.momentum = o.momentum, .nesterov = o.nesterov},
-                     o.momentum != 0 ? std::vector{"momentum"} : std::vector<const char*>{}, where)) {}
+                     o.momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{}, where)) {}
 Adam::Adam(const AdamOptions& o, Where where) : Optimizer(adam("Adam", o, where)) {}
 AdamW::AdamW(const AdamWOptions& o, Where where) : Optimizer(adam("AdamW", o, where)) {}
 
 RMSprop::RMSprop(const RMSpropOptions& o, Where where) : Optimizer(std::shared_ptr<Impl>()) {
-  std::vector<const char*> states{"velocity"};
+  std::vector<std::string> states{"velocity"};
   if (o.centered) states.push_back("average_gradient");
   if (o.momentum != 0) states.push_back("momentum");
   impl_ =
@@ -189,7 +210,18 @@ void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std:
   }
 }
 
+void Optimizer::build(const std::vector<Variable>& variables, Where where) {
+  CallSite site(where);
+  for (std::size_t i = 0; i < variables.size(); ++i) impl_->slot_of(variables[i], i);
+}
+void Optimizer::reset() {
+  impl_->iterations.assign(zeros({}, DType::i64));
+  for (auto& slot : impl_->slots)
+    for (auto& v : slot.state) v.assign(full(v.shape(), impl_->initial, v.dtype()));
+}
+
 const std::string& Optimizer::name() const { return impl_->name; }
+const std::string& Optimizer::text() const { return impl_->text; }
 double Optimizer::learning_rate() const { return impl_->rate.value().item<double>(); }
 void Optimizer::set_learning_rate(double rate, Where where) {
   CallSite site(where);
@@ -201,6 +233,13 @@ std::vector<Variable> Optimizer::variables() const {
   std::vector<Variable> all{impl_->iterations, impl_->rate};
   for (auto& s : impl_->slots) all.insert(all.end(), s.state.begin(), s.state.end());
   return all;
+}
+
+const std::vector<std::string>& Optimizer::slot_names() const { return impl_->state_names; }
+std::vector<Variable> Optimizer::slots(const Variable& variable) const {
+  for (auto& s : impl_->slots)
+    if (s.variable == variable) return s.state;
+  return {};
 }
 
 }  // namespace tapir::optim

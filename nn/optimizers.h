@@ -20,7 +20,14 @@ class Optimizer {
   void apply_gradients(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables,
                        Where where = Where::current());
 
+  /// Makes the state for these variables now; else their first step does.
+  void build(const std::vector<Variable>& variables, Where where = Where::current());
+  /// As new: no step was made, all state is as it starts. The learning rate stays.
+  void reset();
+
   const std::string& name() const;
+  /// What it was made as, with its options: "Adam(beta_1=0.9, beta_2=0.999, epsilon=1e-07)".
+  const std::string& text() const;
   double learning_rate() const;
   /// Seen by the next step, also by a traced one.
   void set_learning_rate(double rate, Where where = Where::current());
@@ -28,6 +35,10 @@ class Optimizer {
   Variable iterations() const;
   /// All state: iterations, learning rate, then per variable what the rule keeps ("adam/conv2d_kernel_momentum").
   std::vector<Variable> variables() const;
+  /// What the rule keeps for each variable.
+  const std::vector<std::string>& slot_names() const;
+  /// The same for one variable, in that order; empty if no step has moved it.
+  std::vector<Variable> slots(const Variable& variable) const;
 
   struct Impl;
 

@@ -1,0 +1,183 @@
+// Models on disk: weights alone, or all that training goes on from.
+#include <tapir/io/safetensors.h>
+#include <tapir/nn/compiled.h>
+#include <tapir/nn/layer_state.h>
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace tapir::nn {
+namespace {
+
+// In a file of Model::save, names start with "weights/", "random/" or "optimizer/"; its metadata says "tapir": "model".
+constexpr const char *kKind = "tapir", *kModel = "model";
+
+const std::string* find(const io::Metadata& metadata, const std::string& key) {
+  for (auto& [k, text] : metadata)
+    if (k == key) return &text;
+  return nullptr;
+}
+
+bool is_model(const io::Metadata& metadata) {
+  auto* kind = find(metadata, kKind);
+  return kind && *kind == kModel;
+}
+
+void check_built(const Layer& model, const char* what) {
+  if (!model.built())
+    throw UsageError(fmt::format("{}: the model has no weights yet. Call model.build(input_shape) first.", what));
+}
+
+// What a file is to put into a model. Nothing is assigned before all of it is found to fit.
+class Restore {
+ public:
+  Restore(const char* what, const std::string& path, io::NamedTensors tensors)
+      : what_(what), path_(path), tensors_(std::move(tensors)) {}
+
+  bool has(const std::string& name) const {
+    for (auto& [n, t] : tensors_)
+      if (n == name) return true;
+    return false;
+  }
+  const Tensor& value(const std::string& name, const Shape& shape, DType dtype) {
+    for (auto& [n, t] : tensors_) {
+      if (n != name) continue;
+      if (!(t.shape() == shape) || t.dtype() != dtype)
+        throw FileError(fmt::format("{}: {}: '{}' is {} {} in the file, {} {} in the model.", what_, path_, name,
+                                    name_of(t.dtype()), t.shape().str(), name_of(dtype), shape.str()));
+      used_.insert(name);
+      return t;
+    }
+    throw FileError(fmt::format("{}: {}: there is no '{}' in the file.", what_, path_, name));
+  }
+  void take(const std::string& name, const Variable& v) { found_.emplace_back(v, value(name, v.shape(), v.dtype())); }
+  void check_all_used() const {
+    for (auto& [name, t] : tensors_)
+      if (!used_.contains(name))
+        throw FileError(fmt::format("{}: {}: the file has {} tensors, the model {}; '{}' is in the file alone.", what_,
+                                    path_, tensors_.size(), used_.size(), name));
+  }
+  void assign() {
+    for (auto& [v, t] : found_) v.assign(t);
+  }
+
+ private:
+  const char* what_;
+  const std::string& path_;
+  io::NamedTensors tensors_;
+  std::set<std::string> used_;
+  std::vector<std::pair<Variable, Tensor>> found_;
+};
+
+std::string names_of(const std::vector<Metric>& metrics) {
+  std::string text;
+  for (auto& m : metrics) text += (text.empty() ? "" : ", ") + m.name();
+  return text;
+}
+
+}  // namespace
+
+void Model::save_weights(const std::string& path, Where where) const {
+  CallSite site(where);
+  check_built(*this, "save_weights");
+  io::NamedTensors tensors;
+  detail::visit_variables(
+      *state(), [&](const Variable& v, bool, const std::string& name) { tensors.emplace_back(name, v.value()); });
+  io::save_safetensors(path, tensors);
+}
+
+void Model::load_weights(const std::string& path, Where where) {
+  CallSite site(where);
+  check_built(*this, "load_weights");
+  io::NamedTensors tensors = io::load_safetensors(path);
+  if (is_model(io::load_safetensors_metadata(path))) {
+    io::NamedTensors weights;
+    for (auto& [name, t] : tensors)
+      if (name.starts_with("weights/")) weights.emplace_back(name.substr(8), t);
+    tensors = std::move(weights);
+  }
+  Restore restore("load_weights", path, std::move(tensors));
+  detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) { restore.take(name, v); });
+  restore.check_all_used();
+  restore.assign();
+}
+
+void Model::save(const std::string& path, Where where) const {
+  CallSite site(where);
+  check_built(*this, "save");
+  io::NamedTensors tensors;
+  io::Metadata metadata{{kKind, kModel}, {"type", type()}};
+  detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) {
+    tensors.emplace_back("weights/" + name, v.value());
+  });
+  detail::visit_streams(*state(), [&](const Variable& v, bool, const std::string& name) {
+    tensors.emplace_back("random/" + name, v.value());
+  });
+  if (const Compiled* c = compiled_->get()) {
+    tensors.emplace_back("optimizer/iterations", c->optimizer.iterations().value());
+    tensors.emplace_back("optimizer/learning_rate", c->optimizer.variables()[1].value());
+    detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) {
+      const std::vector<Variable> slots = c->optimizer.slots(v);
+      for (std::size_t k = 0; k < slots.size(); ++k)
+        tensors.emplace_back("optimizer/" + name + "/" + c->optimizer.slot_names()[k], slots[k].value());
+    });
+    metadata.insert(metadata.end(), {{"optimizer", c->optimizer.text()},
+                                     {"loss", c->loss.name()},
+                                     {"metrics", names_of(c->metrics)},
+                                     {"weighted_metrics", names_of(c->weighted_metrics)}});
+  }
+  io::save_safetensors(path, tensors, metadata);
+}
+
+void Model::load(const std::string& path, Where where) {
+  CallSite site(where);
+  check_built(*this, "load");
+  Restore restore("load", path, io::load_safetensors(path));
+  const io::Metadata metadata = io::load_safetensors_metadata(path);
+  if (!is_model(metadata))
+    throw FileError(
+        fmt::format("load: {}: this file was not written by save(). Weights alone are read by load_weights().", path));
+  Compiled* c = compiled_->get();
+  const std::string *trained = find(metadata, "optimizer"), *loss = find(metadata, "loss");
+  if (trained && !c)
+    throw UsageError(
+        fmt::format("load: {}: compile the model as the saved one first, with optimizer {} and loss {}. "
+                    "Weights alone are read by load_weights().",
+                    path, *trained, loss ? *loss : "?"));
+  auto kind = [](const std::string& text) { return text.substr(0, text.find('(')); };
+  if (trained && kind(*trained) != kind(c->optimizer.text()))
+    throw FileError(fmt::format(
+        "load: {}: its optimizer was {}, that of the model is {}. Weights alone are read by load_weights().", path,
+        *trained, c->optimizer.text()));
+
+  std::vector<std::pair<Variable, std::vector<Tensor>>> slots;
+  detail::visit_streams(*state(),
+                        [&](const Variable& v, bool, const std::string& name) { restore.take("random/" + name, v); });
+  detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) {
+    restore.take("weights/" + name, v);
+    if (!trained) return;
+    const std::vector<std::string>& kept = c->optimizer.slot_names();
+    if (kept.empty() || !restore.has("optimizer/" + name + "/" + kept[0])) return;  // no step has moved it
+    slots.emplace_back(v, std::vector<Tensor>());
+    for (auto& slot : kept)
+      slots.back().second.push_back(restore.value("optimizer/" + name + "/" + slot, v.shape(), v.dtype()));
+  });
+  if (trained) {
+    restore.take("optimizer/iterations", c->optimizer.iterations());
+    restore.take("optimizer/learning_rate", c->optimizer.variables()[1]);
+  }
+  restore.check_all_used();
+
+  if (trained) {
+    c->optimizer.reset();
+    for (auto& [v, values] : slots) {
+      c->optimizer.build({v});
+      std::vector<Variable> own = c->optimizer.slots(v);
+      for (std::size_t k = 0; k < own.size(); ++k) own[k].assign(values[k]);
+    }
+  }
+  restore.assign();
+}
+
+}  // namespace tapir::nn
