@@ -1,5 +1,8 @@
 // What a call costs when there is next to nothing to compute.
+#include <tapir/backends/cpu/parallel.h>
 #include <tapir/bench/bench.h>
+
+#include <thread>
 
 using namespace tapir;
 using bench::Bound;
@@ -29,4 +32,19 @@ int main(int argc, char** argv) {
   table.row("a view, x[1]", Bound::overhead, 0, [m = ones({4, 8})] { m[1]; });
   Tensor m = random::normal({64, 64}, {.seed = 4});
   table.row("matmul 64x64x64", Bound::flops, 2.0 * 64 * 64 * 64, [&] { matmul(m, m); });
+  // What a loop costs that is shared out, and when nobody is at hand to share it with.
+  auto nothing = [](std::int64_t, std::int64_t) {};
+  table.row("an empty parallel_for, 2 parts", Bound::overhead, 0, [&] { cpu::parallel_for(2, 1, nothing); });
+  table.row("an empty parallel_for, all parts", Bound::overhead, 0, [&] { cpu::parallel_for(1 << 20, 1, nothing); });
+  if (table.wants("an empty parallel_for, sleeping workers")) {
+    std::vector<double> times;
+    for (int i = 0; i < 200; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      const double start = bench::now();
+      cpu::parallel_for(1 << 20, 1, nothing);
+      times.push_back(bench::now() - start);
+    }
+    std::sort(times.begin(), times.end());
+    table.add("an empty parallel_for, sleeping workers", Bound::overhead, 0, {times[100], times[0]});
+  }
 }

@@ -3,9 +3,11 @@
 
 namespace tapir {
 
-/// Threads that one operation may use: all cores unless set. OMP_NUM_THREADS is respected.
+/// Threads that one operation may use, the calling one among them. Unless set: TAPIR_NUM_THREADS, else OMP_NUM_THREADS,
+/// else the CPUs that the process may run on. They are started when first needed.
 int num_threads();
-/// Caps the threads of an operation, for the whole process. Throws UsageError unless n >= 1.
+/// Caps the threads of an operation, for the whole process; may be called at any time, from any thread. Throws
+/// UsageError unless n >= 1.
 void set_num_threads(int n);
 
 }  // namespace tapir

@@ -1,7 +1,8 @@
-// direct: oneDNN's convolutions on plain NHWC images. The kernel's layout is left to oneDNN; we reorder into and out of
-// it.
+// direct: oneDNN's convolutions on plain NHWC images, cut into parts for the threads. The kernel's layout is left to
+// oneDNN; we reorder into and out of it, once for all parts.
 #ifdef TAPIR_ONEDNN
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/conv_packed.h>
 #include <tapir/backends/cpu/onednn.h>
 #include <tapir/backends/cpu/parallel.h>
@@ -134,7 +135,7 @@ PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::
   std::string key;
   bool keep = false;
   if (b.kernel_id) {
-    key = (key_of("conv_packed", p, d) << b.kernel_id << num_threads()).bytes();
+    key = (key_of("conv_packed", p, d) << b.kernel_id).bytes();
     if (auto kept = find_packed(key)) return kept;
     keep = worth_packing(key);
   }
@@ -144,24 +145,80 @@ PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::
   return kernel;
 }
 
-void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  onednn::Threads threads(p.flops() < 4e6 ? 1 : num_threads());
-  auto prepared = onednn::prepared(key_of("conv", p, d), [&] { return make(p, d); });
+std::shared_ptr<onednn::Prepared> prepared(const ConvProblem& p, ConvDirection d) {
+  return onednn::prepared(key_of("conv", p, d), [&] { return make(p, d); });
+}
+
+// One part of the work with the kernel, or its gradient, in the layout `theirs`.
+void run_part(const ConvProblem& p, ConvDirection d, const ConvBuffers& b, const memory::desc& theirs) {
+  auto conv = prepared(p, d);
   const bool of_kernel = d == ConvDirection::kernel_gradient;
-  const memory::desc theirs = prepared->desc(of_kernel ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS);
+  const memory::desc mine = conv->desc(of_kernel ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS);
+  const bool same = mine == theirs;  // nearly always: sizes of images do not count much
+  ConvScratch<std::byte> scratch(same ? 0 : std::int64_t(mine.get_size()));
+  void* kernel = same ? b.kernel : scratch.data();
+  if (!same && !of_kernel) onednn::reorder(theirs, b.kernel, mine, kernel);
+  if (d == ConvDirection::forward) conv->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});
+  else if (of_kernel) conv->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_DIFF_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+  else conv->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+  if (!same && of_kernel) onednn::reorder(mine, kernel, theirs, b.kernel);
+}
+
+ConvBuffers at(const ConvPart& part, const ConvBuffers& b, void* kernel) {
+  return {static_cast<float*>(b.x) + part.x, kernel, static_cast<float*>(b.y) + part.y};
+}
+
+// Parts that are worth a thread's while: 25 us.
+std::int64_t parts_wanted(const ConvProblem& p) { return parallel_parts(std::int64_t(p.flops()), 2'000'000); }
+
+void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
+  const ConvCut cut(p, d, parts_wanted(p));
+  const ConvProblem first = cut.part(0).problem;
+  const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_WEIGHTS);
+  PackedKernel packed = theirs == Described(p).plain_kernel() ? nullptr : packed_kernel(first, d, theirs, b);
+  void* kernel = packed ? packed.get() : b.kernel;
+  parallel_for(cut.parts(), 1, [&](std::int64_t i, std::int64_t end) {
+    for (; i < end; ++i) {
+      const ConvPart part = cut.part(i);
+      const ConvBuffers mine = at(part, b, kernel);
+      if (part.problem.out_pixels()) run_part(part.problem, d, mine, theirs);
+      else std::fill_n(static_cast<float*>(mine.x), part.problem.in_pixels() * p.c, 0.0f);
+    }
+  });
+}
+
+// A sum for each part, which are then added up in order: few parts, so that the adding stays small beside the work, and
+// 64 MB at most.
+void kernel_gradient(const ConvProblem& p, const ConvBuffers& b) {
+  constexpr auto d = ConvDirection::kernel_gradient;
+  const std::int64_t floats = p.taps() * p.cg() * p.k;
+  const std::int64_t most = std::min(std::max<std::int64_t>(num_threads(), p.n * p.out_pixels() / 512),
+                                     std::max<std::int64_t>(2, (16 << 20) / floats));
+  const ConvCut cut(p, d, std::min(parts_wanted(p), most));
+  const ConvProblem first = cut.part(0).problem;
+  const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_DIFF_WEIGHTS);
   const bool same = theirs == Described(p).plain_kernel();
-  if (of_kernel) {
-    ConvScratch<std::byte> scratch(same ? 0 : std::int64_t(theirs.get_size()));
-    void* kernel = same ? b.kernel : scratch.data();
-    prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_DIFF_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
-    if (!same) reorder_kernel(p, d, theirs, kernel, b.kernel, true);
-    return;
-  }
-  PackedKernel packed = same ? nullptr : packed_kernel(p, d, theirs, b);
-  void* kernel = same ? b.kernel : packed.get();
-  if (d == ConvDirection::forward)
-    prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});
-  else prepared->run({{DNNL_ARG_DIFF_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DIFF_DST, b.y}});
+  const auto size = std::int64_t(theirs.get_size() / sizeof(float));
+  ConvScratch<float> packed(same ? 0 : size), others((cut.parts() - 1) * size);
+  float* sum = same ? static_cast<float*>(b.kernel) : packed.data();
+  parallel_for(cut.parts(), 1, [&](std::int64_t i, std::int64_t end) {
+    for (; i < end; ++i) {
+      const ConvPart part = cut.part(i);
+      run_part(part.problem, d, at(part, b, i ? others.data() + (i - 1) * size : sum), theirs);
+    }
+  });
+  parallel_for(size, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 1; i < cut.parts(); ++i) {
+      const float* from = others.data() + (i - 1) * size;
+      for (std::int64_t j = begin; j < end; ++j) sum[j] += from[j];
+    }
+  });
+  if (!same) reorder_kernel(first, d, theirs, sum, b.kernel, true);
+}
+
+void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
+  if (d == ConvDirection::kernel_gradient) kernel_gradient(p, b);
+  else image_direction(p, d, b);
 }
 
 }  // namespace

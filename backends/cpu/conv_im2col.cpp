@@ -25,7 +25,6 @@ const ConvGemms& gemms() {
 #ifdef TAPIR_ONEDNN
 void onednn_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
                  const float* b, std::int64_t ldb, bool add, float* c, std::int64_t ldc) {
-  onednn::Threads one(1);  // the rows are shared out already
   onednn::sgemm(ta, tb, m, n, k, a, lda, b, ldb, add ? 1.0f : 0.0f, c, ldc);
 }
 #endif

@@ -11,8 +11,9 @@
 namespace tapir::cpu {
 namespace {
 
-// Up to here Eigen is at least as fast as oneDNN, whose fixed cost is 0.3 us. Below kShared nobody else is woken.
-constexpr std::int64_t kSmall = 64 * 64 * 64, kShared = 128 * 128 * 128;
+// Multiply-adds: up to kSmall Eigen is at least as fast as oneDNN, whose fixed cost is 0.3 us; kGrain are worth a thread.
+constexpr std::int64_t kSmall = 64 * 64 * 64, kGrain = 128 * 128 * 64;
+constexpr std::int64_t kEdge = 16;  // of the smallest block of a product
 
 // The matrices of one operand: `rows` x `columns` after the transposition asked for, `transposed` in memory or not.
 struct Operand {
@@ -95,39 +96,60 @@ Fn plain_of(DType d) {
   }
 }
 
-// Rows of c (or columns, where there are few rows) dealt out to the threads.
-void shared_out(Fn fn, const Gemm& g, std::int64_t item) {
-  const bool by_rows = g.m >= g.n;
-  const std::int64_t length = by_rows ? g.m : g.n, work = g.m * g.n * g.k / length;
-  parallel_for(length, std::max<std::int64_t>(kShared / 2 / std::max<std::int64_t>(work, 1), 8),
-               [&](std::int64_t from, std::int64_t to) {
-    Gemm part = g;
-    auto *a = static_cast<const char*>(g.a), *b = static_cast<const char*>(g.b);
-    auto* c = static_cast<char*>(g.c);
-    if (by_rows) {
-      part.m = to - from;
-      part.a = a + from * (g.transpose_a ? 1 : g.lda) * item;
-      part.c = c + from * g.ldc * item;
-    } else {
-      part.n = to - from;
-      part.b = b + from * (g.transpose_b ? g.ldb : 1) * item;
-      part.c = c + from * item;
+// One product cut into blocks of c, none smaller than an edge: as many as are wanted, and then those that read the
+// least, for each reads its rows of a and its columns of b.
+struct Blocks {
+  std::int64_t rows = 1, columns = 1;
+
+  Blocks(const Gemm& g, std::int64_t wanted) {
+    const std::int64_t most_rows = std::max<std::int64_t>(1, g.m / kEdge), most_columns = std::max<std::int64_t>(1, g.n / kEdge);
+    auto reads = [&](std::int64_t r, std::int64_t c) { return double(g.m) / double(r) + double(g.n) / double(c); };
+    for (std::int64_t r = 1; r <= std::min(wanted, most_rows); ++r) {
+      const std::int64_t c = std::min(wanted / r, most_columns), more = r * c - count();
+      if (more > 0 || (more == 0 && reads(r, c) < reads(rows, columns))) rows = r, columns = c;
     }
-    fn(part);
-  });
+  }
+  std::int64_t count() const { return rows * columns; }
+  Gemm block(const Gemm& g, std::int64_t i, std::int64_t item) const {
+    auto from = [](std::int64_t size, std::int64_t k, std::int64_t of) {
+      return k == of ? size : size * k / of / kEdge * kEdge;
+    };
+    const std::int64_t row = from(g.m, i / columns, rows), column = from(g.n, i % columns, columns);
+    Gemm part = g;
+    part.m = from(g.m, i / columns + 1, rows) - row;
+    part.n = from(g.n, i % columns + 1, columns) - column;
+    part.a = static_cast<const char*>(g.a) + row * (g.transpose_a ? 1 : g.lda) * item;
+    part.b = static_cast<const char*>(g.b) + column * (g.transpose_b ? g.ldb : 1) * item;
+    part.c = static_cast<char*>(g.c) + (row * g.ldc + column) * item;
+    return part;
+  }
+};
+
+// The loop for one block of a product.
+Fn best(Fn fn, [[maybe_unused]] const Gemm& g, [[maybe_unused]] DType dtype) {
+#ifdef TAPIR_ONEDNN
+  if (dtype == DType::f32 && g.m * g.n * g.k > kSmall) return by_onednn;
+#endif
+  return fn;
 }
 
-// One product, on as many threads as it is worth.
-void one(Fn fn, const Gemm& g, DType dtype) {
-  const std::int64_t work = g.m * g.n * g.k;
-#ifdef TAPIR_ONEDNN
-  if (dtype == DType::f32 && work > kSmall) {
-    onednn::Threads threads(work >= kShared ? num_threads() : 1);
-    return by_onednn(g);
+// Product i is at(i) for i < n, all like g: whole ones to each thread, or where they are few, blocks of them.
+template <class At>
+void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at) {
+  const std::int64_t work = g.m * g.n * g.k, item = std::int64_t(size_of(dtype)), parts = parallel_parts(n * work, kGrain);
+  if (n >= parts) {
+    fn = best(fn, g, dtype);
+    return parallel_for(n, kGrain / std::max<std::int64_t>(work, 1), [&](std::int64_t begin, std::int64_t end) {
+      for (; begin < end; ++begin) fn(at(begin));
+    });
   }
-#endif
-  if (work >= kShared) return shared_out(fn, g, std::int64_t(size_of(dtype)));
-  fn(g);
+  const Blocks blocks(g, (parts + n - 1) / n);
+  parallel_for(n * blocks.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (; begin < end; ++begin) {
+      const Gemm block = blocks.block(at(begin / blocks.count()), begin % blocks.count(), item);
+      best(fn, block, dtype)(block);
+    }
+  });
 }
 
 }  // namespace
@@ -147,32 +169,17 @@ void matmul(const Call& call) {
   if (g.k == 0) {
     std::memset(y.mutable_data<char>(), 0, std::size_t(y.size() * item));
   } else if (r == 2) {
-    one(fn, g, compute);
+    products(1, g, compute, fn, [&](std::int64_t) { return g; });
   } else {
     const Shape batch = y.shape().first(r - 2);
-    const std::int64_t n = batch.size(), work = g.m * g.n * g.k;
     auto a_at = batch_offsets(a.t, batch), b_at = batch_offsets(b.t, batch);
-    auto item_of = [&](std::int64_t i) {
+    products(batch.size(), g, compute, fn, [&](std::int64_t i) {
       Gemm each = g;
       each.a = a.t.data<char>() + a_at[std::size_t(i)] * item;
       each.b = b.t.data<char>() + b_at[std::size_t(i)] * item;
       each.c = y.mutable_data<char>() + i * g.m * g.n * item;
       return each;
-    };
-    const bool many = n >= num_threads();
-    if (!many && work >= kShared) {
-      for (std::int64_t i = 0; i < n; ++i) one(fn, item_of(i), compute);
-    } else {
-      parallel_for(n, std::max<std::int64_t>(kShared / 2 / work, 1), [&](std::int64_t from, std::int64_t to) {
-#ifdef TAPIR_ONEDNN
-        onednn::Threads alone(1);
-        Fn each = compute == DType::f32 && work > kSmall ? by_onednn : fn;
-#else
-        Fn each = fn;
-#endif
-        for (std::int64_t i = from; i < to; ++i) each(item_of(i));
-      });
-    }
+    });
   }
   if (y.dtype() != call.out[0].dtype()) cast_into(y, call.out[0]);
 }

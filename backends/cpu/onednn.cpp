@@ -1,8 +1,6 @@
 #include <tapir/backends/cpu/onednn.h>
 
 #ifdef TAPIR_ONEDNN
-#include <tapir/backends/cpu/parallel.h>
-
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -31,10 +29,22 @@ Cache& cache() {
   return c;
 }
 
-std::string full(const Key& key) {
-  int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-  return key.bytes() + std::string(reinterpret_cast<const char*>(&threads), sizeof threads);
-}
+// oneDNN asks OpenMP how many threads to use, when it makes a primitive and when it runs one. The setting is this
+// thread's own; the program's is put back.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) {
+    if (before_ != 1) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
 
 }  // namespace
 
@@ -109,6 +119,7 @@ void Prepared::run(std::initializer_list<Argument> arguments) {
     std::size_t bytes;
     void* data;
   } scratch(scratch_bytes_);
+  OneThread alone;
   dnnl_exec_arg_t list[16];
   int n = 0;
   try {
@@ -131,13 +142,14 @@ namespace detail {
 
 std::shared_ptr<Prepared> find(const Key& key) {
   Cache& c = cache();
-  auto it = c.places.find(full(key));
+  auto it = c.places.find(key.bytes());
   if (it == c.places.end()) return nullptr;
   c.order.splice(c.order.begin(), c.order, it->second);
   return it->second->second;
 }
 
 std::shared_ptr<Prepared> keep(const Key& key, Recipe (*make)(void*), void* context) {
+  OneThread alone;
   std::shared_ptr<Prepared> made;
   try {
     made = std::make_shared<Prepared>(make(context));
@@ -145,7 +157,7 @@ std::shared_ptr<Prepared> keep(const Key& key, Recipe (*make)(void*), void* cont
     failed("making a primitive", e);
   }
   Cache& c = cache();
-  c.order.emplace_front(full(key), made);
+  c.order.emplace_front(key.bytes(), made);
   c.places[c.order.front().first] = c.order.begin();
   if (c.order.size() > kKept) {
     c.places.erase(c.order.back().first);
@@ -157,6 +169,7 @@ std::shared_ptr<Prepared> keep(const Key& key, Recipe (*make)(void*), void* cont
 }  // namespace detail
 
 void reorder(const dnnl::memory::desc& from, const void* data, const dnnl::memory::desc& to, void* out) {
+  OneThread alone;
   try {
     dnnl::reorder::primitive_desc d(engine(), from, engine(), to, attributes());
     Prepared p(recipe(d, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}));
@@ -166,16 +179,9 @@ void reorder(const dnnl::memory::desc& from, const void* data, const dnnl::memor
   }
 }
 
-Threads::Threads(int n) : before_(omp_get_max_threads()) {
-  n = std::min(n, num_threads());
-  if (n != before_) omp_set_num_threads(n);
-}
-Threads::~Threads() {
-  if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
-}
-
 void sgemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
            const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+  OneThread alone;
   dnnl_status_t s = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
   if (s != dnnl_success)
     throw InternalError(fmt::format("oneDNN: sgemm of {}x{}x{} failed (status {}). Please report this.", m, n, k,

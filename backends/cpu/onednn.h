@@ -1,6 +1,7 @@
-// The one place that knows oneDNN's API, 2.6 to 3.x: engine, descriptors, prepared primitives by key, threads.
+// The one place that knows oneDNN's API, 2.6 to 3.x: engine, descriptors, prepared primitives by key.
 // Primitives are kept per thread and are keyed by a string of whatever shapes and attributes made them, so that a call
-// of a known shape costs a look-up and no creation.
+// of a known shape costs a look-up and no creation. All of them run on the calling thread alone, and no thread of OpenMP
+// is ever started: work is shared out by parallel_for, whose parts call oneDNN.
 #pragma once
 #ifdef TAPIR_ONEDNN
 #include <oneapi/dnnl/dnnl.hpp>
@@ -100,26 +101,12 @@ class Prepared {
   std::vector<std::pair<int, dnnl::memory>> memories_;
 };
 
-/// The primitive of `key` on this thread, made by `make()` (which returns a Recipe) where it is not known. The number of
-/// threads in force is part of the key. Up to 256 are kept per thread, the longest unused goes first. oneDNN's errors
-/// come out as InternalError.
+/// The primitive of `key` on this thread, made by `make()` (which returns a Recipe) where it is not known. Up to 256 are
+/// kept per thread, the longest unused goes first. oneDNN's errors come out as InternalError.
 template <class Make>
 std::shared_ptr<Prepared> prepared(const Key& key, Make&& make);
 /// Copies between layouts.
 void reorder(const dnnl::memory::desc& from, const void* data, const dnnl::memory::desc& to, void* out);
-
-/// While it lives, oneDNN on this thread uses at most `n` threads, and at most num_threads(). With n == 1 nobody is
-/// woken: use it for small work.
-class Threads {
- public:
-  explicit Threads(int n);
-  ~Threads();
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 /// Row-major C[m, n] = op(A) op(B) + beta * C; lda and the like are the distances between rows as stored.
 void sgemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
