@@ -12,29 +12,37 @@ namespace {
 const OpDef custom_gradient_op = {
     .name = "custom_gradient",
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-      Tensors dx = (*n.in(0).data<Pullback>())(dy[0]);
-      if (dx.size() + 1 != n.inputs.size())
-        throw UsageError(fmt::format("custom_gradient: the gradient function returned {} gradients for {} inputs.",
-                                     dx.size(), n.inputs.size() - 1));
-      Tensors out(1);
-      for (std::size_t i = 0; i < dx.size(); ++i) {
-        const Tensor& x = n.inputs[i + 1];
-        if (dx[i].defined() && dx[i].shape() != x.shape())
-          throw ShapeError(fmt::format("custom_gradient: input {} has shape {}, the gradient returned for it {}.", i,
-                                       x.shape().str(), dx[i].shape().str()));
-        out.push_back(dx[i].defined() && dx[i].dtype() != x.dtype() ? astype(dx[i], x.dtype()) : dx[i]);
-      }
-      return out;
+      Tensors dx(1);
+      for (auto& g : pulled_back(*n.in(0).data<Pullback>(), dy[0], std::span<const Tensor>(n.inputs).subspan(1))) dx.push_back(g);
+      return dx;
     },
     .saves = Saves::inputs,
 };
 
 }  // namespace
 
-Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, Pullback* pullback, const Where& where) {
+Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs) {
+  Tensors dx = pullback(dy);
+  if (dx.size() != inputs.size())
+    throw UsageError(
+        fmt::format("custom_gradient: the gradient function returned {} gradients for {} inputs.", dx.size(), inputs.size()));
+  for (std::size_t i = 0; i < dx.size(); ++i) {
+    if (!dx[i].defined()) continue;
+    if (dx[i].shape() != inputs[i].shape())
+      throw ShapeError(fmt::format("custom_gradient: input {} has shape {}, the gradient returned for it {}.", i,
+                                   inputs[i].shape().str(), dx[i].shape().str()));
+    if (dx[i].dtype() != inputs[i].dtype()) dx[i] = astype(dx[i], inputs[i].dtype());
+  }
+  return dx;
+}
+
+Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback, const Where& where) {
+  for (Recorder* r = recorder(); r; r = r->previous)
+    if (r->intercepts) return traced_pullback(y, inputs, *pullback, where);
   auto release = [](void* p) { delete static_cast<Pullback*>(p); };
-  Tensor holder = Tensor::from_external(pullback, {1}, DType::u8, release, pullback, where);
-  Tensor out = stop_gradient(y, where);  // a name of its own, known to traces
+  Pullback* own = pullback.release();
+  Tensor holder = Tensor::from_external(own, {1}, DType::u8, release, own, where);
+  Tensor out = stop_gradient(y, where);
   std::vector<Inputs::Ref> in{holder};
   for (auto& x : inputs) in.emplace_back(x);
   for (Recorder* r = recorder(); r; r = r->previous) r->record(custom_gradient_op, Inputs(in), {&out, 1}, {});

@@ -2,6 +2,8 @@
 #pragma once
 #include <tapir/autograd/gradient_tape.h>
 
+#include <memory>
+
 namespace tapir {
 
 namespace detail {
@@ -13,8 +15,12 @@ struct Pullback {
   virtual Tensors operator()(const Tensor& dy) const = 0;
 };
 
-/// `y` as the result of an operation on `inputs` whose gradient is `pullback`, which this takes over.
-Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, Pullback* pullback, const Where& where);
+/// `y` as the result of an operation on `inputs` whose gradient is `pullback`.
+Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback, const Where& where);
+/// The gradients that it gives, one for each of `inputs`. Throws UsageError or ShapeError unless they fit.
+Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs);
+/// with_pullback while a function is traced; defined in graph/traced_gradient.cpp.
+Tensor traced_pullback(const Tensor& y, std::span<const Tensor> inputs, const Pullback& pullback, const Where& where);
 
 inline Tensors to_tensors(const Tensor& t) { return {t}; }
 inline Tensors to_tensors(const std::vector<Tensor>& list) {
@@ -29,10 +35,12 @@ Tensors to_tensors(const Tuple& tuple) {
   }(std::make_index_sequence<std::tuple_size_v<Tuple>>{});
 }
 
-/// No tape of this thread records while it lives.
+/// No tape of this thread records while it lives. Traces go on.
 class RecordingPaused {
  public:
-  RecordingPaused() : recorder_(std::exchange(recorder(), nullptr)) {}
+  RecordingPaused() : recorder_(recorder()) {
+    while (recorder() && !recorder()->intercepts) recorder() = recorder()->previous;
+  }
   ~RecordingPaused() { recorder() = recorder_; }
   RecordingPaused(const RecordingPaused&) = delete;
   RecordingPaused& operator=(const RecordingPaused&) = delete;
@@ -71,7 +79,7 @@ struct CustomGradient {
     auto result = f(first.tensor(), rest...);
     const std::vector<Tensor> inputs{first.tensor(), Tensor(rest)...};
     using P = decltype(result.second);
-    return with_pullback(result.first, inputs, new UserPullback<P>(std::move(result.second)), first.where());
+    return with_pullback(result.first, inputs, std::make_unique<UserPullback<P>>(std::move(result.second)), first.where());
   }
 };
 
@@ -103,9 +111,9 @@ struct Recompute {
       RecordingPaused paused;
       y = P::call(&f, inputs);
     }
-    auto* pullback = new P(f, inputs, read.variables);
+    auto pullback = std::make_unique<P>(f, inputs, read.variables);
     inputs.insert(inputs.end(), read.values.begin(), read.values.end());
-    return with_pullback(y, inputs, pullback, first.where());
+    return with_pullback(y, inputs, std::move(pullback), first.where());
   }
 };
 

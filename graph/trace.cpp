@@ -7,6 +7,9 @@
 
 namespace tapir::graph {
 
+// With unknown sizes; a C++ loop over one would go on for millions of rounds.
+constexpr std::size_t kMostNodes = 100000;
+
 static Tracer*& innermost() {
   static thread_local constinit Tracer* t = nullptr;
   return t;
@@ -79,6 +82,9 @@ bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& spe
   }
   for (auto& s : specs) traced |= symbols_.in(s.shape);
   if (!traced) return false;
+  if (!symbols_.empty() && graph_.nodes.size() >= kMostNodes)
+    throw ShapeError(fmt::format("function: more than {} operations while a size is unknown. For a C++ loop over it use for_loop or "
+                                 "scan, or give the size.", kMostNodes));
   Node n;
   n.op = &op;
   n.attrs = OwnAttrs(attrs);
@@ -98,12 +104,12 @@ Tracer::Captured& Tracer::capture(const Variable& v) {
     if (c.variable.defined() && c.variable == v) return c;
   Tensor outer;
   if (outer_) {  // the variable as the enclosing trace sees it, watched by the tapes in there
-    recorder() = outer_recorder_;
-    detail::variable_observer() = outer_observer_;
+    Recorder* mine = std::exchange(recorder(), outer_recorder_);  // with the tapes in here
+    auto* observer = std::exchange(detail::variable_observer(), outer_observer_);
     innermost() = outer_;
     outer = v.value();
-    recorder() = this;
-    detail::variable_observer() = this;
+    recorder() = mine;
+    detail::variable_observer() = observer;
     innermost() = this;
   }
   captured_.push_back({v, outer, input({v.shape(), v.dtype()}), false});

@@ -24,6 +24,15 @@ namespace {
                     " kernel in this build.");
 }
 
+[[noreturn, gnu::cold]] void valueless_operand(const OpDef& op, std::size_t i) {
+  throw UsageError(std::string(op.name) + ": operand " + std::to_string(i) + " has no value, it is from a trace of function() that is over. "
+                   "Return it from the function that made it, or keep it in a Variable.");
+}
+void need_values(const OpDef& op, Inputs in) {
+  for (std::size_t i = 0; i < in.size(); ++i)
+    if (!in[i].has_data()) valueless_operand(op, i);
+}
+
 Device device_of(const OpDef& op, Inputs in) {
   const Tensor* first = nullptr;
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -79,6 +88,7 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   for (Recorder* r = top; r && !traced; r = r->previous)
     traced = r->intercepts && r->intercept(op, in, attrs, specs, out);
   if (!traced) {
+    need_values(op, in);
     if (op.view) {
       out.push_back(op.view(in[0], specs[0], attrs));
     } else if (op.make) {
@@ -112,6 +122,7 @@ Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   Specs specs;
   op.infer(in, attrs, specs);
   if (specs.size() != 1 || op.make) return apply_all(op, in, attrs, where)[0];
+  need_values(op, in);
   Tensor out;
   if (op.view) {
     out = op.view(in[0], specs[0], attrs);

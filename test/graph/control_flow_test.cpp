@@ -211,3 +211,19 @@ TEST_CASE("what does not fit says so") {
   CHECK(message([&] { scan([](const Tensor& s, const Tensor& x) { return std::pair(s, x); }, ones({2}), constant(1.0f)); }) ==
         "scan: xs must have a first axis to go over, got a scalar.");
 }
+
+TEST_CASE("a tape in a branch goes on when the branch reads a variable") {
+  Variable w(constant(3.0, DType::f64), "w");
+  auto f = [&](const Tensor& x) {
+    return cond(sum(x) > 0.0, [&] {
+      GradientTape tape;
+      tape.watch(x);
+      Tensor y = sum(x * x * w.value());
+      auto g = tape.gradient(y, std::vector<GradientSource>{x, w});
+      return g[0] * g[1];
+    }, [&] { return x; });
+  };
+  auto traced = function(f);
+  Tensor x = numbers({2}, 13);
+  CHECK(same(traced(x), f(x)));
+}

@@ -393,3 +393,92 @@ TEST_CASE("a training step in one graph") {
   for (std::size_t i = 0; i < eager.size(); ++i) CHECK(traced[i] == doctest::Approx(eager[i]).epsilon(1e-5));
   CHECK(traced.back() < 0.7f * traced.front());
 }
+
+TEST_CASE("custom_gradient and recompute keep their meaning, differentiated inside and around") {
+  Variable w(constant(0.5, DType::f64), "w");
+  auto hundredfold = custom_gradient([](const Tensor& t, const Tensor& u) {
+    return std::pair(t * t * u, [t](const Tensor& dy) { return std::array{dy * 100.0 * t, Tensor()}; });
+  });
+  auto light = recompute([&](const Tensor& t) { return tanh(t * w.value()) * t; });
+  // Value, gradients, second derivatives; the body is called by g.
+  auto all = [&](auto g, const Tensor& x) {
+    GradientTape outer;
+    outer.watch(x);
+    Tensor y;
+    List first;
+    {
+      GradientTape tape;
+      tape.watch(x);
+      y = g(x);
+      first = tape.gradient(sum(y), std::vector<GradientSource>{x, w}, {.unconnected = UnconnectedGradients::zero});
+    }
+    Tensor second = outer.gradient(sum(first[0]), x);
+    return List{y, first[0], first[1], second};
+  };
+  auto body = [&](const Tensor& x) { return hundredfold(x, x + 1.0) + light(x * 2.0) * double(x.shape(0)); };
+  auto looped = [&](const Tensor& x) {
+    return for_loop(0, 10, [&](const Tensor&, const Tensor& t) { return light(t) + hundredfold(x, t) * 0.01; }, x);
+  };
+  auto compare = [](const List& a, const List& b) {
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK_MESSAGE(allclose(a[i], b[i], {.rtol = 1e-12, .atol = 1e-12}), i);
+  };
+  const TensorSpec open({unknown}, DType::f64);
+  auto check = [&](auto f) {
+    auto around = function(f, {.signature = {open}});
+    auto inside = function([&](const Tensor& x) { return all(f, x); }, {.signature = {open}});
+    for (int n : {1, 3}) {
+      Tensor x = random::normal({n}, {.dtype = DType::f64, .seed = n});
+      const List expected = all(f, x);
+      CHECK(expected[1][0].item<double>() != expected[3][0].item<double>());
+      compare(all(around, x), expected);
+      compare(inside(x), expected);
+    }
+    CHECK(inside.trace_count() == 1);
+    around.save("custom_gradient_test.tapir");
+    auto loaded = load_function("custom_gradient_test.tapir");
+    Tensor x = random::normal({2}, {.dtype = DType::f64, .seed = 9});
+    GradientTape tape;
+    tape.watch(x);
+    CHECK(allclose(tape.gradient(sum(loaded({x})[0]), x), all(f, x)[1], {.rtol = 1e-12}));
+    std::remove("custom_gradient_test.tapir");
+  };
+  check(body);
+  check(looped);
+  // It costs nothing where nobody differentiates.
+  auto plain = function(body);
+  plain(ones({3}, DType::f64));
+  CHECK(plain.graphs()[0].find("custom_gradient") == std::string::npos);
+
+  Tensor x = ones({2}, DType::f64);
+  auto assigns = function(custom_gradient([&](const Tensor& t) {
+    return std::pair(t * 1.0, [&](const Tensor& dy) { return w.assign(constant(1.0, DType::f64)), dy; });
+  }));
+  CHECK(message([&] { assigns(x); }) == "custom_gradient: the gradient function assigns variable 'w'. Assign outside.");
+}
+
+TEST_CASE("traced tensors that were kept are refused afterwards") {
+  Tensor kept;
+  auto f = function([&](const Tensor& x) { return kept = x * 2.0; });
+  f(ones({2}));
+  const std::string rest = " has no value, it is from a trace of function() that is over. Return it from the function that made it, or "
+                           "keep it in a Variable.";
+  CHECK(message([&] { kept + 1.0; }) == "add: operand 0" + rest);
+  CHECK(message([&] { reshape(kept, {2, 1}); }) == "reshape: operand 0" + rest);
+  CHECK(message([&] { split(kept, 2, {.axis = 0}); }).find(rest) != std::string::npos);
+  auto g = function([&](const Tensor& x) { return x + kept; });
+  CHECK(message([&] { g(ones({2})); }) == "function: a tensor f32 [2] from another trace is used here. Return it from the function "
+                                          "that made it, or keep it in a Variable.");
+}
+
+TEST_CASE("a C++ loop over an unknown size is traced for each size") {
+  auto f = function([](const Tensor& x) {
+    Tensor s = zeros({});
+    for (std::int64_t i = 0; i < x.shape(0); ++i) s = s + x[i] * double(i);
+    return s;
+  });
+  for (int n : {2, 3, 4, 5}) CHECK(f(ones({n})).item<float>() == float(n * (n - 1) / 2));
+  CHECK(f.trace_count() == 4);
+  CHECK(f.explain().find("the body does not take unknown sizes (function_test.cpp:") != std::string::npos);
+  CHECK(f.explain().find("function: more than 100000 operations while a size is unknown. For a C++ loop over it use for_loop or scan, "
+                         "or give the size.") != std::string::npos);
+}
