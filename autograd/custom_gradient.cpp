@@ -13,7 +13,8 @@ const OpDef custom_gradient_op = {
     .name = "custom_gradient",
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       Tensors dx(1);
-      for (auto& g : pulled_back(*n.in(0).data<Pullback>(), dy[0], std::span<const Tensor>(n.inputs).subspan(1))) dx.push_back(g);
+      for (auto& g : pulled_back(*n.in(0).data<Pullback>(), dy[0], std::span<const Tensor>(n.inputs).subspan(1)))
+        dx.push_back(g);
       return dx;
     },
     .saves = Saves::inputs,
@@ -24,8 +25,8 @@ const OpDef custom_gradient_op = {
 Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs) {
   Tensors dx = pullback(dy);
   if (dx.size() != inputs.size())
-    throw UsageError(
-        fmt::format("custom_gradient: the gradient function returned {} gradients for {} inputs.", dx.size(), inputs.size()));
+    throw UsageError(fmt::format("custom_gradient: the gradient function returned {} gradients for {} inputs.",
+                                 dx.size(), inputs.size()));
   for (std::size_t i = 0; i < dx.size(); ++i) {
     if (!dx[i].defined()) continue;
     if (dx[i].shape() != inputs[i].shape())
@@ -36,7 +37,8 @@ Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const 
   return dx;
 }
 
-Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback, const Where& where) {
+Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback,
+                     const Where& where) {
   for (Recorder* r = recorder(); r; r = r->previous)
     if (r->intercepts) return traced_pullback(y, inputs, *pullback, where);
   auto release = [](void* p) { delete static_cast<Pullback*>(p); };

@@ -16,7 +16,8 @@ struct Pullback {
 };
 
 /// `y` as the result of an operation on `inputs` whose gradient is `pullback`.
-Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback, const Where& where);
+Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback,
+                     const Where& where);
 /// The gradients that it gives, one for each of `inputs`. Throws UsageError or ShapeError unless they fit.
 Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs);
 /// with_pullback while a function is traced; defined in graph/traced_gradient.cpp.
@@ -79,7 +80,8 @@ struct CustomGradient {
     auto result = f(first.tensor(), rest...);
     const std::vector<Tensor> inputs{first.tensor(), Tensor(rest)...};
     using P = decltype(result.second);
-    return with_pullback(result.first, inputs, std::make_unique<UserPullback<P>>(std::move(result.second)), first.where());
+    auto pullback = std::make_unique<UserPullback<P>>(std::move(result.second));
+    return with_pullback(result.first, inputs, std::move(pullback), first.where());
   }
 };
 

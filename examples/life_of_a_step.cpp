@@ -1,5 +1,5 @@
-// The training step that docs/life_of_a_step.md follows. TAPIR_DUMP=/tmp/step build/examples/life_of_a_step writes the graph after
-// each pass to the folder; explain() goes to standard output.
+// The training step that docs/life_of_a_step.md follows. TAPIR_DUMP=/tmp/step build/examples/life_of_a_step writes the
+// graph after each pass to the folder; explain() goes to standard output.
 #include <tapir/tapir.h>
 
 #include <iostream>
@@ -7,8 +7,8 @@
 using namespace tapir;
 
 int main() {
-  nn::Sequential model{nn::Conv2D(32, {3, 3}, {.activation = "relu", .seed = 1}), nn::MaxPooling2D({2, 2}), nn::Flatten(),
-                       nn::Dense(10, {.seed = 2})};
+  nn::Sequential model{nn::Conv2D(32, {3, 3}, {.activation = "relu", .seed = 1}), nn::MaxPooling2D({2, 2}),
+                       nn::Flatten(), nn::Dense(10, {.seed = 2})};
   model.build({28, 28, 1});
   optim::Adam adam;
   auto step = function(

@@ -83,8 +83,8 @@ bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& spe
   for (auto& s : specs) traced |= symbols_.in(s.shape);
   if (!traced) return false;
   if (!symbols_.empty() && graph_.nodes.size() >= kMostNodes)
-    throw ShapeError(fmt::format("function: more than {} operations while a size is unknown. For a C++ loop over it use for_loop or "
-                                 "scan, or give the size.", kMostNodes));
+    throw ShapeError(fmt::format("function: more than {} operations while a size is unknown. For a C++ loop over it "
+                                 "use for_loop or scan, or give the size.", kMostNodes));
   Node n;
   n.op = &op;
   n.attrs = OwnAttrs(attrs);

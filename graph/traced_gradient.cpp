@@ -1,5 +1,5 @@
-// custom_gradient and recompute in a trace: what computes the gradient is a graph of its own, so that whoever differentiates the
-// trace later on, inside or around the function, finds it.
+// custom_gradient and recompute in a trace: what computes the gradient is a graph of its own, so that whoever
+// differentiates the trace later on, inside or around the function, finds it.
 #include <tapir/autograd/custom_gradient.h>
 #include <tapir/graph/handle.h>
 #include <tapir/graph/passes.h>
@@ -15,13 +15,20 @@ namespace {
 
 struct PullbackAttrs {
   int inputs = 0;
-  template <class V> void visit(V&& v) { v("inputs", inputs); }
+  template <class V>
+  void visit(V&& v) {
+    v("inputs", inputs);
+  }
 };
 
-// Inputs: y, the handle of the graph (dy, what it reads -> gradients of the floating inputs), the inputs, what the graph reads.
+// Inputs: y, the handle of the graph (dy, what it reads -> gradients of the floating inputs), the inputs, what the
+// graph reads.
 const OpDef traced_gradient_op = {
     .name = "custom_gradient",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[0].shape(), in[0].dtype()});
+        },
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto pullback = graph::concrete_of(n.in(1));
       if (!pullback) throw InternalError("custom_gradient: an input is no graph.");
@@ -41,7 +48,8 @@ const OpDef traced_gradient_op = {
 
 }  // namespace
 
-Tensor detail::traced_pullback(const Tensor& y, std::span<const Tensor> inputs, const Pullback& pullback, const Where& where) {
+Tensor detail::traced_pullback(const Tensor& y, std::span<const Tensor> inputs, const Pullback& pullback,
+                               const Where& where) {
   graph::Graph g;
   std::vector<Tensor> reads;
   graph::Symbols symbols = Tracer::current()->symbols();
@@ -57,13 +65,15 @@ Tensor detail::traced_pullback(const Tensor& y, std::span<const Tensor> inputs, 
     g = tracer.finish(gradients);
     for (auto& c : tracer.captured()) {
       if (c.assigned)
-        throw UsageError(fmt::format("custom_gradient: the gradient function assigns variable '{}'. Assign outside.", c.variable.name()));
+        throw UsageError(fmt::format("custom_gradient: the gradient function assigns variable '{}'. Assign outside.",
+                                     c.variable.name()));
       reads.push_back(c.outer);
     }
   }
   const int in = int(g.inputs.size()), out = int(g.outputs.size());
-  std::vector<Tensor> all{y, graph::handle_of(std::make_shared<graph::Concrete>(graph::prune(std::move(g)), symbols, in, out,
-                                                                                std::vector<Variable>(), std::vector<int>()))};
+  std::vector<Tensor> all{
+      y, graph::handle_of(std::make_shared<graph::Concrete>(graph::prune(std::move(g)), symbols, in, out,
+                                                            std::vector<Variable>(), std::vector<int>()))};
   all.insert(all.end(), inputs.begin(), inputs.end());
   all.insert(all.end(), reads.begin(), reads.end());
   auto refs = refs_of(all);

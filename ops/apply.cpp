@@ -25,7 +25,8 @@ namespace {
 }
 
 [[noreturn, gnu::cold]] void valueless_operand(const OpDef& op, std::size_t i) {
-  throw UsageError(std::string(op.name) + ": operand " + std::to_string(i) + " has no value, it is from a trace of function() that is over. "
+  throw UsageError(std::string(op.name) + ": operand " + std::to_string(i) +
+                   " has no value, it is from a trace of function() that is over. "
                    "Return it from the function that made it, or keep it in a Variable.");
 }
 void need_values(const OpDef& op, Inputs in) {

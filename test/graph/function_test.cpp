@@ -460,14 +460,14 @@ TEST_CASE("traced tensors that were kept are refused afterwards") {
   Tensor kept;
   auto f = function([&](const Tensor& x) { return kept = x * 2.0; });
   f(ones({2}));
-  const std::string rest = " has no value, it is from a trace of function() that is over. Return it from the function that made it, or "
-                           "keep it in a Variable.";
+  const std::string rest = " has no value, it is from a trace of function() that is over. Return it from the function "
+                           "that made it, or keep it in a Variable.";
   CHECK(message([&] { kept + 1.0; }) == "add: operand 0" + rest);
   CHECK(message([&] { reshape(kept, {2, 1}); }) == "reshape: operand 0" + rest);
   CHECK(message([&] { split(kept, 2, {.axis = 0}); }).find(rest) != std::string::npos);
   auto g = function([&](const Tensor& x) { return x + kept; });
-  CHECK(message([&] { g(ones({2})); }) == "function: a tensor f32 [2] from another trace is used here. Return it from the function "
-                                          "that made it, or keep it in a Variable.");
+  CHECK(message([&] { g(ones({2})); }) == "function: a tensor f32 [2] from another trace is used here. Return it from "
+                                          "the function that made it, or keep it in a Variable.");
 }
 
 TEST_CASE("a C++ loop over an unknown size is traced for each size") {
@@ -479,6 +479,6 @@ TEST_CASE("a C++ loop over an unknown size is traced for each size") {
   for (int n : {2, 3, 4, 5}) CHECK(f(ones({n})).item<float>() == float(n * (n - 1) / 2));
   CHECK(f.trace_count() == 4);
   CHECK(f.explain().find("the body does not take unknown sizes (function_test.cpp:") != std::string::npos);
-  CHECK(f.explain().find("function: more than 100000 operations while a size is unknown. For a C++ loop over it use for_loop or scan, "
-                         "or give the size.") != std::string::npos);
+  CHECK(f.explain().find("function: more than 100000 operations while a size is unknown. For a C++ loop over it use "
+                         "for_loop or scan, or give the size.") != std::string::npos);
 }
