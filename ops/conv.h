@@ -9,6 +9,7 @@ enum class ConvAlgorithm : std::uint8_t {
   automatic,
   small_channels,  ///< own kernels, made for 1 to 4 input channels: first layers
   depthwise,       ///< own kernels for one channel per group
+  winograd,        ///< own kernels for 3x3 kernels with many channels: a half to a quarter of the multiplications
   direct,          ///< oneDNN's direct convolutions, where the library was built with it
   im2col,          ///< patches as rows of a matrix, then a matrix product; a 1x1 kernel needs no patches
   reference,       ///< plain loops, accumulated in f64

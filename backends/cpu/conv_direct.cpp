@@ -9,8 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 
 namespace tapir::cpu {
 namespace {
@@ -117,31 +115,12 @@ void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& t
   prepared->run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
-// Memory that tensors' figures do not count: it may outlive every tensor.
-PackedKernel cache_memory(std::size_t bytes) {
-  void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  if (!p) throw std::bad_alloc();
-  return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
-}
-PackedKernel call_memory(std::size_t bytes) {
-  return {static_cast<std::byte*>(tapir::detail::allocate_bytes(bytes)),
-          [bytes](std::byte* q) { tapir::detail::free_bytes(q, bytes); }};
-}
-
 // The kernel in oneDNN's layout: kept if its value comes again, else made for this call.
-PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b) {
-  const std::size_t bytes = theirs.get_size();
+PackedKernel in_their_layout(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b) {
   std::string key;
-  bool keep = false;
-  if (b.kernel_id) {
-    key = (key_of("conv_packed", p, d) << b.kernel_id << num_threads()).bytes();
-    if (auto kept = find_packed(key)) return kept;
-    keep = worth_packing(key);
-  }
-  PackedKernel kernel = keep ? cache_memory(bytes) : call_memory(bytes);
-  reorder_kernel(p, d, theirs, b.kernel, kernel.get(), false);
-  if (keep) keep_packed(key, kernel, bytes);
-  return kernel;
+  if (b.kernel_id) key = (key_of("conv_packed", p, d) << b.kernel_id << num_threads()).bytes();
+  return packed_kernel(key, theirs.get_size(),
+                       [&](std::byte* to) { reorder_kernel(p, d, theirs, b.kernel, to, false); });
 }
 
 void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
@@ -157,7 +136,7 @@ void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
     if (!same) reorder_kernel(p, d, theirs, kernel, b.kernel, true);
     return;
   }
-  PackedKernel packed = same ? nullptr : packed_kernel(p, d, theirs, b);
+  PackedKernel packed = same ? nullptr : in_their_layout(p, d, theirs, b);
   void* kernel = same ? b.kernel : packed.get();
   if (d == ConvDirection::forward)
     prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});

@@ -1,8 +1,12 @@
 #include <tapir/backends/cpu/conv_packed.h>
 
+#include <tapir/tensor/tensor.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <list>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 namespace tapir::cpu {
@@ -57,6 +61,15 @@ void keep_packed(const std::string& key, PackedKernel kernel, std::size_t bytes)
     c.bytes -= c.order.back().bytes;
     c.places.erase(c.order.back().key);
   }
+}
+
+PackedKernel packed_memory(std::size_t bytes, bool kept) {
+  if (!kept)
+    return {static_cast<std::byte*>(tapir::detail::allocate_bytes(bytes)),
+            [bytes](std::byte* p) { tapir::detail::free_bytes(p, bytes); }};
+  void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (!p) throw std::bad_alloc();
+  return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
 }
 
 }  // namespace tapir::cpu
