@@ -115,12 +115,25 @@ void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& t
   prepared->run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
+PackedKernel call_memory(std::size_t bytes) {
+  return {static_cast<std::byte*>(tapir::detail::allocate_bytes(bytes)),
+          [bytes](std::byte* q) { tapir::detail::free_bytes(q, bytes); }};
+}
+
 // The kernel in oneDNN's layout: kept if its value comes again, else made for this call.
-PackedKernel in_their_layout(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b) {
+PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b) {
+  const std::size_t bytes = theirs.get_size();
   std::string key;
-  if (b.kernel_id) key = (key_of("conv_packed", p, d) << b.kernel_id << num_threads()).bytes();
-  return packed_kernel(key, theirs.get_size(),
-                       [&](std::byte* to) { reorder_kernel(p, d, theirs, b.kernel, to, false); });
+  bool keep = false;
+  if (b.kernel_id) {
+    key = (key_of("conv_packed", p, d) << b.kernel_id << num_threads()).bytes();
+    if (auto kept = find_packed(key)) return kept;
+    keep = worth_packing(key);
+  }
+  PackedKernel kernel = keep ? packed_memory(bytes) : call_memory(bytes);
+  reorder_kernel(p, d, theirs, b.kernel, kernel.get(), false);
+  if (keep) keep_packed(key, kernel, bytes);
+  return kernel;
 }
 
 void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
@@ -136,7 +149,7 @@ void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
     if (!same) reorder_kernel(p, d, theirs, kernel, b.kernel, true);
     return;
   }
-  PackedKernel packed = same ? nullptr : in_their_layout(p, d, theirs, b);
+  PackedKernel packed = same ? nullptr : packed_kernel(p, d, theirs, b);
   void* kernel = same ? b.kernel : packed.get();
   if (d == ConvDirection::forward)
     prepared->run({{DNNL_ARG_SRC, b.x}, {DNNL_ARG_WEIGHTS, kernel}, {DNNL_ARG_DST, b.y}});

@@ -1,7 +1,5 @@
 #include <tapir/backends/cpu/conv_packed.h>
 
-#include <tapir/tensor/tensor.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <list>
@@ -63,10 +61,7 @@ void keep_packed(const std::string& key, PackedKernel kernel, std::size_t bytes)
   }
 }
 
-PackedKernel packed_memory(std::size_t bytes, bool kept) {
-  if (!kept)
-    return {static_cast<std::byte*>(tapir::detail::allocate_bytes(bytes)),
-            [bytes](std::byte* p) { tapir::detail::free_bytes(p, bytes); }};
+PackedKernel packed_memory(std::size_t bytes) {
   void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
   if (!p) throw std::bad_alloc();
   return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};

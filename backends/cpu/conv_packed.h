@@ -17,19 +17,7 @@ PackedKernel find_packed(const std::string& key);
 bool worth_packing(const std::string& key);
 /// Keeps a packed kernel of `bytes`; the least recently used go once all together pass 128 MiB.
 void keep_packed(const std::string& key, PackedKernel kernel, std::size_t bytes);
-/// Memory for a packed kernel that is kept, which tensors' figures do not count, or one of this call alone.
-PackedKernel packed_memory(std::size_t bytes, bool kept);
-
-/// The packed kernel of `key` (empty: of this call alone), found or made by pack(memory).
-template <class F>
-PackedKernel packed_kernel(const std::string& key, std::size_t bytes, F&& pack) {
-  if (!key.empty())
-    if (auto found = find_packed(key)) return found;
-  const bool keep = !key.empty() && worth_packing(key);
-  PackedKernel kernel = packed_memory(bytes, keep);
-  pack(kernel.get());
-  if (keep) keep_packed(key, kernel, bytes);
-  return kernel;
-}
+/// Memory for one that is kept, which tensors' figures do not count: it may outlive every tensor.
+PackedKernel packed_memory(std::size_t bytes);
 
 }  // namespace tapir::cpu

@@ -31,7 +31,7 @@ const WinogradLoops& loops() {
 }
 
 std::int64_t up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to; }
-std::int64_t env(const char* n, std::int64_t d) { const char* e = std::getenv(n); return e ? std::atoll(e) : d; }
+[[maybe_unused]] std::int64_t env(const char* n, std::int64_t d) { const char* e = std::getenv(n); return e ? std::atoll(e) : d; }
 
 // A stack of `points` squared matrices [rows, columns] with rows padded so that neither rows nor matrices fall on the
 // same cache sets.
@@ -87,119 +87,195 @@ struct Tiling {
   }
 };
 
-// Tiles at once: what they become should stay in L2 with floats `channels` a tile and point, yet use each packed kernel
-// often.
+// Tiles at once: what they become, `channels` floats for each tile and point, should stay in L2, yet each row of a
+// kernel be used often.
 std::int64_t tiles_at_once(const Transforms& t, std::int64_t channels) {
-  return std::clamp<std::int64_t>(env("WB", 400) * 1024 / (t.points * t.points * channels * 4), env("WMIN", 24), env("WMAX", 96));
+  return std::clamp<std::int64_t>((640 << 10) / (t.points * t.points * channels * 4), 36, 96);
 }
 
-// The transformed kernel, [points, points][panels][channels in][width].
-struct PackedShape {
-  std::int64_t points, in, out, width;
-  std::int64_t panels() const { return up(out, width); }
-  std::int64_t matrix() const { return panels() * in * width + 16; }
-  std::size_t bytes() const { return std::size_t(points * points * matrix()) * sizeof(float); }
+// What is multiplied with x: w [3, 3, in, out], or w [3, 3, out, in] turned by 180 degrees for the input gradient.
+struct Kernel {
+  const float* w;
+  std::int64_t in, out;
+  bool turned;
+  std::int64_t panels() const { return up(out, loops().width); }
 };
 
-// Panels [begin, end) of the kernel [3, 3, in, out].
-void pack(const Transforms& t, const PackedShape& s, const float* w, float* u, std::int64_t begin, std::int64_t end) {
-  for (std::int64_t panel = begin; panel < end; ++panel) {
-    const std::int64_t k = panel * s.width, count = std::min(s.width, s.out - k);
-    for (std::int64_t c = 0; c < s.in; ++c) {
-      float* to = u + (panel * s.in + c) * s.width;
-      if (count < s.width)
-        for (std::int64_t i = 0; i < s.points * s.points; ++i) std::fill_n(to + i * s.matrix(), s.width, 0.0f);
-      t.kernel(w + c * s.out + k, 3 * s.in * s.out, s.in * s.out, to, s.points * s.matrix(), s.matrix(), count);
+// Panels [first, last) of the transformed kernel: [points, points][panels][in][width].
+struct Packed {
+  const Kernel& kernel;
+  const Transforms& t;
+  std::int64_t first, last;
+  float* data = nullptr;
+  std::int64_t width = loops().width;
+
+  std::int64_t matrix() const { return (last - first) * kernel.in * width + 16; }
+  std::int64_t size() const { return t.points * t.points * matrix(); }
+  float* at(std::int64_t panel, std::int64_t c) const { return data + ((panel - first) * kernel.in + c) * width; }
+
+  // Writes panels [begin, end).
+  void pack(std::int64_t begin, std::int64_t end) const {
+    for (std::int64_t panel = begin; panel < end; ++panel) {
+      const std::int64_t k = panel * width, count = std::min(width, kernel.out - k);
+      kernel.turned ? pack_turned(panel, k, count) : pack_straight(panel, k, count);
     }
   }
-}
-// Panels of the kernel [3, 3, out, in] turned by 180 degrees, with its channels swapped.
-void pack_turned(const Transforms& t, const PackedShape& s, const float* w, float* u, std::int64_t begin,
-                 std::int64_t end) {
-  constexpr std::int64_t at_once = 16;
-  ConvScratch<float> scratch(9 * at_once * s.width);
-  float* turned = scratch.data();  // [9][in][out] of a panel
-  std::fill_n(turned, 9 * at_once * s.width, 0.0f);
-  for (std::int64_t panel = begin; panel < end; ++panel) {
-    const std::int64_t k = panel * s.width, count = std::min(s.width, s.out - k);
-    if (count < s.width) std::fill_n(turned, 9 * at_once * s.width, 0.0f);
-    for (std::int64_t c = 0; c < s.in; c += at_once) {
-      const std::int64_t some = std::min(at_once, s.in - c);
-      for (std::int64_t tap = 0; tap < 9; ++tap)
-        for (std::int64_t j = 0; j < count; ++j) {
-          const float* from = w + ((8 - tap) * s.out + k + j) * s.in + c;
-          float* to = turned + tap * at_once * s.width + j;
-          for (std::int64_t i = 0; i < some; ++i) to[i * s.width] = from[i];
-        }
-      for (std::int64_t i = 0; i < some; ++i)
-        t.kernel(turned + i * s.width, 3 * at_once * s.width, at_once * s.width,
-                 u + (panel * s.in + c + i) * s.width, s.points * s.matrix(), s.matrix(), s.width);
-    }
-  }
-}
-
-PackedKernel transformed_kernel(const Transforms& t, const PackedShape& s, bool turned, const ConvBuffers& b) {
-  std::string key;
-  if (b.kernel_id) key = fmt::format("winograd {} {} {} {} {}", b.kernel_id, t.size, turned, s.in, s.out);
-  return packed_kernel(key, s.bytes(), [&](std::byte* to) {
-    const std::int64_t grain = up(20000, s.points * s.points * s.in);  // about 20 us
-    parallel_for(s.panels(), grain, [&](std::int64_t begin, std::int64_t end) {
-      (turned ? pack_turned : pack)(t, s, static_cast<const float*>(b.kernel), reinterpret_cast<float*>(to), begin, end);
-    });
-  });
-}
-
-// y = x convolved with the transformed kernel u: tiles [begin, end), panels [first, last).
-class Convolution {
- public:
-  Convolution(const Tiling& g, const Images& x, const PackedShape& s, const float* u, const Images& y)
-      : g_(g), t_(g.t), x_(x), y_(y), s_(s), u_(u), at_once_(tiles_at_once(g.t, x.channels + s.panels() * s.width)) {}
-
-  template <class Done>
-  void run(std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last, const Done& done) const {
-    const std::int64_t chunks = up(end - begin, at_once_), most = up(end - begin, chunks);
-    const Stack in{t_.points, most, s_.in}, out{t_.points, most, (last - first) * s_.width};
-    ConvScratch<float> v(in.size()), m(out.size()),
-        spare(t_.points * t_.points * std::max(s_.in, (last - first) * s_.width));
-    for (std::int64_t i = 0; i < chunks; ++i) {
-      const std::int64_t from = begin + (end - begin) * i / chunks, to = begin + (end - begin) * (i + 1) / chunks;
-      for (std::int64_t j = from; j < to; ++j) read(j, in, v.data() + (j - from) * in.row(), spare.data());
-      multiply(to - from, first, last, in, v.data(), out, m.data());
-      for (std::int64_t j = from; j < to; ++j)
-        write(j, out, m.data() + (j - from) * out.row(), first * s_.width, last * s_.width, spare.data());
-      done(from, to);
-    }
+  void pack_all() const {
+    const std::int64_t grain = up(20000, t.points * t.points * kernel.in);  // about 20 us
+    parallel_for(last - first, grain, [&](std::int64_t begin, std::int64_t end) { pack(first + begin, first + end); });
   }
 
  private:
-  void read(std::int64_t tile, const Stack& in, float* v, float* spare) const {
-    const auto at = g_.place(tile);
-    const Square q = read_square(x_, at.n, at.y - g_.top, at.x - g_.left, t_.points, 0, s_.in, spare);
-    t_.input(q.data, q.row, q.column, v, t_.points * in.matrix(), in.matrix(), s_.in);
+  void pack_straight(std::int64_t panel, std::int64_t k, std::int64_t count) const {
+    const std::int64_t tap = kernel.in * kernel.out;
+    for (std::int64_t c = 0; c < kernel.in; ++c) {
+      float* to = at(panel, c);
+      if (count < width)
+        for (std::int64_t i = 0; i < t.points * t.points; ++i) std::fill_n(to + i * matrix(), width, 0.0f);
+      t.kernel(kernel.w + c * kernel.out + k, 3 * tap, tap, to, t.points * matrix(), matrix(), count);
+    }
   }
-  void multiply(std::int64_t rows, std::int64_t first, std::int64_t last, const Stack& in, const float* v,
-                const Stack& out, float* m) const {
-    const std::int64_t parts = up(s_.in, 320);  // of the sum, so that a panel stays in L1
+  void pack_turned(std::int64_t panel, std::int64_t k, std::int64_t count) const {
+    constexpr std::int64_t at_once = 16;
+    const std::int64_t tap = at_once * width;
+    ConvScratch<float> turned(9 * tap);  // [9][at_once][width]
+    std::fill_n(turned.data(), 9 * tap, 0.0f);
+    for (std::int64_t c = 0; c < kernel.in; c += at_once) {
+      const std::int64_t some = std::min(at_once, kernel.in - c);
+      for (std::int64_t i = 0; i < 9; ++i)
+        for (std::int64_t j = 0; j < count; ++j) {
+          const float* from = kernel.w + ((8 - i) * kernel.out + k + j) * kernel.in + c;
+          float* to = turned.data() + i * tap + j;
+          for (std::int64_t l = 0; l < some; ++l) to[l * width] = from[l];
+        }
+      for (std::int64_t l = 0; l < some; ++l)
+        t.kernel(turned.data() + l * width, 3 * tap, tap, at(panel, c + l), t.points * matrix(), matrix(), width);
+    }
+  }
+};
+
+// y = x convolved with a kernel.
+class Convolution {
+ public:
+  Convolution(const Tiling& g, const Images& x, const Kernel& kernel, const Images& y)
+      : g_(g), t_(g.t), x_(x), y_(y), kernel_(kernel) {}
+
+  void run(const ConvBuffers& b) const {
+    const std::int64_t panels = kernel_.panels(), threads = num_threads();
+    Packed whole{kernel_, t_, 0, panels};
+    const std::size_t bytes = std::size_t(whole.size()) * sizeof(float);
+    const PackedKernel kept = kept_kernel(whole, bytes, b.kernel_id);
+    whole.data = reinterpret_cast<float*>(kept.get());
+    // Few tiles: each thread takes all of them, and a part of the kernel.
+    if (g_.count() < 48 * threads && panels >= threads) {
+      parallel_for(panels, 1, [&](std::int64_t first, std::int64_t last) {
+        kept ? tiles(0, g_.count(), whole, first, last) : panels_in_turn(first, last);
+      });
+      if (b.after) b.after->over_all();
+      return;
+    }
+    if (kept) return rows(whole, b);
+    // A huge kernel in parts.
+    const std::int64_t parts = std::clamp<std::int64_t>(std::int64_t(bytes >> 26), 1, panels);
+    for (std::int64_t i = 0; i < parts; ++i) {
+      Packed part{kernel_, t_, panels * i / parts, panels * (i + 1) / parts};
+      ConvScratch<float> memory(part.size());
+      part.data = memory.data();
+      part.pack_all();
+      rows(part, parts == 1 ? b : ConvBuffers{});
+    }
+    if (parts > 1 && b.after) b.after->over_all();
+  }
+
+ private:
+  // The whole kernel, transformed, if it comes again.
+  PackedKernel kept_kernel(Packed whole, std::size_t bytes, std::uint64_t id) const {
+    if (!id) return nullptr;
+    const auto key = fmt::format("winograd {} {} {} {} {}", id, t_.size, kernel_.turned, kernel_.in, kernel_.out);
+    if (auto found = find_packed(key)) return found;
+    if (!worth_packing(key)) return nullptr;
+    PackedKernel made = packed_memory(bytes);
+    whole.data = reinterpret_cast<float*>(made.get());
+    whole.pack_all();
+    keep_packed(key, made, bytes);
+    return made;
+  }
+
+  // All tiles, with a few panels at a time that are transformed just before they are used.
+  void panels_in_turn(std::int64_t first, std::int64_t last) const {
+    constexpr std::int64_t at_once = 4;
+    Packed some{kernel_, t_, first, std::min(last, first + at_once)};
+    ConvScratch<float> memory(some.size());
+    some.data = memory.data();
+    for (; some.first < last; some.first = some.last) {
+      some.last = std::min(last, some.first + at_once);
+      some.pack(some.first, some.last);
+      tiles(0, g_.count(), some, some.first, some.last);
+    }
+  }
+
+  // All tiles by rows, with all panels of u.
+  void rows(const Packed& u, const ConvBuffers& b) const {
+    const std::int64_t columns = g_.columns();
+    const double work = double(t_.points * t_.points * columns * kernel_.in) * double((u.last - u.first) * u.width);
+    parallel_for(g_.rows(), std::int64_t(1e6 / work) + 1, [&](std::int64_t begin, std::int64_t end) {
+      tiles(begin * columns, end * columns, u, u.first, u.last, [&](std::int64_t from, std::int64_t to) {
+        for (std::int64_t row = up(from + 1, columns) - 1; b.after && row < to / columns; ++row) {
+          const auto at = g_.place(row * columns);
+          b.ready(y_.at(at.n, at.y, 0) - y_.data, std::min<std::int64_t>(t_.size, y_.h - at.y) * y_.row());
+        }
+      });
+    });
+  }
+
+  // Tiles [begin, end) with panels [first, last) of u; done(from, to) after some of the tiles.
+  template <class Done>
+  void tiles(std::int64_t begin, std::int64_t end, const Packed& u, std::int64_t first, std::int64_t last,
+             const Done& done) const {
+    const std::int64_t channels = (last - first) * u.width, in = kernel_.in;
+    const std::int64_t chunks = up(end - begin, tiles_at_once(t_, in + channels)), most = up(end - begin, chunks);
+    const Stack vs{t_.points, most, in}, ms{t_.points, most, channels};
+    ConvScratch<float> v(vs.size()), m(ms.size()), spare(t_.points * t_.points * std::max(in, channels));
+    for (std::int64_t i = 0; i < chunks; ++i) {
+      const std::int64_t from = begin + (end - begin) * i / chunks, to = begin + (end - begin) * (i + 1) / chunks;
+      for (std::int64_t j = from; j < to; ++j) read(j, vs, v.data() + (j - from) * vs.row(), spare.data());
+      multiply(to - from, vs, v.data(), u, first, last, ms, m.data());
+      const std::int64_t c = first * u.width, count = std::min(channels, kernel_.out - c);
+      for (std::int64_t j = from; j < to; ++j) write(j, ms, m.data() + (j - from) * ms.row(), c, count, spare.data());
+      done(from, to);
+    }
+  }
+  void tiles(std::int64_t begin, std::int64_t end, const Packed& u, std::int64_t first, std::int64_t last) const {
+    tiles(begin, end, u, first, last, [](std::int64_t, std::int64_t) {});
+  }
+
+  void read(std::int64_t tile, const Stack& s, float* v, float* spare) const {
+    const auto at = g_.place(tile);
+    const Square q = read_square(x_, at.n, at.y - g_.top, at.x - g_.left, t_.points, 0, kernel_.in, spare);
+    t_.input(q.data, q.row, q.column, v, t_.points * s.matrix(), s.matrix(), kernel_.in);
+  }
+  void multiply(std::int64_t rows, const Stack& vs, const float* v, const Packed& u, std::int64_t first,
+                std::int64_t last, const Stack& ms, float* m) const {
+    const std::int64_t parts = up(kernel_.in, 320);  // of the sums, so that a panel stays in L1
     for (std::int64_t i = 0; i < t_.points * t_.points; ++i)
       for (std::int64_t part = 0; part < parts; ++part) {
-        const std::int64_t c = s_.in * part / parts, depth = s_.in * (part + 1) / parts - c;
-        for (std::int64_t panel = first; panel < last; ++panel) {
-          const float* u = u_ + i * s_.matrix() + (panel * s_.in + c) * s_.width;
-          loops().product(rows, depth, v + i * in.matrix() + c, in.row(), u, s_.width, part > 0,
-                          m + i * out.matrix() + (panel - first) * s_.width, out.row(), u + s_.in * s_.width);
-        }
+        const std::int64_t c = kernel_.in * part / parts, depth = kernel_.in * (part + 1) / parts - c;
+        for (std::int64_t panel = first; panel < last; ++panel)
+          loops().product(rows, depth, v + i * vs.matrix() + c, vs.row(), u.at(panel, c) + i * u.matrix(), u.width,
+                          part > 0, m + i * ms.matrix() + (panel - first) * u.width, ms.row(),
+                          u.at(panel + 1, c) + i * u.matrix());
       }
   }
-  // Channels [first, last) of the tile's output.
-  void write(std::int64_t tile, const Stack& out, const float* m, std::int64_t first, std::int64_t last,
+  // `count` channels from c on of the tile's output.
+  void write(std::int64_t tile, const Stack& s, const float* m, std::int64_t c, std::int64_t count,
              float* spare) const {
     const auto at = g_.place(tile);
-    const std::int64_t count = std::min(last, s_.out) - first;
-    float* to = y_.at(at.n, at.y, at.x) + first;
-    const std::int64_t h = std::min<std::int64_t>(t_.size, y_.h - at.y), w = std::min<std::int64_t>(t_.size, y_.w - at.x);
+    float* to = y_.at(at.n, at.y, at.x) + c;
+    const std::int64_t h = std::min<std::int64_t>(t_.size, y_.h - at.y),
+                       w = std::min<std::int64_t>(t_.size, y_.w - at.x);
     if (h == t_.size && w == t_.size)
-      return t_.output(m, t_.points * out.matrix(), out.matrix(), to, y_.row(), y_.channels, count);
-    t_.output(m, t_.points * out.matrix(), out.matrix(), spare, t_.size * count, count, count);
+      return t_.output(m, t_.points * s.matrix(), s.matrix(), to, y_.row(), y_.channels, count);
+    t_.output(m, t_.points * s.matrix(), s.matrix(), spare, t_.size * count, count, count);
     for (std::int64_t i = 0; i < h; ++i)
       for (std::int64_t j = 0; j < w; ++j)
         std::copy_n(spare + (i * t_.size + j) * count, count, to + i * y_.row() + j * y_.channels);
@@ -208,35 +284,8 @@ class Convolution {
   const Tiling& g_;
   const Transforms& t_;
   const Images &x_, &y_;
-  const PackedShape& s_;
-  const float* u_;
-  std::int64_t at_once_;
+  const Kernel& kernel_;
 };
-
-void convolve(const Tiling& g, const Images& x, const PackedShape& s, const float* u, const Images& y,
-              const ConvBuffers& b) {
-  const Convolution c(g, x, s, u, y);
-  const std::int64_t threads = num_threads(), columns = g.columns();
-  // Few tiles: each thread takes all of them, and a part of the kernel.
-  if (g.count() < 48 * threads && threads > 1 && s.panels() >= threads) {
-    parallel_for(s.panels(), 1, [&](std::int64_t first, std::int64_t last) {
-      c.run(0, g.count(), first, last, [](std::int64_t, std::int64_t) {});
-    });
-    if (b.after) b.after->over_all();
-    return;
-  }
-  const double work = double(g.t.points * g.t.points * columns * s.in) * double(s.out);  // of a row of tiles
-  parallel_for(g.rows(), std::int64_t(1e6 / work) + 1, [&](std::int64_t begin, std::int64_t end) {
-    c.run(begin * columns, end * columns, 0, s.panels(), [&](std::int64_t from, std::int64_t to) {
-      if (!b.after) return;
-      for (std::int64_t row = up(from - columns + 1, columns); row < to / columns; ++row) {
-        const auto at = g.place(row * columns);
-        const std::int64_t h = std::min<std::int64_t>(g.t.size, y.h - at.y);
-        b.ready(y.at(at.n, at.y, 0) - y.data, h * y.row());
-      }
-    });
-  });
-}
 
 // The sums over tiles of the products of x's and dy's, for channels [first, last) of x.
 class KernelGradient {
@@ -325,13 +374,10 @@ void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   const Images x{static_cast<float*>(b.x), p.in[1], p.in[2], p.c}, y{static_cast<float*>(b.y), p.out[1], p.out[2], p.k};
   const Tiling outward{t, p.n, p.out[1], p.out[2], p.before[1], p.before[2]};
   if (d == ConvDirection::kernel_gradient) return KernelGradient(outward, x, y, static_cast<float*>(b.kernel)).run();
-  const bool back = d == ConvDirection::input_gradient;
-  const PackedShape s{t.points, back ? p.k : p.c, back ? p.c : p.k, loops().width};
-  const PackedKernel u = transformed_kernel(t, s, back, b);
-  const float* packed = reinterpret_cast<const float*>(u.get());
-  if (!back) return convolve(outward, x, s, packed, y, b);
+  const float* w = static_cast<const float*>(b.kernel);
+  if (d == ConvDirection::forward) return Convolution(outward, x, {w, p.c, p.k, false}, y).run(b);
   const Tiling inward{t, p.n, p.in[1], p.in[2], 2 - p.before[1], 2 - p.before[2]};
-  convolve(inward, y, s, packed, x, {});
+  Convolution(inward, y, {w, p.k, p.c, true}, x).run(b);
 }
 
 }  // namespace

@@ -115,26 +115,33 @@ struct KernelGradient4 {
   }
 };
 
+// L channels. Places are handed over by value: the stores might change those in a closure.
+template <class F, int L>
+void transform_lanes(const float* from, std::int64_t from_row, std::int64_t from_column, float* to,
+                     std::int64_t to_row, std::int64_t to_column) {
+  using V = Vec<float, L>;
+  V half[F::to][F::from], in[F::from], out[F::to];
+#pragma GCC unroll 6
+  for (int s = 0; s < F::from; ++s) {
+#pragma GCC unroll 6
+    for (int r = 0; r < F::from; ++r) load(in[r], from + r * from_row + s * from_column);
+    F::apply(in, out);
+#pragma GCC unroll 6
+    for (int i = 0; i < F::to; ++i) half[i][s] = out[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < F::to; ++i) {
+    F::apply(half[i], out);
+#pragma GCC unroll 6
+    for (int j = 0; j < F::to; ++j) store(out[j], to + i * to_row + j * to_column);
+  }
+}
+
 template <class F>
 void transform(const float* from, std::int64_t from_row, std::int64_t from_column, float* to, std::int64_t to_row,
                std::int64_t to_column, std::int64_t channels) {
   by_lanes<float>(channels, [&]<int L>(std::int64_t c) {
-    using V = Vec<float, L>;
-    V half[F::to][F::from], in[F::from], out[F::to];
-#pragma GCC unroll 6
-    for (int s = 0; s < F::from; ++s) {
-#pragma GCC unroll 6
-      for (int r = 0; r < F::from; ++r) load(in[r], from + r * from_row + s * from_column + c);
-      F::apply(in, out);
-#pragma GCC unroll 6
-      for (int i = 0; i < F::to; ++i) half[i][s] = out[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < F::to; ++i) {
-      F::apply(half[i], out);
-#pragma GCC unroll 6
-      for (int j = 0; j < F::to; ++j) store(out[j], to + i * to_row + j * to_column + c);
-    }
+    transform_lanes<F, L>(from + c, from_row, from_column, to + c, to_row, to_column);
   });
 }
 
