@@ -10,7 +10,7 @@
 namespace tapir::cpu {
 namespace {
 
-constexpr std::size_t kBytes = 128 << 20, kRecent = 512;
+constexpr std::size_t kBytes = 256 << 20, kRecent = 512;
 
 struct Entry {
   std::string key;

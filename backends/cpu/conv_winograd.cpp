@@ -13,12 +13,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 namespace tapir::cpu {
 namespace {
 
 using Transforms = WinogradTransforms;
+
+constexpr std::size_t kHuge = 64 << 20;  // bytes of a transformed kernel that are neither kept nor made at once
 
 const WinogradLoops& loops() {
 #if TAPIR_TOP_ISA >= 4
@@ -31,7 +32,6 @@ const WinogradLoops& loops() {
 }
 
 std::int64_t up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to; }
-[[maybe_unused]] std::int64_t env(const char* n, std::int64_t d) { const char* e = std::getenv(n); return e ? std::atoll(e) : d; }
 
 // A stack of `points` squared matrices [rows, columns] with rows padded so that neither rows nor matrices fall on the
 // same cache sets.
@@ -80,7 +80,9 @@ struct Tiling {
   std::int64_t rows() const { return n * rows_of_image(); }
   std::int64_t count() const { return rows() * columns(); }
 
-  struct Place { std::int64_t n, y, x; };  // where a tile's output begins
+  struct Place {
+    std::int64_t n, y, x;
+  };  // where a tile's output begins
   Place place(std::int64_t tile) const {
     const std::int64_t r = tile / columns();
     return {r / rows_of_image(), r % rows_of_image() * t.size, tile % columns() * t.size};
@@ -115,10 +117,11 @@ struct Packed {
 
   // Writes panels [begin, end).
   void pack(std::int64_t begin, std::int64_t end) const {
-    for (std::int64_t panel = begin; panel < end; ++panel) {
-      const std::int64_t k = panel * width, count = std::min(width, kernel.out - k);
-      kernel.turned ? pack_turned(panel, k, count) : pack_straight(panel, k, count);
-    }
+    if (!kernel.turned)
+      for (std::int64_t c = 0; c < kernel.in; ++c)
+        for (std::int64_t panel = begin; panel < end; ++panel) pack_straight(panel, c);
+    else
+      for (std::int64_t panel = begin; panel < end; ++panel) pack_turned(panel);
   }
   void pack_all() const {
     const std::int64_t grain = up(20000, t.points * t.points * kernel.in);  // about 20 us
@@ -126,16 +129,16 @@ struct Packed {
   }
 
  private:
-  void pack_straight(std::int64_t panel, std::int64_t k, std::int64_t count) const {
-    const std::int64_t tap = kernel.in * kernel.out;
-    for (std::int64_t c = 0; c < kernel.in; ++c) {
-      float* to = at(panel, c);
-      if (count < width)
-        for (std::int64_t i = 0; i < t.points * t.points; ++i) std::fill_n(to + i * matrix(), width, 0.0f);
-      t.kernel(kernel.w + c * kernel.out + k, 3 * tap, tap, to, t.points * matrix(), matrix(), count);
-    }
+  std::int64_t channels(std::int64_t panel) const { return std::min(width, kernel.out - panel * width); }
+  void pack_straight(std::int64_t panel, std::int64_t c) const {
+    const std::int64_t tap = kernel.in * kernel.out, count = channels(panel);
+    float* to = at(panel, c);
+    if (count < width)
+      for (std::int64_t i = 0; i < t.points * t.points; ++i) std::fill_n(to + i * matrix(), width, 0.0f);
+    t.kernel(kernel.w + c * kernel.out + panel * width, 3 * tap, tap, to, t.points * matrix(), matrix(), count);
   }
-  void pack_turned(std::int64_t panel, std::int64_t k, std::int64_t count) const {
+  void pack_turned(std::int64_t panel) const {
+    const std::int64_t k = panel * width, count = channels(panel);
     constexpr std::int64_t at_once = 16;
     const std::int64_t tap = at_once * width;
     ConvScratch<float> turned(9 * tap);  // [9][at_once][width]
@@ -176,7 +179,7 @@ class Convolution {
     }
     if (kept) return rows(whole, b);
     // A huge kernel in parts.
-    const std::int64_t parts = std::clamp<std::int64_t>(std::int64_t(bytes >> 26), 1, panels);
+    const std::int64_t parts = std::clamp<std::int64_t>(std::int64_t(bytes / kHuge), 1, panels);
     for (std::int64_t i = 0; i < parts; ++i) {
       Packed part{kernel_, t_, panels * i / parts, panels * (i + 1) / parts};
       ConvScratch<float> memory(part.size());
@@ -190,7 +193,7 @@ class Convolution {
  private:
   // The whole kernel, transformed, if it comes again.
   PackedKernel kept_kernel(Packed whole, std::size_t bytes, std::uint64_t id) const {
-    if (!id) return nullptr;
+    if (!id || bytes > kHuge) return nullptr;
     const auto key = fmt::format("winograd {} {} {} {} {}", id, t_.size, kernel_.turned, kernel_.in, kernel_.out);
     if (auto found = find_packed(key)) return found;
     if (!worth_packing(key)) return nullptr;
@@ -220,7 +223,7 @@ class Convolution {
     const double work = double(t_.points * t_.points * columns * kernel_.in) * double((u.last - u.first) * u.width);
     parallel_for(g_.rows(), std::int64_t(1e6 / work) + 1, [&](std::int64_t begin, std::int64_t end) {
       tiles(begin * columns, end * columns, u, u.first, u.last, [&](std::int64_t from, std::int64_t to) {
-        for (std::int64_t row = up(from + 1, columns) - 1; b.after && row < to / columns; ++row) {
+        for (std::int64_t row = from / columns; b.after && row < to / columns; ++row) {
           const auto at = g_.place(row * columns);
           b.ready(y_.at(at.n, at.y, 0) - y_.data, std::min<std::int64_t>(t_.size, y_.h - at.y) * y_.row());
         }
@@ -306,7 +309,8 @@ class KernelGradient {
       for (std::int64_t j = from; j < to; ++j) {
         const auto at = g_.place(j);
         Square q = read_square(x_, at.n, at.y - g_.top, at.x - g_.left, t_.points, first, count, spare.data());
-        t_.input(q.data, q.row, q.column, v.data() + (j - from) * vs.row(), t_.points * vs.matrix(), vs.matrix(), count);
+        t_.input(q.data, q.row, q.column, v.data() + (j - from) * vs.row(), t_.points * vs.matrix(), vs.matrix(),
+                 count);
         q = read_square(dy_, at.n, at.y, at.x, t_.size, 0, k, spare.data());
         t_.output_gradient(q.data, q.row, q.column, d.data() + (j - from) * ds.row(), t_.points * ds.matrix(),
                            ds.matrix(), k);
@@ -331,7 +335,7 @@ class KernelGradient {
   void run() const {
     const std::int64_t c = x_.channels, threads = num_threads(), bytes = t_.points * t_.points * dy_.channels * 4;
     // Channels in parts whose sums stay in cache, tiles in parts where those are too few for the threads.
-    std::int64_t parts = std::clamp<std::int64_t>(up(c * bytes, env("WACC", 2400) << 10), 1, up(c, 32));
+    std::int64_t parts = std::clamp<std::int64_t>(up(c * bytes, 2400 << 10), 1, up(c, 32));
     if (parts > 1 && parts % threads && c / up(parts, threads) / threads >= 32) parts = up(parts, threads) * threads;
     const std::int64_t shares = std::clamp<std::int64_t>(
         std::min<std::int64_t>(up(threads, parts), (64 << 20) / (c * bytes)), 1, up(g_.count(), 24));
@@ -369,8 +373,30 @@ class KernelGradient {
   float* dw_;
 };
 
+// Estimated nanoseconds on one thread, from measurements on Zen 3 with AVX2. A multiply-add costs less where vectors
+// are wide; transforms, which wait for memory, do not.
+double multiply_add() { return 0.35 / double(loops().width); }
+double direct_time(const ConvProblem& p) { return 1.1 * multiply_add() * p.flops() / 2; }
+double transform_time(std::int64_t channels) {  // for each point: whole vectors, fours, ones
+  const std::int64_t lanes = loops().width / 2;
+  return 1.3 * double(channels / lanes + (lanes > 4 ? channels % lanes / 4 : 0) + channels % 4);
+}
+double time_of(const Transforms& t, const ConvProblem& p, ConvDirection d) {
+  const bool inward = d == ConvDirection::input_gradient;
+  const auto* sizes = inward ? p.in : p.out;
+  const std::int64_t tiles = p.n * up(sizes[1], t.size) * up(sizes[2], t.size), points = t.points * t.points;
+  const std::int64_t kernel =
+      inward ? p.k * up(p.c, loops().width) * loops().width : p.c * up(p.k, loops().width) * loops().width;
+  const double kernel_time = points * kernel < 1 << 20 ? 0.2 : 0.6;  // an element: made and read once; in cache or not
+  return double(points) * (double(kernel) * (double(tiles) * multiply_add() + kernel_time) +
+                           double(tiles) * (transform_time(p.c) + transform_time(p.k)));
+}
+const Transforms& best_tile(const ConvProblem& p, ConvDirection d) {
+  return time_of(loops().four, p, d) <= time_of(loops().two, p, d) ? loops().four : loops().two;
+}
+
 void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  const Transforms& t = env("WTILE", 4) == 4 ? loops().four : loops().two;
+  const Transforms& t = best_tile(p, d);
   const Images x{static_cast<float*>(b.x), p.in[1], p.in[2], p.c}, y{static_cast<float*>(b.y), p.out[1], p.out[2], p.k};
   const Tiling outward{t, p.n, p.out[1], p.out[2], p.before[1], p.before[2]};
   if (d == ConvDirection::kernel_gradient) return KernelGradient(outward, x, y, static_cast<float*>(b.kernel)).run();
@@ -396,7 +422,11 @@ const ConvEntry conv_winograd = {
       }
       return "";
     },
-    [](const ConvProblem&, ConvDirection) -> std::string { return "not tuned yet"; },
+    [](const ConvProblem& p, ConvDirection d) -> std::string {
+      if (p.c < 16 || p.k < 16) return fmt::format("{} to {} channels, it pays from 16", p.c, p.k);
+      if (time_of(best_tile(p, d), p, d) < direct_time(p)) return "";
+      return fmt::format("{} images of {}x{}, few for the kernel to be transformed", p.n, p.out[1], p.out[2]);
+    },
     run,
     true,
 };

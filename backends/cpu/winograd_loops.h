@@ -26,8 +26,9 @@ struct WinogradTransforms {
 
 /// C[rows, width] = A[rows, depth] B[depth, width] (+ C if `add`), row-major. `next` is the B of the next call, or this
 /// one's: it is asked into the cache meanwhile.
-using WinogradProduct = void (*)(std::int64_t rows, std::int64_t depth, const float* a, std::int64_t lda, const float* b,
-                                 std::int64_t ldb, bool add, float* c, std::int64_t ldc, const float* next);
+using WinogradProduct = void (*)(std::int64_t rows, std::int64_t depth, const float* a, std::int64_t lda,
+                                 const float* b, std::int64_t ldb, bool add, float* c, std::int64_t ldc,
+                                 const float* next);
 
 struct WinogradLoops {
   std::int64_t width;  // of a panel of the product's columns
