@@ -31,13 +31,13 @@ const WinogradLoops& loops() {
   return v2::winograd_loops;
 }
 
-std::int64_t up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to; }
+std::int64_t ceil_div(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
 // A stack of `points` squared matrices [rows, columns] with rows padded so that neither rows nor matrices fall on the
 // same cache sets.
 struct Stack {
   std::int64_t points, rows, columns;
-  std::int64_t row() const { return up(columns, 16) * 16 + 16; }
+  std::int64_t row() const { return ceil_div(columns, 16) * 16 + 16; }
   std::int64_t matrix() const { return rows * row() + 16; }
   std::int64_t size() const { return points * points * matrix(); }
 };
@@ -75,14 +75,15 @@ Square read_square(const Images& from, std::int64_t n, std::int64_t top, std::in
 struct Tiling {
   const Transforms& t;
   std::int64_t n, out_h, out_w, top, left;  // padding before; may be negative
-  std::int64_t rows_of_image() const { return up(out_h, t.size); }
-  std::int64_t columns() const { return up(out_w, t.size); }
+  std::int64_t rows_of_image() const { return ceil_div(out_h, t.size); }
+  std::int64_t columns() const { return ceil_div(out_w, t.size); }
   std::int64_t rows() const { return n * rows_of_image(); }
   std::int64_t count() const { return rows() * columns(); }
 
+  // Where a tile's output begins.
   struct Place {
     std::int64_t n, y, x;
-  };  // where a tile's output begins
+  };
   Place place(std::int64_t tile) const {
     const std::int64_t r = tile / columns();
     return {r / rows_of_image(), r % rows_of_image() * t.size, tile % columns() * t.size};
@@ -100,7 +101,7 @@ struct Kernel {
   const float* w;
   std::int64_t in, out;
   bool turned;
-  std::int64_t panels() const { return up(out, loops().width); }
+  std::int64_t panels() const { return ceil_div(out, loops().width); }
 };
 
 // Panels [first, last) of the transformed kernel: [points, points][panels][in][width].
@@ -124,7 +125,7 @@ struct Packed {
       for (std::int64_t panel = begin; panel < end; ++panel) pack_turned(panel);
   }
   void pack_all() const {
-    const std::int64_t grain = up(20000, t.points * t.points * kernel.in);  // about 20 us
+    const std::int64_t grain = ceil_div(20000, t.points * t.points * kernel.in);  // about 20 us
     parallel_for(last - first, grain, [&](std::int64_t begin, std::int64_t end) { pack(first + begin, first + end); });
   }
 
@@ -236,7 +237,8 @@ class Convolution {
   void tiles(std::int64_t begin, std::int64_t end, const Packed& u, std::int64_t first, std::int64_t last,
              const Done& done) const {
     const std::int64_t channels = (last - first) * u.width, in = kernel_.in;
-    const std::int64_t chunks = up(end - begin, tiles_at_once(t_, in + channels)), most = up(end - begin, chunks);
+    const std::int64_t chunks = ceil_div(end - begin, tiles_at_once(t_, in + channels)),
+                       most = ceil_div(end - begin, chunks);
     const Stack vs{t_.points, most, in}, ms{t_.points, most, channels};
     ConvScratch<float> v(vs.size()), m(ms.size()), spare(t_.points * t_.points * std::max(in, channels));
     for (std::int64_t i = 0; i < chunks; ++i) {
@@ -259,7 +261,7 @@ class Convolution {
   }
   void multiply(std::int64_t rows, const Stack& vs, const float* v, const Packed& u, std::int64_t first,
                 std::int64_t last, const Stack& ms, float* m) const {
-    const std::int64_t parts = up(kernel_.in, 320);  // of the sums, so that a panel stays in L1
+    const std::int64_t parts = ceil_div(kernel_.in, 320);  // of the sums, so that a panel stays in L1
     for (std::int64_t i = 0; i < t_.points * t_.points; ++i)
       for (std::int64_t part = 0; part < parts; ++part) {
         const std::int64_t c = kernel_.in * part / parts, depth = kernel_.in * (part + 1) / parts - c;
@@ -299,8 +301,9 @@ class KernelGradient {
   Stack sums(std::int64_t channels) const { return {t_.points, channels, dy_.channels}; }
 
   void add_up(std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last, float* sum) const {
-    const std::int64_t width = loops().width, k = dy_.channels, panels = up(k, width), count = last - first;
-    const std::int64_t chunks = up(end - begin, tiles_at_once(t_, count + k)), most = up(end - begin, chunks);
+    const std::int64_t width = loops().width, k = dy_.channels, panels = ceil_div(k, width), count = last - first;
+    const std::int64_t chunks = ceil_div(end - begin, tiles_at_once(t_, count + k)),
+                       most = ceil_div(end - begin, chunks);
     const Stack vs{t_.points, most, count}, ds{t_.points, most, k}, ss = sums(count);
     ConvScratch<float> v(vs.size()), d(ds.size()), spare(t_.points * t_.points * std::max(count, k));
     if (k % width) std::fill_n(d.data(), ds.size(), 0.0f);
@@ -335,11 +338,12 @@ class KernelGradient {
   void run() const {
     const std::int64_t c = x_.channels, threads = num_threads(), bytes = t_.points * t_.points * dy_.channels * 4;
     // Channels in parts whose sums stay in cache, tiles in parts where those are too few for the threads.
-    std::int64_t parts = std::clamp<std::int64_t>(up(c * bytes, 2400 << 10), 1, up(c, 32));
-    if (parts > 1 && parts % threads && c / up(parts, threads) / threads >= 32) parts = up(parts, threads) * threads;
+    std::int64_t parts = std::clamp<std::int64_t>(ceil_div(c * bytes, 2400 << 10), 1, ceil_div(c, 32));
+    if (parts > 1 && parts % threads && c / ceil_div(parts, threads) / threads >= 32)
+      parts = ceil_div(parts, threads) * threads;
     const std::int64_t shares = std::clamp<std::int64_t>(
-        std::min<std::int64_t>(up(threads, parts), (64 << 20) / (c * bytes)), 1, up(g_.count(), 24));
-    const std::int64_t size = sums(up(c, parts)).size();
+        std::min<std::int64_t>(ceil_div(threads, parts), (64 << 20) / (c * bytes)), 1, ceil_div(g_.count(), 24));
+    const std::int64_t size = sums(ceil_div(c, parts)).size();
     auto begin_of = [&](std::int64_t part) { return c * part / parts; };
     if (shares == 1)
       return parallel_for(parts, 1, [&](std::int64_t part, std::int64_t end) {
@@ -384,9 +388,10 @@ double transform_time(std::int64_t channels) {  // for each point: whole vectors
 double time_of(const Transforms& t, const ConvProblem& p, ConvDirection d) {
   const bool inward = d == ConvDirection::input_gradient;
   const auto* sizes = inward ? p.in : p.out;
-  const std::int64_t tiles = p.n * up(sizes[1], t.size) * up(sizes[2], t.size), points = t.points * t.points;
+  const std::int64_t tiles = p.n * ceil_div(sizes[1], t.size) * ceil_div(sizes[2], t.size),
+                     points = t.points * t.points;
   const std::int64_t kernel =
-      inward ? p.k * up(p.c, loops().width) * loops().width : p.c * up(p.k, loops().width) * loops().width;
+      inward ? p.k * ceil_div(p.c, loops().width) * loops().width : p.c * ceil_div(p.k, loops().width) * loops().width;
   const double kernel_time = points * kernel < 1 << 20 ? 0.2 : 0.6;  // an element: made and read once; in cache or not
   return double(points) * (double(kernel) * (double(tiles) * multiply_add() + kernel_time) +
                            double(tiles) * (transform_time(p.c) + transform_time(p.k)));
