@@ -1,10 +1,42 @@
-// The convolutions of performance.md in their three directions.
+// The convolutions of performance.md in their three directions, and how much faster than direct ones the others are
+// that were taken.
 #include <tapir/bench/bench.h>
+
+#include <functional>
+#include <memory>
 
 using namespace tapir;
 using bench::Bound;
 
-struct Case { const char* name; int n, size, channels, kernel, stride, filters, groups; Padding padding; };
+// One direction of conv2d(x, k, options), ready to be called.
+std::function<void()> prepare(ConvDirection d, const Tensor& x, const Tensor& k, const ConvOptions& options) {
+  if (d == ConvDirection::forward) return [=] { conv2d(x, k, options); };
+  auto tape = std::make_shared<GradientTape>(TapeOptions{.persistent = true});
+  const Tensor of = d == ConvDirection::input_gradient ? x : k;
+  tape->watch(of);
+  Tensor y = conv2d(x, k, options), dy = random::normal(y.shape(), {.seed = 3});
+  return [=] { tape->gradient(y, of, {.output_gradients = dy}); };
+}
+
+// How many times faster `f` is than `g`: minima, interleaved.
+template <class F, class G>
+double ratio(const F& f, const G& g) {
+  double of_f = 1e9, of_g = 1e9;
+  auto run = [](auto& call, double& best) {
+    const double t = bench::now();
+    call();
+    best = std::min(best, bench::now() - t);
+  };
+  const double start = bench::now();
+  for (int i = 0; i < 10 || bench::now() - start < 1; ++i) run(f, of_f), run(g, of_g);
+  return of_g / of_f;
+}
+
+struct Case {
+  const char* name;
+  int n, size, channels, kernel, stride, filters, groups;
+  Padding padding;
+};
 
 int main(int argc, char** argv) {
   bench::Table table("conv", argc, argv);
@@ -24,17 +56,19 @@ int main(int argc, char** argv) {
     ConvOptions options{.strides = {c.stride, c.stride}, .padding = c.padding, .groups = c.groups};
     Tensor x = random::normal({c.n, c.size, c.size, c.channels}, {.seed = 1});
     Tensor k = random::normal({c.kernel, c.kernel, c.channels / c.groups, c.filters}, {.seed = 2});
-    Tensor y = conv2d(x, k, options), dy = random::normal(y.shape(), {.seed = 3});
-    double flops = 2.0 * double(y.size()) * c.kernel * c.kernel * (c.channels / c.groups);
-    table.row(std::string(c.name) + ", forward", Bound::flops, flops, [&] { conv2d(x, k, options); });
-    GradientTape tape({.persistent = true});
-    tape.watch(x);
-    tape.watch(k);
-    Tensor z = conv2d(x, k, options);
-    table.row(std::string(c.name) + ", input gradient", Bound::flops, flops,
-              [&] { tape.gradient(z, x, {.output_gradients = dy}); });
-    table.row(std::string(c.name) + ", kernel gradient", Bound::flops, flops,
-              [&] { tape.gradient(z, k, {.output_gradients = dy}); });
+    double flops = 2.0 * double(conv2d(x, k, options).size()) * c.kernel * c.kernel * (c.channels / c.groups);
+    for (auto [name, d] : {std::pair{"forward", ConvDirection::forward},
+                           {"input gradient", ConvDirection::input_gradient},
+                           {"kernel gradient", ConvDirection::kernel_gradient}}) {
+      const std::string row = std::string(c.name) + ", " + name;
+      auto taken = prepare(d, x, k, options);
+      table.row(row, Bound::flops, flops, taken);
+      const ConvAlgorithm algorithm = conv2d_plan(x.spec(), k.spec(), options, d).algorithm;
+      if (algorithm == ConvAlgorithm::direct || !table.wants(row)) continue;
+      ConvOptions direct = options;
+      direct.algorithm = ConvAlgorithm::direct;
+      table.figure(row + " by " + name_of(algorithm), ratio(taken, prepare(d, x, k, direct)), "times direct's speed");
+    }
   }
   Tensor a = random::normal({1024, 1024}, {.seed = 4});
   table.row("matmul 1024", Bound::flops, 2.0 * 1024 * 1024 * 1024, [&] { matmul(a, a); });

@@ -16,6 +16,8 @@ const char* name_of(ConvAlgorithm algorithm) {
       return "small_channels";
     case ConvAlgorithm::depthwise:
       return "depthwise";
+    case ConvAlgorithm::winograd:
+      return "winograd";
     case ConvAlgorithm::direct:
       return "direct";
     case ConvAlgorithm::im2col:

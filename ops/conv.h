@@ -5,10 +5,17 @@
 namespace tapir {
 
 /// How a convolution is computed. `automatic` takes the algorithm that is expected to be fastest for the shape.
+///
+/// `winograd` follows Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016), in all three
+/// directions of f32 convolutions with 3x3 kernels, stride 1, dilation 1 and one group: tiles of 4x4 or 2x2 outputs
+/// from 36 or 16 multiplications a channel instead of 144 or 36. Its relative L2 error on normal data is up to 1.6e-6
+/// and 6e-7, for any number of channels; `direct` has 4e-7 for 64 and 2.3e-6 for 2048. A NaN or an infinity spreads
+/// over the tiles that see it.
 enum class ConvAlgorithm : std::uint8_t {
   automatic,
   small_channels,  ///< own kernels, made for 1 to 4 input channels: first layers
   depthwise,       ///< own kernels for one channel per group
+  winograd,        ///< own kernels for 3x3 windows: a quarter to a half of the multiplications, see above
   direct,          ///< oneDNN's direct convolutions, where the library was built with it
   im2col,          ///< patches as rows of a matrix, then a matrix product; a 1x1 kernel needs no patches
   reference,       ///< plain loops, accumulated in f64

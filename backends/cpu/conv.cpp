@@ -32,7 +32,7 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 
 std::span<const ConvEntry* const> conv_entries() {
   static const ConvEntry* const entries[] = {
-      &conv_small_channels, &conv_depthwise,
+      &conv_small_channels, &conv_depthwise, &conv_winograd,
 #ifdef TAPIR_ONEDNN
       &conv_direct,
 #endif

@@ -10,8 +10,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 
 namespace tapir::cpu {
 namespace {
@@ -118,12 +116,6 @@ void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& t
   prepared->run({{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
 }
 
-// Memory that tensors' figures do not count: it may outlive every tensor.
-PackedKernel cache_memory(std::size_t bytes) {
-  void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  if (!p) throw std::bad_alloc();
-  return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
-}
 PackedKernel call_memory(std::size_t bytes) {
   return {static_cast<std::byte*>(tapir::detail::allocate_bytes(bytes)),
           [bytes](std::byte* q) { tapir::detail::free_bytes(q, bytes); }};
@@ -139,7 +131,7 @@ PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::
     if (auto kept = find_packed(key)) return kept;
     keep = worth_packing(key);
   }
-  PackedKernel kernel = keep ? cache_memory(bytes) : call_memory(bytes);
+  PackedKernel kernel = keep ? packed_memory(bytes) : call_memory(bytes);
   reorder_kernel(p, d, theirs, b.kernel, kernel.get(), false);
   if (keep) keep_packed(key, kernel, bytes);
   return kernel;

@@ -1,14 +1,16 @@
 #include <tapir/backends/cpu/conv_packed.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <list>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 namespace tapir::cpu {
 namespace {
 
-constexpr std::size_t kBytes = 128 << 20, kRecent = 512;
+constexpr std::size_t kBytes = 256 << 20, kRecent = 512;
 
 struct Entry {
   std::string key;
@@ -57,6 +59,12 @@ void keep_packed(const std::string& key, PackedKernel kernel, std::size_t bytes)
     c.bytes -= c.order.back().bytes;
     c.places.erase(c.order.back().key);
   }
+}
+
+PackedKernel packed_memory(std::size_t bytes) {
+  void* p = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  if (!p) throw std::bad_alloc();
+  return {static_cast<std::byte*>(p), [](std::byte* q) { std::free(q); }};
 }
 
 }  // namespace tapir::cpu

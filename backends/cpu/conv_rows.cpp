@@ -1,15 +1,12 @@
 #include <tapir/backends/cpu/conv_rows.h>
 #include <tapir/backends/cpu/pack.h>
+#include <tapir/backends/cpu/register_blocks.h>
 #include <tapir/backends/cpu/vec.h>
 
 #include <cstring>
 
 namespace tapir::cpu::TAPIR_ISA {
 namespace {
-
-// Blocks of pixels (or taps) by vectors that fit the registers: 2 * block sums, 2 operands, 1 broadcast.
-constexpr int registers = Eigen::internal::packet_traits<float>::size >= 16 ? 32 : 16;
-constexpr int max_block = (registers - 3) / 2;
 
 // B pixels from x on; y[B, V * lanes]
 template <class T, int V, int B>
@@ -72,24 +69,10 @@ void gradient_block(const ConvRow& row, const std::int64_t* offsets, const T* x,
     }
 }
 
-// Calls f(begin, constant size) over [0, n) in blocks of nearly equal size, none above max_block.
-template <class F, int... B>
-void call_block(std::int64_t size, std::int64_t begin, const F& f, std::integer_sequence<int, B...>) {
-  (void)((size == B + 1 && (f.template operator()<B + 1>(begin), true)) || ...);
-}
-template <class F>
-void in_blocks(std::int64_t n, const F& f) {
-  const std::int64_t blocks = (n + max_block - 1) / max_block;
-  for (std::int64_t i = 0; i < blocks; ++i) {
-    const std::int64_t begin = n * i / blocks, end = n * (i + 1) / blocks;
-    call_block(end - begin, begin, f, std::make_integer_sequence<int, max_block>());
-  }
-}
-
 template <class T>
 void forward(const ConvRow& row, const T* x, const T* panel, int vectors, T* y, std::int64_t ldy) {
   auto run = [&]<int V>() {
-    in_blocks(row.pixels,
+    in_register_blocks(row.pixels,
               [&]<int B>(std::int64_t p) { forward_block<T, V, B>(row, x + p * row.step, panel, y + p * ldy, ldy); });
   };
   vectors == 1 ? run.template operator()<1>() : run.template operator()<2>();
@@ -98,7 +81,7 @@ void forward(const ConvRow& row, const T* x, const T* panel, int vectors, T* y, 
 template <class T>
 void kernel_gradient(const ConvRow& row, const T* x, const T* dy, std::int64_t ldy, int vectors, T* sum) {
   auto run = [&]<int V>() {
-    in_blocks(row.taps, [&]<int B>(std::int64_t t) {
+    in_register_blocks(row.taps, [&]<int B>(std::int64_t t) {
       gradient_block<T, V, B>(row, row.offsets + t, x, dy, ldy, sum + t * V * Pack<T>::width);
     });
   };
@@ -187,7 +170,7 @@ void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, co
 void pooled_gradient(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner,
                      std::int64_t ld, int vectors, float* sum) {
   auto run = [&]<int V>() {
-    in_blocks(taps, [&]<int B>(std::int64_t t) {
+    in_register_blocks(taps, [&]<int B>(std::int64_t t) {
       pooled_block<V, B>(taps, pooled, table + 4 * t, d, winner, ld, sum + t * V * Pack<float>::width);
     });
   };

@@ -3,6 +3,8 @@
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/ops/tile_program.h>
 
+#include <algorithm>
+
 namespace tapir::cpu {
 
 void elementwise(const Call& call) {
@@ -18,7 +20,10 @@ void elementwise(const Call& call) {
   }
   const TileFn tile = op.isa[int(isa())]->by_dtype[int(compute)];
   if (dense && tile) {
-    parallel_for(n, std::max<std::int64_t>(2048, 250'000 / (op.cost + 2)), [&](std::int64_t b, std::int64_t e) {
+    // Blocks of whole registers: what a lane gives may depend on its neighbours in the sign of a NaN.
+    constexpr std::int64_t block = 64;
+    parallel_for((n + block - 1) / block, std::max<std::int64_t>(2048, 250'000 / (op.cost + 2)) / block, [&](std::int64_t b, std::int64_t e) {
+      b *= block, e = std::min(n, e * block);
       const void* p[max_tile_inputs];
       for (int i = 0; i < op.arity; ++i) {
         const Tensor& t = call.in[std::size_t(i)];

@@ -29,6 +29,14 @@ const Case cases[] = {
     {"four channels, wide", {1, 3, 70, 4}, {3, 3, 4, 8}, {1, 1}, {1, 1}},
     {"one output", {2, 6, 7, 3}, {3, 3, 3, 1}, {1, 1}, {1, 1}, same},
     {"3x3", {2, 14, 13, 32}, {3, 3, 32, 48}, {1, 1}, {1, 1}, same},
+    {"3x3, ragged", {2, 13, 11, 17}, {3, 3, 17, 23}, {1, 1}, {1, 1}, {{1, 0}, {2, 1}}},
+    {"3x3, small images", {5, 2, 2, 37}, {3, 3, 37, 70}, {1, 1}, {1, 1}, same},
+    {"3x3, one pixel", {1, 3, 3, 20}, {3, 3, 20, 16}, {1, 1}, {1, 1}},
+    {"3x3, one row", {1, 1, 19, 16}, {3, 3, 16, 40}, {1, 1}, {1, 1}, same},
+    {"3x3, padding over the kernel", {1, 4, 5, 18}, {3, 3, 18, 33}, {1, 1}, {1, 1}, {{3, 4}, {5, 0}}},
+    {"3x3, many channels", {1, 8, 9, 330}, {3, 3, 330, 48}, {1, 1}, {1, 1}, same},
+    {"3x3, many filters", {2, 12, 12, 16}, {3, 3, 16, 330}, {1, 1}, {1, 1}, same},
+    {"3x3, many tiles", {3, 40, 36, 16}, {3, 3, 16, 16}, {1, 1}, {1, 1}, same},
     {"stride 2", {2, 15, 14, 16}, {3, 3, 16, 32}, {2, 2}, {1, 1}, same},
     {"stride 3 over kernel 2", {2, 10, 11, 5}, {2, 2, 5, 7}, {3, 3}, {1, 1}},
     {"stride 2 and 3", {1, 12, 13, 8}, {3, 4, 8, 16}, {2, 3}, {1, 1}, same},
@@ -185,6 +193,76 @@ TEST_CASE("one thread and three give the promised error") {
     }
   }
   set_num_threads(before);
+}
+
+TEST_CASE("winograd keeps its stated error for any number of channels, and with more threads than tiles") {
+  const int before = num_threads();
+  auto& winograd = *cpu::find_conv_entry(ConvAlgorithm::winograd);
+  for (int n : {1, 16}) {
+    set_num_threads(n);
+    for (auto& c : {Case{"2048 channels", {1, 8, 8, 2048}, {3, 3, 2048, 4}, {1, 1}, {1, 1}, same},
+                    Case{"2048 filters", {1, 8, 8, 4}, {3, 3, 4, 2048}, {1, 1}, {1, 1}, same},
+                    Case{"long sums", {4, 64, 64, 4}, {3, 3, 4, 16}, {1, 1}, {1, 1}, same}}) {
+      Reference r(c, 5, DType::f32);
+      for (auto d : directions) {
+        INFO(c.name << ", " << direction_names[int(d)] << ", threads " << n);
+        CHECK(error_of(winograd, r, d) <= 2e-6);
+      }
+    }
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("winograd transforms a huge kernel in parts") {
+  const Tensor x = random::normal({1, 30, 30, 1024}, {.seed = 1}), w = random::normal({3, 3, 1024, 1024}, {.seed = 2});
+  const Tensor got = conv2d(x, w, {.algorithm = ConvAlgorithm::winograd}),
+               want = conv2d(x, w, {.algorithm = ConvAlgorithm::im2col});
+  const auto values = want.astype(DType::f64).to_vector<double>();
+  CHECK(relative_error(got, values) <= 5e-6);
+}
+
+TEST_CASE("winograd finishes its output in pieces") {
+  const int before = num_threads();
+  for (int n : {1, 3}) {
+    set_num_threads(n);
+    // Many tiles go by rows, few by filters.
+    for (auto& shape : {Shape{3, 45, 37, 16}, Shape{2, 30, 90, 16}, Shape{1, 6, 7, 16}}) {
+      const Tensor x = random::normal(shape, {.seed = 1}), w = random::normal({3, 3, 16, 40}, {.seed = 2}),
+                   bias = random::normal({40}, {.seed = 3});
+      auto layer = [&](ConvAlgorithm algorithm) {
+        return function([&, algorithm](const Tensor& a) {
+          return relu(conv2d(a, w, {.padding = Padding::same, .algorithm = algorithm}) + bias);
+        })(x);
+      };
+      const auto values = layer(ConvAlgorithm::reference).astype(DType::f64).to_vector<double>();
+      INFO(shape.str() << ", threads " << n);
+      CHECK(relative_error(layer(ConvAlgorithm::winograd), values) <= 5e-6);
+    }
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("a NaN spreads over its tiles in winograd, and no further") {
+  Tensor x = ones({1, 12, 12, 16});
+  x.mutable_data<float>()[(5 * 12 + 5) * 16] = std::nanf("");
+  const Tensor y = conv2d(x, ones({3, 3, 16, 16}), {.padding = Padding::same, .algorithm = ConvAlgorithm::winograd});
+  const auto v = y.to_vector<float>();
+  auto at = [&](int i, int j) { return v[std::size_t((i * 12 + j) * 16)]; };
+  for (int i = 4; i <= 6; ++i)
+    for (int j = 4; j <= 6; ++j) CHECK(std::isnan(at(i, j)));
+  CHECK(at(9, 9) == doctest::Approx(144));
+  CHECK(at(2, 10) == doctest::Approx(144));
+}
+
+TEST_CASE("winograd is taken where it pays") {
+  auto taken = [](Shape x, Shape w, ConvOptions o = {.padding = Padding::same}) {
+    return conv2d_plan(TensorSpec(x), TensorSpec(w), o).algorithm == ConvAlgorithm::winograd;
+  };
+  CHECK(taken({8, 56, 56, 64}, {3, 3, 64, 64}));
+  CHECK(taken({8, 7, 7, 512}, {3, 3, 512, 512}));
+  CHECK(!taken({1, 3, 3, 512}, {3, 3, 512, 512}));  // transforming the kernel would take longer
+  CHECK(!taken({8, 56, 56, 8}, {3, 3, 8, 64}));
+  CHECK(!taken({8, 56, 56, 64}, {3, 3, 64, 64}, {.strides = {2, 2}, .padding = Padding::same}));
 }
 
 TEST_CASE("the list ends in one that can do everything") {

@@ -94,7 +94,7 @@ TEST_CASE("several threads take part") {
       std::lock_guard lock(m);
       who.insert(std::this_thread::get_id());
     });
-  CHECK(who.size() == 3);
+  CHECK(who.size() >= 3);  // one that just finished a job for more threads may help out
 }
 
 TEST_CASE("exceptions reach the caller, and the pool goes on") {
