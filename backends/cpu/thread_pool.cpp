@@ -125,12 +125,15 @@ void ThreadPool::work(int seat) {
   }
 }
 
-// Its own share, then what is left of the others'.
+// Its own share, then what is left of the others', unless the newest job is for fewer threads.
 void ThreadPool::take_part(int seat) {
-  while (run_chunk(seats_[seat], true)) {}
-  const int seats = in_use_.load(std::memory_order_relaxed);
-  for (int i = 1; i < seats; ++i)
-    while (run_chunk(seats_[(seat + i) % seats], false)) {}
+  while (run_chunk(seats_[seat], true)) {
+  }
+  for (int i = 1;;) {
+    const int seats = in_use_.load(std::memory_order_relaxed);
+    if (i >= seats || seat >= seats) return;
+    if (!run_chunk(seats_[(seat + i) % seats], false)) ++i;
+  }
 }
 
 bool ThreadPool::run_chunk(Seat& seat, bool front) {
