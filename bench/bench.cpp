@@ -8,8 +8,8 @@ namespace {
 constexpr int kLanes = 16, kChains = 10;
 
 // Independent multiply-adds in registers; the compiler makes one version for each instruction set.
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3", "fast-math")))
-float multiply_adds(long rounds, float seed) {
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3", "fast-math"))) float
+multiply_adds(long rounds, float seed) {
   float acc[kChains][kLanes];
   for (auto& chain : acc)
     for (auto& v : chain) v = seed;
@@ -86,8 +86,9 @@ Table::Table(const char* title, int argc, char** argv) : title_(title) {
 
 Table::~Table() {
   if (as_json_)
-    std::printf("{\"bench\": \"%s\", \"threads\": %d, \"roof_flops\": %.6g, \"roof_bandwidth\": %.6g, \"rows\": [%s]}\n",
-                title_.c_str(), tapir::num_threads(), roofs_.flops, roofs_.bandwidth, json_.c_str());
+    std::printf(
+        "{\"bench\": \"%s\", \"threads\": %d, \"roof_flops\": %.6g, \"roof_bandwidth\": %.6g, \"rows\": [%s]}\n",
+        title_.c_str(), tapir::num_threads(), roofs_.flops, roofs_.bandwidth, json_.c_str());
 }
 
 bool Table::wants(const std::string& name) const { return filter_.empty() || name.find(filter_) != std::string::npos; }
@@ -96,7 +97,8 @@ void Table::add(const std::string& name, Bound bound, double work, Timing t) {
   double rate = work / t.median, roof = bound == Bound::flops ? roofs_.flops : roofs_.bandwidth;
   char line[512];
   if (as_json_) {
-    std::snprintf(line, sizeof line, "%s{\"name\": \"%s\", \"median\": %.6g, \"minimum\": %.6g, \"work\": %.6g, \"share\": %.4g}",
+    std::snprintf(line, sizeof line,
+                  "%s{\"name\": \"%s\", \"median\": %.6g, \"minimum\": %.6g, \"work\": %.6g, \"share\": %.4g}",
                   json_.empty() ? "" : ", ", name.c_str(), t.median, t.minimum, work,
                   bound == Bound::overhead ? 0.0 : rate / roof);
     json_ += line;
@@ -112,8 +114,8 @@ void Table::add(const std::string& name, Bound bound, double work, Timing t) {
 void Table::figure(const std::string& name, double value, const char* unit) {
   char line[512];
   if (as_json_) {
-    std::snprintf(line, sizeof line, "%s{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}", json_.empty() ? "" : ", ",
-                  name.c_str(), value, unit);
+    std::snprintf(line, sizeof line, "%s{\"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}",
+                  json_.empty() ? "" : ", ", name.c_str(), value, unit);
     json_ += line;
   } else {
     std::printf("%-52s %12.6g %s\n", name.c_str(), value, unit);

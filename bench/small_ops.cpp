@@ -9,7 +9,8 @@ using bench::Bound;
 
 int main(int argc, char** argv) {
   bench::Table table("small_ops", argc, argv);
-  Tensor a = random::normal({8}, {.seed = 1}), b = random::normal({8}, {.seed = 2}), w = random::normal({8}, {.seed = 3});
+  Tensor a = random::normal({8}, {.seed = 1}), b = random::normal({8}, {.seed = 2}),
+         w = random::normal({8}, {.seed = 3});
   table.row("a + b, 8 floats", Bound::overhead, 0, [&] { a + b; });
   {
     GradientTape tape({.persistent = true});

@@ -1,4 +1,5 @@
 #include <tapir/backends/cpu/conv_cut.h>
+#include <tapir/backends/cpu/parallel.h>
 
 #include <algorithm>
 
@@ -55,6 +56,11 @@ ConvPart ConvCut::part(std::int64_t i) const {
   part.x = image * x_image + in * pixels_below(p_.in, dim_) * p_.c;
   part.y = image * y_image + out * pixels_below(p_.out, dim_) * p_.k;
   return part;
+}
+
+std::int64_t most_kernel_sums(const ConvProblem& p) {
+  const std::int64_t size = p.taps() * p.cg() * p.k, pixels = p.n * p.out_pixels();
+  return std::max<std::int64_t>(num_threads(), std::min(pixels / 512, (16 << 20) / std::max<std::int64_t>(size, 1)));
 }
 
 }  // namespace tapir::cpu

@@ -1,5 +1,5 @@
-// One convolution as several smaller ones that can be done at once: groups of images, or where images are few, blocks of
-// rows of each. Images are dense, so that a part is a dense convolution of its own, with its own padding.
+// One convolution as several smaller ones that can be done at once: groups of images, or where images are few, blocks
+// of rows of each. Images are dense, so that a part is a dense convolution of its own, with its own padding.
 #pragma once
 #include <tapir/backends/cpu/conv.h>
 
@@ -12,8 +12,8 @@ struct ConvPart {
 
 class ConvCut {
  public:
-  /// About `wanted` parts. Forward and kernel gradient: rows of y and what they read of x; input gradient: rows of x and
-  /// what reaches them from y.
+  /// About `wanted` parts. Forward and kernel gradient: rows of y and what they read of x; input gradient: rows of x
+  /// and what reaches them from y.
   ConvCut(const ConvProblem& p, ConvDirection d, std::int64_t wanted);
   std::int64_t parts() const { return blocks_ > 1 ? p_.n * blocks_ : parts_; }
   /// Of an input gradient, a part that nothing reaches has no rows of y (problem.out_pixels() is 0).
@@ -26,5 +26,9 @@ class ConvCut {
   int dim_ = 0;                          // the outermost spatial dimension: where a block of rows is dense
   std::int64_t parts_ = 1, blocks_ = 1;  // of all images; of each image
 };
+
+/// In how many parts, each with a sum of its own, a kernel gradient is worth cutting: one a thread at least, and more
+/// where adding them up is little beside the work and they take little memory.
+std::int64_t most_kernel_sums(const ConvProblem& p);
 
 }  // namespace tapir::cpu

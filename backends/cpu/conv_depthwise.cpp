@@ -119,7 +119,7 @@ template <class T>
 void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
   const Axis high(p, 1, false), wide(p, 2, false);
   const std::int64_t rows = p.n * p.out[1], size = p.taps() * p.c;
-  const std::int64_t parts = std::clamp<std::int64_t>(rows / grain(p, rows), 1, num_threads());
+  const std::int64_t parts = parallel_parts(rows, grain(p, rows));
   ConvScratch<T> sums(parts * size);
   parallel_for(parts, 1, [&](std::int64_t part, std::int64_t last_part) {
     ConvScratch<T> some(size);

@@ -179,14 +179,10 @@ void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b
   });
 }
 
-// A sum for each part, which are then added up in order: few parts, so that the adding stays small beside the work, and
-// 64 MB at most.
+// A sum for each part, which are then added up in order.
 void kernel_gradient(const ConvProblem& p, const ConvBuffers& b) {
   constexpr auto d = ConvDirection::kernel_gradient;
-  const std::int64_t floats = p.taps() * p.cg() * p.k;
-  const std::int64_t most = std::min(std::max<std::int64_t>(num_threads(), p.n * p.out_pixels() / 512),
-                                     std::max<std::int64_t>(2, (16 << 20) / floats));
-  const ConvCut cut(p, d, std::min(parts_wanted(p), most));
+  const ConvCut cut(p, d, std::min(parts_wanted(p), most_kernel_sums(p)));
   const ConvProblem first = cut.part(0).problem;
   const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_DIFF_WEIGHTS);
   const bool same = theirs == Described(p).plain_kernel();

@@ -1,6 +1,6 @@
 // im2col: the patches of a run of output pixels as rows of a matrix, then a matrix product with the kernel. Patches are
 // made for as many pixels as stay in the L2 cache. A 1x1 kernel multiplies x itself.
-#include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/conv_gemm.h>
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/onednn.h>
@@ -139,11 +139,11 @@ void input_gradient(const ConvProblem& p, T* dx, const T* w, const T* dy) {
   });
 }
 
-// A sum for each thread, then the sum of the sums.
+// A sum for each part, then the sum of the sums.
 template <class T>
 void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
   const std::int64_t total = p.n * p.out_pixels(), size = p.taps() * p.cg() * p.k;
-  const std::int64_t parts = std::clamp<std::int64_t>(total / grain(p), 1, num_threads());
+  const std::int64_t parts = std::min(parallel_parts(total, grain(p)), most_kernel_sums(p));
   ConvScratch<T> partial((parts - 1) * size);
   parallel_for(parts, 1, [&](std::int64_t part, std::int64_t last_part) {
     for (; part < last_part; ++part) {

@@ -132,7 +132,7 @@ template <class T>
 void kernel_gradient(const PooledProblem& q, const T* x, const T* d, const std::uint8_t* winners, T* dw) {
   const Panels panels{row_kernels<T>().lanes, q.p.k};
   const i64 taps = q.p.taps() * q.p.c, size = taps * panels.padded(), rows = q.p.n * q.height;
-  const i64 parts = std::clamp<i64>(rows / q.grain(), 1, num_threads());
+  const i64 parts = parallel_parts(rows, q.grain());
   ConvScratch<T> sums(parts * size);
   parallel_for(parts, 1, [&](i64 part, i64 end) {
     for (; part < end; ++part)

@@ -75,7 +75,7 @@ template <class T>
 void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
   const Panels panels{row_kernels<T>().lanes, p.k};
   const std::int64_t taps = p.taps() * p.c, size = taps * panels.padded(), rows = p.n * p.out[1];
-  const std::int64_t parts = std::clamp<std::int64_t>(rows / conv_rows_grain(p), 1, num_threads());
+  const std::int64_t parts = parallel_parts(rows, conv_rows_grain(p));
   ConvScratch<T> sums(parts * size);
   parallel_for(parts, 1, [&](std::int64_t part, std::int64_t end) {
     for (; part < end; ++part)

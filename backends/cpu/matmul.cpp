@@ -11,7 +11,8 @@
 namespace tapir::cpu {
 namespace {
 
-// Multiply-adds: up to kSmall Eigen is at least as fast as oneDNN, whose fixed cost is 0.3 us; kGrain are worth a thread.
+// Multiply-adds: up to kSmall Eigen is at least as fast as oneDNN, whose fixed cost is 0.3 us; kGrain are worth a
+// thread.
 constexpr std::int64_t kSmall = 64 * 64 * 64, kGrain = 128 * 128 * 64;
 constexpr std::int64_t kEdge = 16;  // of the smallest block of a product
 
@@ -88,27 +89,44 @@ void by_onednn(const Gemm& g) {
 
 Fn plain_of(DType d) {
   switch (d) {
-    case DType::i8: return plain<std::int8_t>;
-    case DType::u8: return plain<std::uint8_t>;
-    case DType::i16: return plain<std::int16_t>;
-    case DType::i32: return plain<std::int32_t>;
-    default: return plain<std::int64_t>;
+    case DType::i8:
+      return plain<std::int8_t>;
+    case DType::u8:
+      return plain<std::uint8_t>;
+    case DType::i16:
+      return plain<std::int16_t>;
+    case DType::i32:
+      return plain<std::int32_t>;
+    default:
+      return plain<std::int64_t>;
   }
 }
 
-// One product cut into blocks of c, none smaller than an edge: as many as are wanted, and then those that read the
-// least, for each reads its rows of a and its columns of b.
+// One product cut into blocks of c, none smaller than an edge.
 struct Blocks {
   std::int64_t rows = 1, columns = 1;
 
+  // As many as are wanted, or a half or a quarter of it where that keeps them above what oneDNN packs its operands for.
   Blocks(const Gemm& g, std::int64_t wanted) {
-    const std::int64_t most_rows = std::max<std::int64_t>(1, g.m / kEdge), most_columns = std::max<std::int64_t>(1, g.n / kEdge);
+    for (std::int64_t few = wanted; few * 4 >= wanted; few /= 2) {
+      cut(g, few);
+      if (packs(g.m / rows, g.n / columns)) return;
+    }
+    cut(g, wanted);
+  }
+  // Of the cuts in most parts the one that reads the least: a block reads its rows of a and its columns of b.
+  void cut(const Gemm& g, std::int64_t wanted) {
+    rows = columns = 1;
+    const std::int64_t most_rows = std::max<std::int64_t>(1, g.m / kEdge),
+                       most_columns = std::max<std::int64_t>(1, g.n / kEdge);
     auto reads = [&](std::int64_t r, std::int64_t c) { return double(g.m) / double(r) + double(g.n) / double(c); };
     for (std::int64_t r = 1; r <= std::min(wanted, most_rows); ++r) {
       const std::int64_t c = std::min(wanted / r, most_columns), more = r * c - count();
       if (more > 0 || (more == 0 && reads(r, c) < reads(rows, columns))) rows = r, columns = c;
     }
   }
+  // oneDNN 2.6 does so from this size on (on AVX2), and is up to twice as fast then.
+  static bool packs(std::int64_t m, std::int64_t n) { return 1.0 / double(m) + 1.0 / double(n) < 0.0038; }
   std::int64_t count() const { return rows * columns; }
   Gemm block(const Gemm& g, std::int64_t i, std::int64_t item) const {
     auto from = [](std::int64_t size, std::int64_t k, std::int64_t of) {
@@ -136,7 +154,8 @@ Fn best(Fn fn, [[maybe_unused]] const Gemm& g, [[maybe_unused]] DType dtype) {
 // Product i is at(i) for i < n, all like g: whole ones to each thread, or where they are few, blocks of them.
 template <class At>
 void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at) {
-  const std::int64_t work = g.m * g.n * g.k, item = std::int64_t(size_of(dtype)), parts = parallel_parts(n * work, kGrain);
+  const std::int64_t work = g.m * g.n * g.k, item = std::int64_t(size_of(dtype)),
+                     parts = parallel_parts(n * work, kGrain);
   if (n >= parts) {
     fn = best(fn, g, dtype);
     return parallel_for(n, kGrain / std::max<std::int64_t>(work, 1), [&](std::int64_t begin, std::int64_t end) {
@@ -155,15 +174,19 @@ void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at) {
 }  // namespace
 
 void matmul(const Call& call) {
-  struct TransposeAttrs { bool a, b; };
+  struct TransposeAttrs {
+    bool a, b;
+  };
   const auto flags = call.attrs.as<TransposeAttrs>();
   Tensor y = call.out[0];
   const DType compute = is_half(y.dtype()) ? DType::f32 : y.dtype();
   if (compute != y.dtype()) y = Tensor::empty(y.shape(), compute, y.device());
   Operand a = look_at(call.in[0], flags.a, compute), b = look_at(call.in[1], flags.b, compute);
   const int r = y.rank();
-  Gemm g{y.shape()[r - 2], y.shape()[r - 1], call.in[0].shape().dim(flags.a ? -2 : -1), a.t.data<char>(), a.transposed,
-         a.ld, b.t.data<char>(), b.transposed, b.ld, y.mutable_data<char>(), y.shape()[r - 1]};
+  Gemm g{y.shape()[r - 2],       y.shape()[r - 1], call.in[0].shape().dim(flags.a ? -2 : -1),
+         a.t.data<char>(),       a.transposed,     a.ld,
+         b.t.data<char>(),       b.transposed,     b.ld,
+         y.mutable_data<char>(), y.shape()[r - 1]};
   const auto item = std::int64_t(size_of(compute));
   Fn fn = compute == DType::f32 ? gemm_fns().f32 : compute == DType::f64 ? gemm_fns().f64 : plain_of(compute);
   if (g.k == 0) {

@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kKept = 256;
 
 [[noreturn]] void failed(const char* what, const dnnl::error& e) {
-  throw InternalError(fmt::format("oneDNN: {} failed, {} (status {}). Please report this.", what, e.what(),
-                                  int(e.status)));
+  throw InternalError(
+      fmt::format("oneDNN: {} failed, {} (status {}). Please report this.", what, e.what(), int(e.status)));
 }
 
 // The most recently used first.
@@ -61,13 +61,20 @@ const dnnl::stream& stream() {
 dnnl::memory::data_type type_of(DType d) {
   using type = dnnl::memory::data_type;
   switch (d) {
-    case DType::f32: return type::f32;
-    case DType::bf16: return type::bf16;
-    case DType::f16: return type::f16;
-    case DType::i32: return type::s32;
-    case DType::i8: return type::s8;
-    case DType::u8: return type::u8;
-    default: throw InternalError(fmt::format("oneDNN: it has no {}. Please report this.", name_of(d)));
+    case DType::f32:
+      return type::f32;
+    case DType::bf16:
+      return type::bf16;
+    case DType::f16:
+      return type::f16;
+    case DType::i32:
+      return type::s32;
+    case DType::i8:
+      return type::s8;
+    case DType::u8:
+      return type::u8;
+    default:
+      throw InternalError(fmt::format("oneDNN: it has no {}. Please report this.", name_of(d)));
   }
 }
 
@@ -184,8 +191,8 @@ void sgemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, con
   OneThread alone;
   dnnl_status_t s = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
   if (s != dnnl_success)
-    throw InternalError(fmt::format("oneDNN: sgemm of {}x{}x{} failed (status {}). Please report this.", m, n, k,
-                                    int(s)));
+    throw InternalError(
+        fmt::format("oneDNN: sgemm of {}x{}x{} failed (status {}). Please report this.", m, n, k, int(s)));
 }
 
 }  // namespace tapir::cpu::onednn

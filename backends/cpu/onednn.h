@@ -1,7 +1,7 @@
 // The one place that knows oneDNN's API, 2.6 to 3.x: engine, descriptors, prepared primitives by key.
 // Primitives are kept per thread and are keyed by a string of whatever shapes and attributes made them, so that a call
-// of a known shape costs a look-up and no creation. All of them run on the calling thread alone, and no thread of OpenMP
-// is ever started: work is shared out by parallel_for, whose parts call oneDNN.
+// of a known shape costs a look-up and no creation. All of them run on the calling thread alone, and no thread of
+// OpenMP is ever started: work is shared out by parallel_for, whose parts call oneDNN.
 #pragma once
 #ifdef TAPIR_ONEDNN
 #include <oneapi/dnnl/dnnl.hpp>
@@ -59,13 +59,14 @@ class Key {
     return *this;
   }
   template <class T>
-    requires(std::is_arithmetic_v<T> || std::is_enum_v<T>)
-  Key& operator<<(T v) { return add(v), *this; }
+  requires(std::is_arithmetic_v<T> || std::is_enum_v<T>) Key& operator<<(T v) { return add(v), *this; }
   const std::string& bytes() const { return bytes_; }
 
  private:
   template <class T>
-  void add(const T& v) { bytes_.append(reinterpret_cast<const char*>(&v), sizeof v); }
+  void add(const T& v) {
+    bytes_.append(reinterpret_cast<const char*>(&v), sizeof v);
+  }
   std::string bytes_;
 };
 
@@ -101,8 +102,8 @@ class Prepared {
   std::vector<std::pair<int, dnnl::memory>> memories_;
 };
 
-/// The primitive of `key` on this thread, made by `make()` (which returns a Recipe) where it is not known. Up to 256 are
-/// kept per thread, the longest unused goes first. oneDNN's errors come out as InternalError.
+/// The primitive of `key` on this thread, made by `make()` (which returns a Recipe) where it is not known. Up to 256
+/// are kept per thread, the longest unused goes first. oneDNN's errors come out as InternalError.
 template <class Make>
 std::shared_ptr<Prepared> prepared(const Key& key, Make&& make);
 /// Copies between layouts.
@@ -121,8 +122,8 @@ template <class Make>
 std::shared_ptr<Prepared> prepared(const Key& key, Make&& make) {
   if (auto known = detail::find(key)) return known;
   using M = std::remove_reference_t<Make>;
-  return detail::keep(key, [](void* m) { return (*static_cast<M*>(m))(); },
-                      const_cast<void*>(static_cast<const void*>(&make)));
+  return detail::keep(
+      key, [](void* m) { return (*static_cast<M*>(m))(); }, const_cast<void*>(static_cast<const void*>(&make)));
 }
 
 }  // namespace tapir::cpu::onednn

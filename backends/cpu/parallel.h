@@ -17,9 +17,9 @@ inline std::int64_t parallel_parts(std::int64_t n, std::int64_t grain) {
 }
 
 /// Runs body(begin, end) over [0, n), in parts of at least `grain` items on several threads, or at once on this one.
-/// Which thread runs which part is not determined. Choose `grain` so that a part takes 10 us or more. A nested call runs
-/// on the calling thread, as does one that finds the pool taken by another thread. Rethrows the first exception; parts
-/// not begun by then are left out.
+/// Which thread runs which part is not determined. Choose `grain` so that a part takes 10 us or more. A nested call
+/// runs on the calling thread, as does one that finds the pool taken by another thread. Rethrows the first exception;
+/// parts not begun by then are left out.
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t grain, F&& body);
 
@@ -34,8 +34,9 @@ void parallel_for(std::int64_t n, std::int64_t grain, F&& body) {
   if (parts == 0) return;
   if (parts == 1) return body(std::int64_t(0), n);
   using B = std::remove_reference_t<F>;
-  detail::run_parallel(n, parts, [](void* c, std::int64_t b, std::int64_t e) { (*static_cast<B*>(c))(b, e); },
-                       const_cast<void*>(static_cast<const void*>(&body)));
+  detail::run_parallel(
+      n, parts, [](void* c, std::int64_t b, std::int64_t e) { (*static_cast<B*>(c))(b, e); },
+      const_cast<void*>(static_cast<const void*>(&body)));
 }
 
 }  // namespace tapir::cpu

@@ -127,7 +127,8 @@ void ThreadPool::work(int seat) {
 
 // Its own share, then what is left of the others', unless the newest job is for fewer threads.
 void ThreadPool::take_part(int seat) {
-  while (run_chunk(seats_[seat], true)) {}
+  while (run_chunk(seats_[seat], true)) {
+  }
   for (int i = 1;;) {
     const int seats = in_use_.load(std::memory_order_relaxed);
     if (i >= seats || seat >= seats) return;

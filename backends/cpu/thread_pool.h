@@ -1,6 +1,6 @@
-// The threads behind parallel_for. A job is cut into chunks; whoever comes claims the next one, the caller included, and
-// the caller waits for nobody who has not claimed any. So where cores are taken away by other programs, a job is as slow
-// as one thread at worst.
+// The threads behind parallel_for. A job is cut into chunks; whoever comes claims the next one, the caller included,
+// and the caller waits for nobody who has not claimed any. So where cores are taken away by other programs, a job is as
+// slow as one thread at worst.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,7 +23,8 @@ class ThreadPool {
 
  private:
   // A thread's share of the chunks: first in the lower half, end in the upper half. Its owner takes them from the
-  // front, helpers from the back, so that a thread stays with its rows from one job to the next. Seat 0 is the caller's.
+  // front, helpers from the back, so that a thread stays with its rows from one job to the next. Seat 0 is the
+  // caller's.
   struct alignas(64) Seat {
     std::atomic<std::uint64_t> share{0};
     std::atomic<std::uint32_t> asleep{0};

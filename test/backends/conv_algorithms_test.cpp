@@ -1,6 +1,6 @@
 // Every algorithm in every direction against loops in f64, over a table of odd shapes.
 #include <doctest/doctest.h>
-#include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/tapir.h>
 
@@ -263,6 +263,37 @@ TEST_CASE("winograd is taken where it pays") {
   CHECK(!taken({1, 3, 3, 512}, {3, 3, 512, 512}));  // transforming the kernel would take longer
   CHECK(!taken({8, 56, 56, 8}, {3, 3, 8, 64}));
   CHECK(!taken({8, 56, 56, 64}, {3, 3, 64, 64}, {.strides = {2, 2}, .padding = Padding::same}));
+
+TEST_CASE("a convolution cut in parts is the same convolution") {
+  auto last = cpu::conv_entries().back();
+  for (auto& c : cases) {
+    Reference r(c, 11, DType::f64);
+    for (auto d : directions)
+      for (std::int64_t wanted : {1, 2, 3, 5, 8, 100}) {
+        const cpu::ConvCut cut(r.p, d, wanted);
+        INFO(c.name << ", " << direction_names[int(d)] << ", in " << wanted << ", which gave " << cut.parts());
+        CHECK(cut.parts() >= 1);
+        auto x = r.x, w = r.w, y = r.dy, sum = std::vector<double>(r.w.size(), 0.0);
+        if (d == ConvDirection::forward) std::fill(y.begin(), y.end(), std::nan(""));
+        if (d == ConvDirection::input_gradient) std::fill(x.begin(), x.end(), std::nan(""));
+        for (std::int64_t i = 0; i < cut.parts(); ++i) {
+          const auto part = cut.part(i);
+          last->run(part.problem, d, {x.data() + part.x, w.data(), y.data() + part.y});
+          for (std::size_t k = 0; k < w.size(); ++k) sum[k] += w[k];
+        }
+        auto error = [](const std::vector<double>& got, const std::vector<double>& want) {
+          return relative_error(Tensor::from_vector(got, {std::int64_t(got.size())}), want);
+        };
+        if (d == ConvDirection::forward) CHECK(error(y, r.y) <= 1e-14);
+        else if (d == ConvDirection::input_gradient) CHECK(error(x, r.dx) <= 1e-14);
+        else CHECK(error(sum, r.dw) <= 1e-14);
+      }
+  }
+  // Images where there are enough, else rows of each.
+  const Reference wide({"", {2, 40, 4, 2}, {3, 3, 2, 2}, {1, 1}, {1, 1}, same}, 1, DType::f64);
+  CHECK(cpu::ConvCut(wide.p, ConvDirection::forward, 2).parts() == 2);
+  CHECK(cpu::ConvCut(wide.p, ConvDirection::forward, 8).parts() == 8);
+  CHECK(cpu::ConvCut(wide.p, ConvDirection::input_gradient, 8).parts() == 8);
 }
 
 TEST_CASE("the list ends in one that can do everything") {

@@ -7,7 +7,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -107,9 +110,11 @@ TEST_CASE("exceptions reach the caller, and the pool goes on") {
                          "here", std::runtime_error);
     CHECK(all_once(64, 1));
   }
-  CHECK_THROWS_AS(parallel_for(64, 1, [](std::int64_t, std::int64_t) { throw std::logic_error("all"); }), std::logic_error);
+  CHECK_THROWS_AS(parallel_for(64, 1, [](std::int64_t, std::int64_t) { throw std::logic_error("all"); }),
+                  std::logic_error);
   set_num_threads(1);
-  CHECK_THROWS_AS(parallel_for(64, 1, [](std::int64_t, std::int64_t) { throw std::logic_error("one"); }), std::logic_error);
+  CHECK_THROWS_AS(parallel_for(64, 1, [](std::int64_t, std::int64_t) { throw std::logic_error("one"); }),
+                  std::logic_error);
 }
 
 TEST_CASE("a nested call runs on its thread") {
@@ -207,6 +212,7 @@ TEST_CASE("after fork() the child has a pool of its own") {
 
 TEST_CASE("a program ends while detached threads are at work") {
   for (int i = 0; i < 5; ++i) {
+    std::fflush(stdout);  // else the child's exit() prints it once more
     const pid_t child = fork();
     if (child == 0) {
       alarm(20);
@@ -241,9 +247,17 @@ TEST_CASE("results are the same on 1 to 4 threads") {
   const Tensor x = random::normal({300, 1000}, {.seed = 1}), long_row = random::normal({1 << 21}, {.seed = 2}),
                logits = random::normal({3000, 100}, {.seed = 3});
   auto compute = [&] {
-    return std::vector<Tensor>{sum(x),        sum(x, {.axis = {0}}), mean(x, {.axis = {1}}), sum(long_row), prod(long_row),
-                       max(long_row), argmax(long_row),      softmax(logits),        cumulative_sum(long_row),
-                       exp(x) + x,    random::normal({100'000}, {.seed = 4})};
+    return std::vector<Tensor>{sum(x),
+                               sum(x, {.axis = {0}}),
+                               mean(x, {.axis = {1}}),
+                               sum(long_row),
+                               prod(long_row),
+                               max(long_row),
+                               argmax(long_row),
+                               softmax(logits),
+                               cumulative_sum(long_row),
+                               exp(x) + x,
+                               random::normal({100'000}, {.seed = 4})};
   };
   WithThreads w(1);
   const auto one = compute();
@@ -253,7 +267,8 @@ TEST_CASE("results are the same on 1 to 4 threads") {
     for (std::size_t i = 0; i < one.size(); ++i) {
       CAPTURE(threads);
       CAPTURE(i);
-      CHECK(std::memcmp(one[i].data<std::byte>(), many[i].data<std::byte>(), std::size_t(one[i].size()) * size_of(one[i].dtype())) == 0);
+      CHECK(std::memcmp(one[i].data<std::byte>(), many[i].data<std::byte>(),
+                        std::size_t(one[i].size()) * size_of(one[i].dtype())) == 0);
     }
   }
 }
