@@ -263,6 +263,7 @@ TEST_CASE("winograd is taken where it pays") {
   CHECK(!taken({1, 3, 3, 512}, {3, 3, 512, 512}));  // transforming the kernel would take longer
   CHECK(!taken({8, 56, 56, 8}, {3, 3, 8, 64}));
   CHECK(!taken({8, 56, 56, 64}, {3, 3, 64, 64}, {.strides = {2, 2}, .padding = Padding::same}));
+}
 
 TEST_CASE("a convolution cut in parts is the same convolution") {
   auto last = cpu::conv_entries().back();
