@@ -23,9 +23,9 @@ struct Concrete::Differentiated {
 };
 
 Concrete::Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
-                   std::vector<int> assigned)
+                   std::vector<int> assigned, std::vector<bool> own)
     : traced_(std::move(traced)), symbols_(std::move(symbols)), arguments_(arguments), results_(results),
-      variables_(std::move(variables)), assigned_(std::move(assigned)) {
+      variables_(std::move(variables)), assigned_(std::move(assigned)), own_(std::move(own)) {
   if (!homeless_sizes(traced_, symbols_).empty())
     throw InternalError("a graph depends on a size that none of its inputs has.\n" + symbols_.named(to_text(traced_)));
 }

@@ -11,8 +11,9 @@ namespace tapir::graph {
 class Concrete {
  public:
   /// `traced` has `arguments` inputs, then one for each of `variables`; `results` outputs, then the new values of `assigned`
-  /// (indices into `variables`).
-  Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables, std::vector<int> assigned);
+  /// (indices into `variables`). `own`: which variables the body made itself, as each trace of it does.
+  Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables, std::vector<int> assigned,
+           std::vector<bool> own = {});
 
   /// Runs it: reads the variables, assigns them, records on the tapes of this thread, becomes part of the trace of this thread.
   std::vector<Tensor> call(std::span<const Tensor> arguments);
@@ -22,11 +23,16 @@ class Concrete {
   const Graph& traced() const { return traced_; }
   const std::vector<Variable>& variables() const { return variables_; }
   const std::vector<int>& assigned() const { return assigned_; }
+  bool owns(std::size_t variable) const { return variable < own_.size() && own_[variable]; }
   int arguments() const { return arguments_; }
   /// Of the arguments; `unknown` where any size will do.
   std::vector<TensorSpec> signature() const;
   int results() const { return results_; }
   const Symbols& symbols() const { return symbols_; }
+  /// Has it unknown sizes?
+  bool open() const { return !symbols_.empty(); }
+  /// What the unknown sizes are for these inputs.
+  std::vector<std::int64_t> sizes_of(std::span<const Tensor> inputs) const;
   /// Do the unknown sizes agree: where two dimensions were one unknown size in the trace, are they equal here?
   bool takes(std::span<const Tensor> arguments) const;
   /// The executable for these inputs; made when it is first asked for.
@@ -46,13 +52,12 @@ class Concrete {
   std::shared_ptr<Differentiated> differentiated(const std::vector<bool>& wanted);
 
  private:
-  std::vector<std::int64_t> sizes_of(std::span<const Tensor> inputs) const;
-
   const Graph traced_;
   const Symbols symbols_;
   const int arguments_, results_;
   const std::vector<Variable> variables_;
   const std::vector<int> assigned_;
+  const std::vector<bool> own_;
   mutable std::mutex mutex_;
   std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>> executables_;  // by the unknown sizes, latest first
   std::map<std::vector<bool>, std::shared_ptr<Differentiated>> differentiated_;

@@ -1,5 +1,5 @@
 // The untyped part of function(): the cache of traces, and when a dimension becomes unknown.
-#include <tapir/graph/concrete.h>
+#include <tapir/graph/agree.h>
 #include <tapir/graph/function.h>
 #include <tapir/graph/passes.h>
 
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
@@ -69,23 +70,29 @@ struct FunctionCore::Impl {
     Traced traced;
     double seconds;  // to trace
     std::uint64_t used;
+    std::vector<std::uint32_t> orders;  // of unknown sizes for which the body was seen to do the same
+    bool open() const { return traced.graph->open(); }
   };
   FunctionOptions options;
   mutable std::mutex mutex;
   std::vector<Entry> entries;
   std::uint64_t clock = 0;
   int traces = 0;
+  std::vector<std::string> by_size;  // `plain` of calls whose body is traced for each size
 
+  // One for these sizes alone, else one for any.
   Entry* find(const CallKey& key) {
+    Entry* found = nullptr;
     for (auto& e : entries) {
-      if (e.specs.size() != key.tensors.size() || e.plain != key.plain) continue;
+      if (e.specs.size() != key.tensors.size() || e.plain != key.plain || (found && e.open())) continue;
       bool all = true;
       for (std::size_t i = 0; i < e.specs.size() && all; ++i) all = fits(e.specs[i], key.tensors[i]);
       if (!all || !e.traced.graph->takes(key.tensors)) continue;
-      e.used = ++clock;
-      return &e;
+      found = &e;
+      if (!e.open()) break;
     }
-    return nullptr;
+    if (found) found->used = ++clock;
+    return found;
   }
 
   void add(Entry e) {
@@ -96,22 +103,22 @@ struct FunctionCore::Impl {
     entries.insert(entries.begin(), std::move(e));
   }
 
-
   // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice before.
   std::vector<TensorSpec> specs_for(const CallKey& key, std::string& why) const {
+    const bool each_size = std::find(by_size.begin(), by_size.end(), key.plain) != by_size.end();
     if (!options.signature.empty()) {
       why = "the signature given";
-      return options.signature;
+      if (each_size) why += "; the body does not take unknown sizes";
+      return each_size ? specs_of(key) : options.signature;
     }
-    std::vector<TensorSpec> specs;
-    for (auto& t : key.tensors) specs.push_back(t.spec());
+    std::vector<TensorSpec> specs = specs_of(key);
     why = entries.empty() ? "the first call" : "no trace has these dtypes and shapes";
     if (!entries.empty()) {
       bool plain_differs = true;
       for (auto& e : entries) plain_differs &= e.plain != key.plain;
       if (plain_differs) why = "other values of the arguments that are no tensors";
     }
-    if (!options.generalise) return specs;
+    if (!options.generalise || each_size) return specs;
     std::vector<std::vector<int>> differs(specs.size());
     int alike = 0;
     std::size_t which = 0;
@@ -147,7 +154,8 @@ struct FunctionCore::Impl {
     return specs;
   }
 
-  Traced trace(const CallKey& key, const Body& body, const std::vector<TensorSpec>& specs) {
+  Traced trace(const CallKey& key, const Body& body, const std::vector<TensorSpec>& specs,
+               Symbols::Numbers numbers = Symbols::Numbers::primes) {
     // Equal sizes of unknown dimensions in this call are one unknown size: the batch of x and of y.
     std::vector<std::int64_t> sizes;
     std::vector<Spec> inputs;
@@ -155,7 +163,7 @@ struct FunctionCore::Impl {
       for (int d = 0; d < specs[i].shape.rank(); ++d)
         if (specs[i].shape[d] == unknown && std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) == sizes.end())
           sizes.push_back(key.tensors[i].shape()[d]);
-    Symbols symbols(int(sizes.size()));
+    Symbols symbols(int(sizes.size()), numbers);
     for (std::size_t i = 0; i < specs.size(); ++i) {
       Spec s{specs[i].shape, specs[i].dtype};
       for (int d = 0; d < s.shape.rank(); ++d)
@@ -163,6 +171,7 @@ struct FunctionCore::Impl {
           s.shape[d] = symbols.numbers()[std::size_t(std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) - sizes.begin())];
       inputs.push_back(s);
     }
+    const std::uint64_t since = next_id();
     Tracer tracer(symbols);
     std::vector<Tensor> arguments;
     for (auto& s : inputs) arguments.push_back(tracer.input(s));
@@ -170,21 +179,69 @@ struct FunctionCore::Impl {
     const int count = int(results.size());
     std::vector<Variable> variables;
     std::vector<int> assigned;
+    std::vector<bool> own;
     for (auto& c : tracer.captured()) {
       if (c.assigned) assigned.push_back(int(variables.size())), results.push_back(c.now);
       variables.push_back(c.variable);
+      own.push_back(c.variable.version() == 0 && c.variable.id() > since);
     }
     graph::Graph g = graph::prune(tracer.finish(results));
-    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned), structure};
+    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own), structure};
+  }
+
+  // For the sizes of this call.
+  Traced trace(const CallKey& key, const Body& body) { return trace(key, body, specs_of(key)); }
+
+  // What the body does otherwise where unknown sizes are others that its C++ might decide by: divisible, if those of `open` are
+  // odd, and those of earlier traces. Empty if nothing.
+  std::string decision(const Traced& open, const CallKey& key, const Body& body, const std::vector<TensorSpec>& specs) {
+    Traced other;
+    try {
+      other = trace(key, body, specs, Symbols::Numbers::divisible);
+    } catch (const ShapeError& e) {
+      return e.what();
+    }
+    std::string what = disagreement(*open.graph, other.graph->symbols().numbers(), *other.graph);
+    for (auto& e : entries)
+      if (what.empty() && e.plain == key.plain && !e.open() && e.specs.size() == specs.size()) {
+        const CallKey then = with_shapes(e.specs);
+        bool all = true;
+        for (std::size_t i = 0; i < specs.size() && all; ++i) all = fits(specs[i], then.tensors[i]);
+        if (all && open.graph->takes(then.tensors)) what = disagreement(*open.graph, open.graph->sizes_of(then.tensors), *e.traced.graph);
+      }
+    return what;
+  }
+
+  [[noreturn]] void decides(const std::string& who, const std::string& what, const Where& where) const {
+    CallSite site(where);
+    throw UsageError(fmt::format("{}: the body decides by an unknown size: {}. Give the size, or decide with cond().", who, what));
+  }
+
+  static std::vector<TensorSpec> specs_of(const CallKey& key) {
+    std::vector<TensorSpec> specs;
+    for (auto& t : key.tensors) specs.push_back(t.spec());
+    return specs;
+  }
+  static CallKey with_shapes(const std::vector<TensorSpec>& specs) {
+    CallKey key;
+    for (auto& s : specs) key.tensors.push_back(Tensor::only_spec(s.shape, s.dtype));
+    return key;
   }
 };
 
+// The sizes by their powers of two.
+static std::uint32_t order_of(std::span<const std::int64_t> sizes) {
+  std::uint32_t order = 0;
+  for (auto n : sizes) order = order << 6 | std::uint32_t(std::bit_width(std::uint64_t(n)));
+  return order;
+}
+
 // Sizes for unknown dimensions; equal ones are one unknown size: those of the same axis, or all.
-static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, bool by_axis) {
+static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, bool by_axis, std::int64_t scale = 1) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Shape s = specs[i].shape;
     for (int d = 0; d < s.rank(); ++d)
-      if (s[d] == unknown) s[d] = by_axis ? 2 + d : 2;
+      if (s[d] == unknown) s[d] = scale * (by_axis ? 2 + d : 2);
     key.tensors[i] = Tensor::only_spec(s, specs[i].dtype);
   }
   return key;
@@ -198,32 +255,64 @@ FunctionCore::~FunctionCore() = default;
 
 bool FunctionCore::eager() { return Tracer::current() || eagerly().load(std::memory_order_relaxed); }
 
+// An unknown size is decided by no C++: that of the body saw another number. So before a trace for any size is believed, the body is
+// traced once more with other numbers, and for the first sizes of each order of magnitude that come; all must agree.
 Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
-  if (auto* e = impl.find(key)) return e->traced;
-  {
-    CallSite site(where);
-    if (!impl.options.signature.empty()) check_arguments(impl.options.name, impl.options.signature, key.tensors);
-  }
-  std::string why;
-  std::vector<TensorSpec> specs = impl.specs_for(key, why);
   const double start = now();
-  Traced traced;
-  bool open = false;
-  for (auto& s : specs)
-    for (auto d : s.shape) open |= d == unknown;
-  try {
-    traced = impl.trace(key, body, specs);
-    if (open) (void)traced.graph->executable(key.tensors);  // do the sizes come out?
-  } catch (const ShapeError& e) {
-    if (!open) throw;
-    specs.clear();
-    for (auto& t : key.tensors) specs.push_back(t.spec());
-    why += fmt::format("; the body does not take unknown sizes ({})", e.what());
-    traced = impl.trace(key, body, specs);
+  Impl::Entry* known = impl.find(key);
+  std::string why;
+  if (!known) {
+    {
+      CallSite site(where);
+      if (!impl.options.signature.empty()) check_arguments(impl.options.name, impl.options.signature, key.tensors);
+    }
+    std::vector<TensorSpec> specs = impl.specs_for(key, why);
+    bool open = false;
+    for (auto& s : specs)
+      for (auto d : s.shape) open |= d == unknown;
+    try {
+      Traced traced = impl.trace(key, body, specs);
+      if (open) {
+        if (std::string what = impl.decision(traced, key, body, specs); !what.empty()) {
+          if (!impl.options.signature.empty()) impl.decides(impl.options.name, what, where);
+          throw ShapeError(what);
+        }
+        (void)traced.graph->executable(key.tensors);  // do the sizes come out?
+      }
+      impl.add({specs, key.plain, why, traced, now() - start, 0, {}});
+      if (!open) return traced;
+      known = &impl.entries.front();
+    } catch (const ShapeError& e) {
+      if (!open) throw;
+      impl.by_size.push_back(key.plain);
+      why += fmt::format("; the body does not take unknown sizes ({})", e.what());
+    }
   }
-  impl.add({specs, key.plain, why, traced, now() - start, 0});
+  if (known) {
+    if (!known->open()) return known->traced;
+    const auto sizes = known->traced.graph->sizes_of(key.tensors);
+    const std::uint32_t order = order_of(sizes);
+    if (std::find(known->orders.begin(), known->orders.end(), order) != known->orders.end()) return known->traced;
+    Traced mine = impl.trace(key, body);
+    const std::string what = disagreement(*known->traced.graph, sizes, *mine.graph);
+    if (what.empty()) {
+      known->orders.push_back(order);
+      return known->traced;
+    }
+    const bool small = *std::min_element(sizes.begin(), sizes.end()) <= 1;  // which are broadcast
+    if (!small) {
+      impl.entries.erase(impl.entries.begin() + (known - impl.entries.data()));
+      if (!impl.options.signature.empty()) impl.decides(impl.options.name, what, where);
+      impl.by_size.push_back(key.plain);
+    }
+    why = small ? "sizes of 0 and 1 are another matter" : "the body does not take unknown sizes (" + what + ")";
+    impl.add({impl.specs_of(key), key.plain, why, mine, now() - start, 0, {}});
+    return mine;
+  }
+  Traced traced = impl.trace(key, body);
+  impl.add({impl.specs_of(key), key.plain, why, traced, now() - start, 0, {}});
   return traced;
 }
 
@@ -243,13 +332,28 @@ Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSp
   }
   const double start = now();
   Traced traced;
+  bool by_axis = true;
   try {
-    traced = impl.trace(with_sizes(key, specs, true), body, specs);
+    traced = impl.trace(with_sizes(key, specs, by_axis), body, specs);
   } catch (const ShapeError&) {
     if (!open) throw;
-    traced = impl.trace(with_sizes(key, specs, false), body, specs);
+    by_axis = false;
+    traced = impl.trace(with_sizes(key, specs, by_axis), body, specs);
   }
-  impl.add({specs, key.plain, "get_concrete", traced, now() - start, 0});
+  if (open) {
+    std::string what = impl.decision(traced, with_sizes(key, specs, by_axis), body, specs);
+    for (std::int64_t scale : {1, 16, 128}) {  // a small size, if the body takes one
+      if (!what.empty()) break;
+      const CallKey small = with_sizes(key, specs, by_axis, scale);
+      try {
+        what = disagreement(*traced.graph, traced.graph->sizes_of(small.tensors), *impl.trace(small, body).graph);
+        break;
+      } catch (const ShapeError&) {
+      }
+    }
+    if (!what.empty()) impl.decides("get_concrete", what, where);
+  }
+  impl.add({specs, key.plain, "get_concrete", traced, now() - start, 0, {}});
   return traced;
 }
 
@@ -292,7 +396,8 @@ std::vector<Tensor> FunctionCore::call(const Traced& traced, std::span<const Ten
 
 std::string FunctionCore::explain() const {
   std::lock_guard lock(impl_->mutex);
-  std::string s = fmt::format("{}: {} traces, {} kept\n", impl_->options.name, impl_->traces, impl_->entries.size());
+  std::string s = fmt::format("{}: {} trace{}, {} kept\n", impl_->options.name, impl_->traces, impl_->traces == 1 ? "" : "s",
+                              impl_->entries.size());
   for (auto& e : impl_->entries) {
     s += fmt::format("  ({})\n    traced because: {}; {:.2f} ms, {} operations, {} variables read, {} assigned\n", text_of(e.specs), e.why,
                      e.seconds * 1e3, e.traced.graph->traced().nodes.size(), e.traced.graph->variables().size(),

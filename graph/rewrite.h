@@ -8,8 +8,6 @@ namespace tapir::graph {
 
 inline bool is(const Node& n, const char* name) { return std::strcmp(n.op->name, name) == 0; }
 
-namespace detail {
-
 // Reads or writes the attribute of one name.
 template <class T>
 struct OneAttr final : AttrVisitor {
@@ -33,13 +31,11 @@ struct OneAttr final : AttrVisitor {
   void operator()(const char* n, DType& v) override { meet(n, v); }
 };
 
-}  // namespace detail
-
 /// The attribute `name` of a node that has one of this type, else InternalError.
 template <class T>
 T attr(const Node& n, const char* name) {
   T value{};
-  detail::OneAttr<T> read(name, value, false);
+  OneAttr<T> read(name, value, false);
   OwnAttrs copy = n.attrs;
   copy.visit(read);
   if (!read.found) throw InternalError(std::string(n.op->name) + ": no attribute " + name + ".");
@@ -47,7 +43,7 @@ T attr(const Node& n, const char* name) {
 }
 template <class T>
 void set_attr(Node& n, const char* name, T value) {
-  detail::OneAttr<T> write(name, value, true);
+  OneAttr<T> write(name, value, true);
   n.attrs.visit(write);
   if (!write.found) throw InternalError(std::string(n.op->name) + ": no attribute " + name + ".");
 }

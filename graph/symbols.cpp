@@ -11,14 +11,17 @@ namespace {
 
 // By count. Primes, large and with small multiples far from products of 2, 3, 5 and 7, so that no number of a program is near one;
 // small enough that products of all, and the square of one, are sizes that a tensor can have.
-const std::vector<std::int64_t> kNumbers[] = {{}, {84217579}, {18296111, 13108847}, {305131, 212183, 173713},
+const std::vector<std::int64_t> kPrimes[] = {{}, {84217579}, {18296111, 13108847}, {305131, 212183, 173713},
                                               {17791, 14851, 11383, 8329}};
+// About as large, to see what else a body does with other sizes: 20160 = 64 * 9 * 5 * 7 times 4177, 907, ...; 720 and 24 times primes.
+const std::vector<std::int64_t> kDivisible[] = {{}, {84208320}, {18285120, 13164480}, {303120, 210960, 173520},
+                                                {17736, 14856, 11496, 8328}};
 
 }  // namespace
 
-Symbols::Symbols(int count) {
+Symbols::Symbols(int count, Numbers numbers) {
   if (count > 4) throw UsageError(fmt::format("function: at most 4 unknown dimensions are supported, got {}.", count));
-  numbers_ = kNumbers[count];
+  numbers_ = (numbers == Numbers::primes ? kPrimes : kDivisible)[count];
   for (unsigned mask = 1; mask < 1u << count; ++mask) {
     std::int64_t p = 1;
     for (int i = 0; i < count; ++i)

@@ -9,8 +9,9 @@ namespace tapir::graph {
 
 class Symbols {
  public:
-  /// Numbers for `count` unknown dimensions.
-  explicit Symbols(int count = 0);
+  /// Numbers for `count` unknown dimensions: primes, or others that small numbers divide.
+  enum class Numbers { primes, divisible };
+  explicit Symbols(int count = 0, Numbers numbers = Numbers::primes);
   const std::vector<std::int64_t>& numbers() const { return numbers_; }
   bool empty() const { return numbers_.empty(); }
   /// Does one of the sizes stand for an unknown one?

@@ -1,9 +1,8 @@
 #include <tapir/graph/effects.h>
+#include <tapir/graph/rewrite.h>
 #include <tapir/graph/trace.h>
 
 #include <fmt/format.h>
-
-#include <algorithm>
 
 namespace tapir::graph {
 
@@ -128,14 +127,16 @@ bool Tracer::on_assign(const Variable& v, const Tensor& value) {
   return true;
 }
 
-// A value that has the unknown size number k.
+// As many bools as the unknown size number k; no gradient asks for them.
 Tensor Tracer::sized(std::size_t k) {
-  const std::int64_t number = symbols_.numbers()[k];
-  for (auto& t : keep_)
-    if (!t.has_data() && std::find(t.shape().begin(), t.shape().end(), number) != t.shape().end()) return t;
-  if (!outer_) throw InternalError("no value has an unknown size.");
-  Tensor t = outer_->sized(k);
-  value_of(t);
+  const Spec spec{{symbols_.numbers()[k]}, DType::boolean};
+  Node n;
+  become(n, "broadcast_to");
+  set_attr(n, "shape", spec.shape);
+  n.in = {graph_.add({{}, DType::boolean}, Tensor(false))};
+  n.out = {0};
+  Tensor t = new_value(spec, n.out[0]);
+  graph_.nodes.push_back(std::move(n));
   return t;
 }
 

@@ -19,7 +19,7 @@ class Tracer final : private Recorder, private detail::VariableObserver {
   Tensor input(const Spec& spec);
   /// The graph so far, with these outputs: values of this trace, captured values or constants.
   Graph finish(std::span<const Tensor> outputs);
-  /// Makes values of the enclosing trace inputs, until each unknown size that the graph depends on is that of an input.
+  /// Makes tensors of the unknown sizes inputs, until each size that the graph depends on is that of an input.
   void bring_in_sizes();
   int node_count() const { return int(graph_.nodes.size()); }
 
