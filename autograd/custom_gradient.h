@@ -22,6 +22,8 @@ Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::uniqu
 Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs);
 /// with_pullback while a function is traced; defined in graph/traced_gradient.cpp.
 Tensor traced_pullback(const Tensor& y, std::span<const Tensor> inputs, const Pullback& pullback, const Where& where);
+/// `x` as a value of its own in a trace, so that what is computed from it once more is not merged with the first time.
+Tensor traced_again(const Tensor& x);
 
 inline Tensors to_tensors(const Tensor& t) { return {t}; }
 inline Tensors to_tensors(const std::vector<Tensor>& list) {

@@ -46,7 +46,17 @@ const OpDef traced_gradient_op = {
     .attrs = &attrs_type<PullbackAttrs>,
 };
 
+// x itself, but another value: what is computed from it is no common subexpression of what was computed from x.
+const OpDef again_op = {
+    .name = "again",
+    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); },
+    .gradient = [](const Node&, std::span<const Tensor> dy) -> Tensors { return {dy[0]}; },
+    .view = [](const Tensor& x, const Spec&, Attrs) { return x.alias(); },
+};
+
 }  // namespace
+
+Tensor detail::traced_again(const Tensor& x) { return apply(again_op, {x}, {}, Where::current()); }
 
 Tensor detail::traced_pullback(const Tensor& y, std::span<const Tensor> inputs, const Pullback& pullback,
                                const Where& where) {
@@ -80,6 +90,9 @@ Tensor detail::traced_pullback(const Tensor& y, std::span<const Tensor> inputs, 
   return apply(traced_gradient_op, Inputs(refs), PullbackAttrs{int(inputs.size())}, where);
 }
 
-void list_traced_gradient(std::vector<const OpDef*>& out) { out.push_back(&traced_gradient_op); }
+void list_traced_gradient(std::vector<const OpDef*>& out) {
+  out.push_back(&traced_gradient_op);
+  out.push_back(&again_op);
+}
 
 }  // namespace tapir

@@ -1,5 +1,6 @@
 // function(): when it traces, what it captures, what it refuses.
 #include <doctest/doctest.h>
+#include <tapir/graph/concrete.h>
 #include <tapir/tapir.h>
 
 #include <cmath>
@@ -475,6 +476,38 @@ TEST_CASE("a training step in one graph") {
   auto eager = losses(false), traced = losses(true);
   for (std::size_t i = 0; i < eager.size(); ++i) CHECK(traced[i] == doctest::Approx(eager[i]).epsilon(1e-5));
   CHECK(traced.back() < 0.7f * traced.front());
+}
+
+TEST_CASE("recompute saves memory in one graph") {
+  const std::vector<Variable> w = [] {
+    std::vector<Variable> all;
+    for (int i = 0; i < 8; ++i) all.emplace_back(random::normal({32, 32}, {.stddev = 0.1, .seed = i}), "w");
+    return all;
+  }();
+  auto net = [&](const Tensor& x, bool again) {
+    Tensor y = x;
+    for (int i = 0; i < 8; i += 2) {
+      auto block = [&w, i](const Tensor& t) {
+        return tanh(matmul(tanh(matmul(t, w[std::size_t(i)].value())), w[std::size_t(i + 1)].value())) + t;
+      };
+      y = again ? recompute(block)(y) : block(y);
+    }
+    return sum(y * y);
+  };
+  auto arena = [&](bool again, List& gradients) {
+    auto step = function([&](const Tensor& x) {
+      GradientTape tape;
+      return tape.gradient(net(x, again), w);
+    });
+    Tensor x = random::normal({512, 32}, {.seed = 3});
+    gradients = step(x);
+    return step.core().concretes()[0]->executables()[0]->arena_bytes();
+  };
+  List kept, recomputed;
+  const auto all = arena(false, kept), some = arena(true, recomputed);
+  for (std::size_t i = 0; i < kept.size(); ++i) CHECK(allclose(recomputed[i], kept[i], {.rtol = 1e-4, .atol = 1e-4}));
+  // Of 8 activations of 64 KB (each tanh, and each sum) the 4 between the blocks stay, and those of one block come and go.
+  CHECK_MESSAGE(some * 10 < all * 8, some, " of ", all);
 }
 
 TEST_CASE("custom_gradient and recompute keep their meaning, differentiated inside and around") {

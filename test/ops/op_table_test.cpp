@@ -117,7 +117,7 @@ TEST_CASE("no row is left out") {
   for (const OpDef* op : all_ops()) {
     CHECK_MESSAGE(find_op(op->name) == op, "two rows are called ", op->name);
     // These exist in traces alone: test/graph/control_flow_test.cpp, test/graph/function_test.cpp.
-    if (op->make || op->name == std::string("custom_gradient")) continue;
+    if (op->make || op->name == std::string("custom_gradient") || op->name == std::string("again")) continue;
     if (!seen().count(op->name)) missing += std::string(" ") + op->name;
   }
   CHECK_MESSAGE(missing.empty(), "no case in test/ops/op_cases.cpp runs:", missing);
