@@ -15,6 +15,7 @@ namespace {
 const Pass kPasses[] = {
     {"prune", "drops what nobody reads", prune},
     {"loop_unrolling", "loops of few rounds become what they compute", loop_unrolling},
+    {"unread_operands", "gradients do not read an operand whose value does not matter", unread_operands},
     {"constant_folding", "computes now what depends on constants alone", constant_folding},
     {"transposes", "reordered dimensions that cancel, or that a product takes as flags", transposes},
     {"simplify", "arithmetic, casts and reshapes that change nothing", simplify},

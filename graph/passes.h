@@ -20,6 +20,7 @@ void enable_pass(const std::string& name, bool on);
 Graph batch_norm_elementwise(Graph g);
 Graph prune(Graph g);
 Graph loop_unrolling(Graph g);
+Graph unread_operands(Graph g);
 Graph constant_folding(Graph g);
 Graph transposes(Graph g);
 Graph common_subexpressions(Graph g);
