@@ -24,7 +24,7 @@ const Pass kPasses[] = {
     {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool},
     {"batch_norm_elementwise", "batch normalisation with given statistics as elementwise ops, which fuse", batch_norm_elementwise},
     {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},
-    {"fuse_epilogue", "a convolution works on its result piece by piece while it is in cache", fuse_epilogue},
+    {"fuse_epilogue", "a convolution or product works on its result piece by piece while it is in cache", fuse_epilogue},
 };
 
 struct Off {

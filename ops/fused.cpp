@@ -6,7 +6,7 @@ namespace {
 template <class A>
 void infer_sinks(Inputs, Attrs attrs, Specs& out) {
   const TileProgram& p = *attrs.as<ThenAttrs<A>>().then.program;
-  for (int k = 0; k < p.sinks; ++k) out.push_back({p.sink[k].shape, p.dtype_of(p.sink[k].reg)});
+  for (int k = 0; k < p.sinks; ++k) out.push_back({p.sink[k].shape, p.stored_dtype(p.sink[k].reg)});
 }
 
 }  // namespace
@@ -17,6 +17,13 @@ const OpDef conv_then_op = {
     .kernel = {cpu::conv_then},
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvThenAttrs>,
+};
+
+const OpDef matmul_then_op = {
+    .name = "matmul_then",
+    .infer = infer_sinks<MatmulAttrs>,
+    .kernel = {cpu::matmul_then},
+    .attrs = &attrs_type<MatmulThenAttrs>,
 };
 
 }  // namespace tapir

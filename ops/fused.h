@@ -2,6 +2,7 @@
 // calls them.
 #pragma once
 #include <tapir/ops/conv_attrs.h>
+#include <tapir/ops/matmul_attrs.h>
 #include <tapir/ops/tile_program.h>
 
 namespace tapir {
@@ -14,11 +15,13 @@ struct ThenAttrs {
   template <class V> void visit(V&& v) { op.visit(v), then.visit(v); }
 };
 using ConvThenAttrs = ThenAttrs<ConvAttrs>;
+using MatmulThenAttrs = ThenAttrs<MatmulAttrs>;
 
-extern const OpDef conv_then_op;
+extern const OpDef conv_then_op, matmul_then_op;
 
 namespace cpu {
 void conv_then(const Call& call);
+void matmul_then(const Call& call);
 }
 
 }  // namespace tapir

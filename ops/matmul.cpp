@@ -1,6 +1,7 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/matmul.h>
+#include <tapir/ops/matmul_attrs.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/tile.h>
@@ -9,11 +10,6 @@
 
 namespace tapir {
 namespace {
-
-struct MatmulAttrs {
-  bool transpose_a, transpose_b;
-  template <class V> void visit(V&& v) { v("transpose_a", transpose_a), v("transpose_b", transpose_b); }
-};
 
 // The dtype that both are cast to.
 DType common_dtype(const char* op, const Tensor& a, const Tensor& b) {

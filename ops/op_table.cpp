@@ -3,6 +3,7 @@
 
 namespace tapir {
 void list_elementwise(std::vector<const OpDef*>& out);
+void list_ranges(std::vector<const OpDef*>& out);
 void list_shaping(std::vector<const OpDef*>& out);
 void list_joining(std::vector<const OpDef*>& out);
 void list_padding(std::vector<const OpDef*>& out);
@@ -31,6 +32,7 @@ std::span<const OpDef* const> all_ops() {
     std::vector<const OpDef*> out;
     for (auto list : {
              list_elementwise,
+             list_ranges,
              list_shaping,
              list_joining,
              list_padding,

@@ -1,4 +1,5 @@
 #include <tapir/backends/cpu/parallel.h>
+#include <tapir/ops/elementwise.h>
 #include <tapir/ops/ranges.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/tensor/convert.h>
@@ -13,21 +14,58 @@ namespace {
 
 constexpr std::int64_t kBlock = 512;
 
-// n numbers, at(i) each, of type V, stored as `dtype`.
+// Fills `t` with numbers, at(i) each, of type V.
 template <class V, class F>
-Tensor numbers(std::int64_t n, DType dtype, F at) {
-  Tensor t = Tensor::empty({n}, dtype);
-  const auto item = std::int64_t(size_of(dtype));
+void fill_with(const Tensor& t, F at) {
+  const auto item = std::int64_t(size_of(t.dtype())), n = t.size();
   cpu::parallel_for((n + kBlock - 1) / kBlock, 32, [&](std::int64_t begin, std::int64_t end) {
     V buffer[kBlock];
     for (std::int64_t b = begin; b < end; ++b) {
       const std::int64_t first = b * kBlock, count = std::min(kBlock, n - first);
       for (std::int64_t i = 0; i < count; ++i) buffer[i] = at(first + i);
-      detail::convert(buffer, dtype_of<V>(), 1, t.mutable_data<std::byte>() + first * item, dtype, count);
+      detail::convert(buffer, dtype_of<V>(), 1, t.mutable_data<std::byte>() + first * item, t.dtype(), count);
     }
   });
-  return t;
 }
+
+// Rows, so that a trace can count up to a size that is not known yet. They depend on nothing: where sizes are known they run at once.
+struct ArangeAttrs {
+  std::int64_t start = 0, step = 1, count = 0;
+  DType dtype = DType::i64;
+  template <class V> void visit(V&& v) { v("start", start), v("step", step), v("count", count), v("dtype", dtype); }
+};
+const OpDef arange_op = {
+    .name = "arange",
+    .infer = [](Inputs, Attrs a, Specs& out) { out.push_back({{a.as<ArangeAttrs>().count}, a.as<ArangeAttrs>().dtype}); },
+    .kernel = {[](const Call& call) {
+      const auto a = call.attrs.as<ArangeAttrs>();
+      fill_with<std::int64_t>(call.out[0], [a](std::int64_t i) { return a.start + i * a.step; });
+    }},
+    .attrs = &attrs_type<ArangeAttrs>,
+};
+
+struct SpacedAttrs {
+  double start = 0, stop = 1, step = 0;  // a step of 0: the one that leads to stop
+  std::int64_t count = 0;
+  bool endpoint = true;
+  DType dtype = DType::f32;
+  template <class V> void visit(V&& v) {
+    v("start", start), v("stop", stop), v("step", step), v("count", count), v("endpoint", endpoint), v("dtype", dtype);
+  }
+};
+const OpDef linspace_op = {
+    .name = "linspace",
+    .infer = [](Inputs, Attrs a, Specs& out) { out.push_back({{a.as<SpacedAttrs>().count}, a.as<SpacedAttrs>().dtype}); },
+    .kernel = {[](const Call& call) {
+      const auto a = call.attrs.as<SpacedAttrs>();
+      const double parts = double(a.endpoint ? a.count - 1 : a.count);
+      const double step = a.step != 0 ? a.step : parts > 0 ? (a.stop - a.start) / parts : 0;
+      fill_with<double>(call.out[0], [=](std::int64_t i) {
+        return a.endpoint && i == a.count - 1 && i > 0 ? a.stop : a.start + double(i) * step;
+      });
+    }},
+    .attrs = &attrs_type<SpacedAttrs>,
+};
 
 }  // namespace
 
@@ -43,7 +81,7 @@ Tensor count_up(std::int64_t start, std::int64_t stop, std::int64_t step, DType 
   const std::uint64_t stride = step > 0 ? std::uint64_t(step) : 0 - std::uint64_t(step);
   const std::uint64_t n = (distance - 1) / stride + 1;
   if (n > std::uint64_t(1) << 46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
-  return numbers<std::int64_t>(std::int64_t(n), dtype, [&](std::int64_t i) { return start + i * step; });
+  return apply(arange_op, {}, ArangeAttrs{start, step, std::int64_t(n), dtype}, where);
 }
 
 Tensor count_up(double start, double stop, double step, DType dtype, const Where& where) {
@@ -53,7 +91,7 @@ Tensor count_up(double start, double stop, double step, DType dtype, const Where
   if (!(std::isfinite(n) && std::isfinite(step) && std::isfinite(start)))
     throw UsageError(fmt::format("arange: start, stop and step must be finite, got {}, {} and {}.", start, stop, step));
   if (n > 0x1p46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
-  return numbers<double>(std::int64_t(n), dtype, [&](std::int64_t i) { return start + double(i) * step; });
+  return apply(linspace_op, {}, SpacedAttrs{start, stop, step, std::int64_t(n), false, dtype}, where);
 }
 
 }  // namespace detail
@@ -62,15 +100,17 @@ Tensor linspace(double start, double stop, std::int64_t num, LinspaceOptions o, 
   CallSite site(w);
   if (num < 0) throw UsageError(fmt::format("linspace: num must be at least 0, got {}.", num));
   detail::check_sizes("linspace", {num});
-  const double parts = double(o.endpoint ? num - 1 : num), step = parts > 0 ? (stop - start) / parts : 0;
-  return numbers<double>(num, o.dtype, [&](std::int64_t i) {
-    return o.endpoint && i == num - 1 && i > 0 ? stop : start + double(i) * step;
-  });
+  return apply(linspace_op, {}, SpacedAttrs{start, stop, 0, num, o.endpoint, o.dtype}, w);
 }
 
 Tensor eye(std::int64_t n, std::int64_t m, EyeOptions o, Where w) {
   CallSite site(w);
   detail::check_sizes("eye", {n, m});
+  for (Recorder* r = recorder(); r; r = r->previous)
+    if (r->intercepts) {
+      const Tensor row = arange(o.k, n + o.k, {.dtype = DType::i64}), column = arange(std::int64_t(0), m, {.dtype = DType::i64});
+      return equal(reshape(row, {n, 1}), column).astype(o.dtype);
+    }
   Tensor t = zeros({n, m}, o.dtype, w);
   const double one = 1;
   const auto item = std::int64_t(size_of(o.dtype));
@@ -100,6 +140,11 @@ std::vector<Tensor> meshgrid(const std::vector<Tensor>& xs, MeshgridOptions o, W
     out.push_back(broadcast_to(reshape(xs[std::size_t(i)], own, w), shape, w));
   }
   return out;
+}
+
+void list_ranges(std::vector<const OpDef*>& out) {
+  out.push_back(&arange_op);
+  out.push_back(&linspace_op);
 }
 
 }  // namespace tapir

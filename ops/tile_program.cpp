@@ -15,7 +15,7 @@ const OpDef tile_program_op = {
     .name = "fused",
     .infer = [](Inputs, Attrs attrs, Specs& out) {
       const TileProgram& p = *attrs.as<TileProgramAttrs>().program;
-      for (int k = 0; k < p.sinks; ++k) out.push_back({p.sink[k].shape, p.dtype_of(p.sink[k].reg)});
+      for (int k = 0; k < p.sinks; ++k) out.push_back({p.sink[k].shape, p.stored_dtype(p.sink[k].reg)});
     },
     .kernel = {cpu::tile_program},
     .attrs = &attrs_type<TileProgramAttrs>,

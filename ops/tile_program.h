@@ -17,6 +17,7 @@ struct TileProgram {
     const OpDef* op;      // an elementwise row; or a cast, which has no tile
     const void* functor;  // its attributes
     DType compute;        // for a cast: to this
+    DType rounds;         // f16, bf16: the result is rounded to it, as the op alone would, and the register is f32; else `compute`
     std::uint8_t in[max_tile_inputs];
     std::uint8_t slot;    // where its result is kept; none if a sink stores it
   };
@@ -41,12 +42,17 @@ struct TileProgram {
     const Step& s = step[reg - sources];
     return s.op->tile && s.op->tile->bool_result ? DType::boolean : s.compute;
   }
+  /// What a sink of this register stores.
+  DType stored_dtype(int reg) const {
+    const DType half = reg < sources ? dtype_of(reg) : step[reg - sources].rounds;
+    return is_half(half) ? half : dtype_of(reg);
+  }
   /// Is `input`, a dense tensor of this shape, read for the last time before sink `k` is written, tile by tile?
   bool may_overwrite(int input, int k) const;
 };
 
 namespace cpu {
-/// Runs `p`; `out` has one tensor a sink. A sink of f16 or bf16 takes f32 registers.
+/// Runs `p`; `out` has one tensor a sink. A sink of f16 or bf16 takes f32 registers, as do sources.
 void run_tiles(const TileProgram& p, Inputs in, std::span<const Tensor> out);
 void tile_program(const Call& call);
 }  // namespace cpu

@@ -1,7 +1,6 @@
 // The kernels of the convolution rows: they describe the problem and hand it to the algorithm that conv_entries()
 // gives.
 #include <tapir/backends/cpu/conv.h>
-
 #include <tapir/ops/fused.h>
 #include <tapir/ops/kernels.h>
 
@@ -100,19 +99,8 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
 
 void conv_then(const Call& call) {
   const auto& attrs = call.attrs.as<ConvThenAttrs>();
-  const TileProgram& program = *attrs.then.program;
-  const Tensor &x = call.in[0], &kernel = call.in[1];
-  // The result of the convolution lies where a sink may write over it, else in memory of its own.
-  const Shape& shape = program.shape;
-  Tensor y;
-  for (int k = 0; k < program.sinks && !y.defined(); ++k)
-    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k)) y = call.out[std::size_t(k)].alias();
-  if (!y.defined()) y = Tensor::empty(shape, x.dtype(), x.device());
-  SmallVector<Tensor, 8> in{y};
-  for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);
-  const auto refs = refs_of(in);
-  const Epilogue after(program, Inputs(refs), call.out);
-  run({call.op, call.in, {&y, 1}, attrs.op}, ConvDirection::forward, x, kernel, y, &after);
+  const ThenCall then(call, attrs.then);
+  run({call.op, call.in, {&then.y, 1}, attrs.op}, ConvDirection::forward, call.in[0], call.in[1], then.y, &then.after);
 }
 
 void conv(const Call& call) { run(call, ConvDirection::forward, call.in[0], call.in[1], call.out[0]); }

@@ -37,7 +37,7 @@ void elementwise(const Call& call) {
   program.shape = out.shape();
   program.sources = op.arity, program.steps = program.sinks = 1;
   TileProgram::Step& step = program.step[0];
-  step.op = &call.op, step.functor = call.attrs.data(), step.compute = compute, step.slot = TileProgram::no_slot;
+  step.op = &call.op, step.functor = call.attrs.data(), step.compute = step.rounds = compute, step.slot = TileProgram::no_slot;
   for (int i = 0; i < op.arity; ++i) {
     program.source[i] = {std::uint8_t(i), i == 0 && op.first_is_bool ? DType::boolean : compute};
     step.in[i] = std::uint8_t(i);

@@ -21,4 +21,15 @@ class Epilogue {
   std::unique_ptr<State> state_;
 };
 
+/// The part of an op_then call after its op, which has two operands. The op's result lies where a sink may write over it, else in memory
+/// of its own.
+struct ThenCall {
+  Tensor y;
+  Epilogue after;
+  ThenCall(const Call& call, const TileProgramAttrs& then);
+
+ private:
+  ThenCall(const Call& call, const TileProgram& program, Tensor y);
+};
+
 }  // namespace tapir::cpu

@@ -1,8 +1,10 @@
 // Batched matrix products: oneDNN for f32, Eigen for f64 and for small ones, plain loops for integers. Operands with
 // one unit stride are used where they lie.
+#include <tapir/backends/cpu/epilogue.h>
 #include <tapir/backends/cpu/gemm.h>
 #include <tapir/backends/cpu/onednn.h>
 #include <tapir/backends/cpu/parallel.h>
+#include <tapir/ops/fused.h>
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/shaping.h>
 
@@ -149,48 +151,59 @@ Fn best(Fn fn, [[maybe_unused]] const Gemm& g, [[maybe_unused]] DType dtype) {
   return fn;
 }
 
-// Product i is at(i) for i < n, all like g: whole ones to each thread, or where they are few, blocks of them.
-template <class At>
-void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at) {
+// Product i is at(i) for i < n, all like g: whole ones to each thread, or where they are few, blocks of them. After each, `done`
+// is told its place.
+template <class At, class Done>
+void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at, Done&& done) {
   const std::int64_t work = g.m * g.n * g.k, item = std::int64_t(size_of(dtype)),
                      parts = parallel_parts(n * work, kGrain);
   if (n >= parts) {
     fn = best(fn, g, dtype);
     return parallel_for(n, kGrain / std::max<std::int64_t>(work, 1), [&](std::int64_t begin, std::int64_t end) {
-      for (; begin < end; ++begin) fn(at(begin));
+      for (; begin < end; ++begin) {
+        const Gemm each = at(begin);
+        fn(each), done(each);
+      }
     });
   }
   const Blocks blocks(g, (parts + n - 1) / n);
   parallel_for(n * blocks.count(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (; begin < end; ++begin) {
       const Gemm block = blocks.block(at(begin / blocks.count()), begin % blocks.count(), item);
-      best(fn, block, dtype)(block);
+      best(fn, block, dtype)(block), done(block);
     }
   });
 }
 
 }  // namespace
 
-void matmul(const Call& call) {
-  struct TransposeAttrs {
-    bool a, b;
-  };
-  const auto flags = call.attrs.as<TransposeAttrs>();
-  Tensor y = call.out[0];
+namespace {
+
+void multiply(const Tensor& x, const Tensor& z, const MatmulAttrs& flags, const Tensor& result, const Epilogue* after) {
+  Tensor y = result;
   const DType compute = is_half(y.dtype()) ? DType::f32 : y.dtype();
   if (compute != y.dtype()) y = Tensor::empty(y.shape(), compute, y.device());
-  Operand a = look_at(call.in[0], flags.a, compute), b = look_at(call.in[1], flags.b, compute);
+  Operand a = look_at(x, flags.transpose_a, compute), b = look_at(z, flags.transpose_b, compute);
   const int r = y.rank();
-  Gemm g{y.shape()[r - 2],       y.shape()[r - 1], call.in[0].shape().dim(flags.a ? -2 : -1),
+  Gemm g{y.shape()[r - 2],       y.shape()[r - 1], x.shape().dim(flags.transpose_a ? -2 : -1),
          a.t.data<char>(),       a.transposed,     a.ld,
          b.t.data<char>(),       b.transposed,     b.ld,
          y.mutable_data<char>(), y.shape()[r - 1]};
   const auto item = std::int64_t(size_of(compute));
+  const char* first = y.data<char>();
+  // Rows of a block lie in a row where it is as wide as the result.
+  auto done = [&](const Gemm& block) {
+    if (!after) return;
+    const std::int64_t at = (static_cast<const char*>(block.c) - first) / item;
+    if (block.n == block.ldc) return (*after)(at, block.m * block.n);
+    for (std::int64_t i = 0; i < block.m; ++i) (*after)(at + i * block.ldc, block.n);
+  };
   Fn fn = compute == DType::f32 ? gemm_fns().f32 : compute == DType::f64 ? gemm_fns().f64 : plain_of(compute);
   if (g.k == 0) {
     std::memset(y.mutable_data<char>(), 0, std::size_t(y.size() * item));
+    if (after) after->over_all();
   } else if (r == 2) {
-    products(1, g, compute, fn, [&](std::int64_t) { return g; });
+    products(1, g, compute, fn, [&](std::int64_t) { return g; }, done);
   } else {
     const Shape batch = y.shape().first(r - 2);
     auto a_at = batch_offsets(a.t, batch), b_at = batch_offsets(b.t, batch);
@@ -200,9 +213,19 @@ void matmul(const Call& call) {
       each.b = b.t.data<char>() + b_at[std::size_t(i)] * item;
       each.c = y.mutable_data<char>() + i * g.m * g.n * item;
       return each;
-    });
+    }, done);
   }
-  if (y.dtype() != call.out[0].dtype()) cast_into(y, call.out[0]);
+  if (y.dtype() != result.dtype()) cast_into(y, result);
+}
+
+}  // namespace
+
+void matmul(const Call& call) { multiply(call.in[0], call.in[1], call.attrs.as<MatmulAttrs>(), call.out[0], nullptr); }
+
+void matmul_then(const Call& call) {
+  const auto& attrs = call.attrs.as<MatmulThenAttrs>();
+  const ThenCall then(call, attrs.then);
+  multiply(call.in[0], call.in[1], attrs.op, then.y, &then.after);
 }
 
 }  // namespace tapir::cpu

@@ -29,7 +29,7 @@ struct Step {
   TileFn tile;  // null: a cast
   const void* functor;
   int arity;
-  DType from, to;
+  DType from, to, rounds;
 };
 
 struct Sink {
@@ -87,6 +87,8 @@ Bound::Bound(const TileProgram& program, Inputs in, std::span<const Tensor> out)
     const TileProgram::Step& from = p.step[k];
     Step& s = step[k];
     s.from = p.dtype_of(from.in[0]), s.to = p.dtype_of(p.sources + k);
+    s.rounds = from.rounds;
+    cost += is_half(s.rounds) ? 8 : 0;
     item = std::max(item, i64(size_of(s.to)));
     if (const TileOp* op = from.op->tile) {
       s.tile = op->isa[int(isa())]->by_dtype[int(from.compute)];
@@ -162,11 +164,15 @@ class Worker {
       for (int i = 0; i < s.arity; ++i) in[i] = reg_[p.step[k].in[i]];
       if (s.tile) s.tile(in, reg_[p.sources + k], count, s.functor);
       else convert(in[0], s.from, reg_[p.sources + k], s.to, count);
+      if (is_half(s.rounds)) {
+        convert(reg_[p.sources + k], DType::f32, raw_, s.rounds, count);
+        convert(raw_, s.rounds, reg_[p.sources + k], DType::f32, count);
+      }
     }
     for (int k = 0; k < p.sinks; ++k) {
       const Sink& s = b_.sink[k];
       if (!p.sink[k].sum && s.stored != s.computed)
-        convert(narrow_, s.computed, s.data + begin * i64(size_of(s.stored)), s.stored, count);
+        convert(reg_[p.sink[k].reg], s.computed, s.data + begin * i64(size_of(s.stored)), s.stored, count);
     }
   }
   const void* reg(int r) const { return reg_[r]; }
@@ -271,6 +277,27 @@ Epilogue::Epilogue(const TileProgram& p, Inputs in, std::span<const Tensor> out)
 Epilogue::~Epilogue() = default;
 void Epilogue::operator()(i64 begin, i64 count) const { Worker(state_->bound).walk(begin, begin + count); }
 void Epilogue::over_all() const { store_only(state_->bound); }
+
+namespace {
+
+Tensor place_of_result(const Call& call, const TileProgram& program) {
+  const DType dtype = call.in[0].dtype();
+  for (int k = 0; k < program.sinks; ++k)
+    if (call.out[std::size_t(k)].dtype() == dtype && program.may_overwrite(0, k)) return call.out[std::size_t(k)].alias();
+  return Tensor::empty(program.shape, dtype, call.in[0].device());
+}
+
+Epilogue epilogue_of(const Call& call, const TileProgram& program, const Tensor& y) {
+  SmallVector<Tensor, 8> in{y};
+  for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);
+  const auto refs = refs_of(std::span<const Tensor>(in.data(), in.size()));
+  return Epilogue(program, Inputs(refs), call.out);
+}
+
+}  // namespace
+
+ThenCall::ThenCall(const Call& call, const TileProgramAttrs& then) : ThenCall(call, *then.program, place_of_result(call, *then.program)) {}
+ThenCall::ThenCall(const Call& call, const TileProgram& program, Tensor t) : y(std::move(t)), after(epilogue_of(call, program, y)) {}
 
 void tile_program(const Call& call) { run_tiles(*call.attrs.as<TileProgramAttrs>().program, call.in, call.out); }
 

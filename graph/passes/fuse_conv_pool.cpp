@@ -60,11 +60,7 @@ Graph fuse_conv_pool(Graph g) {
       gone[std::size_t(back)] = gone[std::size_t(shape)] = 1;
     }
   }
-  std::vector<Node> kept;
-  for (std::size_t i = 0; i < g.nodes.size(); ++i)
-    if (!gone[i]) kept.push_back(std::move(g.nodes[i]));
-  g.nodes = std::move(kept);
-  return g;
+  return without(std::move(g), gone);
 }
 
 }  // namespace tapir::graph

@@ -16,7 +16,8 @@
 namespace tapir::graph {
 namespace {
 
-bool runs_in_tiles(DType d) { return !is_half(d); }
+// Halves are in registers as f32.
+DType in_register(DType d) { return is_half(d) ? DType::f32 : d; }
 
 // What a fused node owns.
 struct Fused {
@@ -28,9 +29,12 @@ bool is_cast(const Node& n) { return is(n, "astype"); }
 
 bool elementwise(const Graph& g, const Node& n) {
   if (!n.op->tile && !is_cast(n)) return false;
-  for (int v : n.in)
-    if (!runs_in_tiles(g.spec(v).dtype)) return false;
-  return runs_in_tiles(g.spec(n.out[0]).dtype) && g.spec(n.out[0]).shape.size() > 0;
+  const DType to = g.spec(n.out[0]).dtype;
+  if (is_cast(n)) {  // other numbers become halves without being f32 first
+    const DType from = g.spec(n.in[0]).dtype;
+    if (is_half(from) ? to != DType::f32 : is_half(to) && from != DType::f32) return false;
+  }
+  return g.spec(n.out[0]).shape.size() > 0;
 }
 
 // A sum over the leading or the trailing axes of its operand, as a tile program can add it up.
@@ -174,7 +178,7 @@ class Fuser {
       for (std::size_t k = 0; k < x.in.size(); ++k) {
         const int v = x.in[k];
         if (!made.contains(v) && made.contains(through_views(v))) return false;
-        if (made.contains(v) && !is(x, "sum") && g_.spec(v).dtype != operand_dtype(x, k, computed_in(x))) return false;
+        if (made.contains(v) && !is(x, "sum") && in_register(g_.spec(v).dtype) != operand_dtype(x, k, computed_in(x))) return false;
       }
     }
     int sources = 0, sinks = sums;
@@ -240,7 +244,8 @@ class Fuser {
       if (is(x, "sum")) continue;
       TileProgram::Step& s = p.step[p.steps];
       own->attrs.push_back(x.attrs);
-      s.op = x.op, s.functor = own->attrs.back().get().data(), s.compute = computes[at];
+      s.op = x.op, s.functor = own->attrs.back().get().data(), s.compute = s.rounds = computes[at];
+      if (is_half(g_.spec(x.out[0]).dtype)) s.rounds = g_.spec(x.out[0]).dtype;
       for (std::size_t k = 0; k < x.in.size(); ++k) {
         if (auto it = reg.find(x.in[k]); it != reg.end()) {
           s.in[k] = std::uint8_t(it->second);
@@ -273,24 +278,24 @@ class Fuser {
   }
 
   DType computed_in(const Node& n) const {
-    if (!n.op->tile || !n.op->tile->bool_result) return g_.spec(n.out[0]).dtype;
+    if (!n.op->tile || !n.op->tile->bool_result) return in_register(g_.spec(n.out[0]).dtype);
     std::vector<Tensor> in;
     for (int v : n.in) in.push_back(stand_in(g_.values[std::size_t(v)]));
     auto refs = refs_of(in);
-    return compute_dtype(*n.op, Inputs(refs));
+    return in_register(compute_dtype(*n.op, Inputs(refs)));
   }
 
   DType operand_dtype(const Node& n, std::size_t k, DType compute) const {
-    if (is_cast(n)) return g_.spec(n.in[k]).dtype;
+    if (is_cast(n)) return in_register(g_.spec(n.in[k]).dtype);
     return k == 0 && n.op->tile->first_is_bool ? DType::boolean : compute;
   }
 
-  // Slots for the results that no sink stores, each free again after its last reader. Sums read at the end.
+  // Slots for the results that no sink stores as they are, each free again after its last reader. Sums and halves are read at the end.
   static void assign_slots(TileProgram& p, std::vector<int>& last) {
     std::vector<char> stored(std::size_t(p.steps), 0);
     for (int k = 0; k < p.sinks; ++k) {
       const auto s = std::size_t(p.sink[k].reg - p.sources);
-      if (p.sink[k].sum) last[s] = p.steps;
+      if (p.sink[k].sum || is_half(p.step[s].rounds)) last[s] = p.steps;
       else stored[s] = 1;
     }
     struct Slot { int until; std::size_t item; };
@@ -308,11 +313,11 @@ class Fuser {
     p.slots = int(slots.size());
   }
 
-  // Alone a node is as good as a program, but where a convolution may take it along.
+  // Alone a node is as good as a program, but where a convolution or product may take it along.
   bool worth_it(const Group& group) {
     if (group.nodes.size() > 1) return true;
     for (int v : node(group.nodes[0]).in)
-      if (const int p = producer(v); p >= 0 && is(node(p), "conv")) return true;
+      if (const int p = producer(v); p >= 0 && takes_epilogue(node(p))) return true;
     return false;
   }
 

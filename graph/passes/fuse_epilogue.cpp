@@ -1,5 +1,5 @@
-// A convolution and the elementwise program that reads its result become one op, which works on pieces of the result while they are in
-// cache: bias, activation, residual add, batch normalisation with given statistics.
+// A convolution or a matrix product and the elementwise program that reads its result become one op, which works on pieces of the result
+// while they are in cache: bias, activation, residual add, batch normalisation with given statistics.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/fused.h>
 
@@ -24,7 +24,20 @@ std::shared_ptr<Moved> moved_program(const Node& n, std::size_t at, const Shape&
   return m;
 }
 
+// n becomes the op of `first` followed by the program.
+void with_epilogue(Node& n, const Node& first, const TileProgramAttrs& program) {
+  if (is(first, "conv")) {
+    n.op = &conv_then_op;
+    n.attrs = OwnAttrs(ConvThenAttrs{first.attrs.get().as<ConvAttrs>(), program});
+  } else {
+    n.op = &matmul_then_op;
+    n.attrs = OwnAttrs(MatmulThenAttrs{first.attrs.get().as<MatmulAttrs>(), program});
+  }
+}
+
 }  // namespace
+
+bool takes_epilogue(const Node& n) { return is(n, "conv") || is(n, "matmul"); }
 
 Graph fuse_epilogue(Graph g) {
   const Links links(g);
@@ -33,30 +46,26 @@ Graph fuse_epilogue(Graph g) {
     Node& n = g.nodes[i];
     if (n.op != &tile_program_op) continue;
     for (std::size_t at = 0; at < n.in.size(); ++at) {
-      const int conv = links.producer(n.in[at], "conv");
-      if (conv < 0 || gone[std::size_t(conv)] || links.only_reader(n.in[at]) != int(i)) continue;
-      const Node& c = g.nodes[std::size_t(conv)];
+      const int made = links.producer(n.in[at]);
+      if (made < 0 || gone[std::size_t(made)] || links.only_reader(n.in[at]) != int(i)) continue;
+      const Node& first = g.nodes[std::size_t(made)];
       const Spec& y = g.spec(n.in[at]);
+      if (!takes_epilogue(first) || (y.dtype != DType::f32 && y.dtype != DType::f64) || y.shape.size() == 0) continue;
+      if (g.spec(first.in[0]).dtype != y.dtype) continue;
       auto m = moved_program(n, at, y.shape);
-      if (!m || y.shape.size() == 0) continue;
-      const auto then = n.attrs.get().as<TileProgramAttrs>();
-      n.op = &conv_then_op;
-      n.note = "conv, " + n.note;
-      n.attrs = OwnAttrs(ConvThenAttrs{c.attrs.get().as<ConvAttrs>(), {&m->program, then.number}});
+      if (!m) continue;
+      with_epilogue(n, first, {&m->program, n.attrs.get().as<TileProgramAttrs>().number});
+      n.note = std::string(first.op->name) + ", " + n.note;
       n.keep = m;
-      std::vector<int> in = c.in;
+      std::vector<int> in = first.in;
       for (std::size_t k = 0; k < n.in.size(); ++k)
         if (k != at) in.push_back(n.in[k]);
       n.in = std::move(in);
-      gone[std::size_t(conv)] = 1;
+      gone[std::size_t(made)] = 1;
       break;
     }
   }
-  std::vector<Node> kept;
-  for (std::size_t i = 0; i < g.nodes.size(); ++i)
-    if (!gone[i]) kept.push_back(std::move(g.nodes[i]));
-  g.nodes = std::move(kept);
-  return g;
+  return without(std::move(g), gone);
 }
 
 }  // namespace tapir::graph

@@ -5,6 +5,17 @@
 
 namespace tapir::graph {
 
+/// Does fuse_epilogue put the elementwise program that reads the result of n into its op?
+bool takes_epilogue(const Node& n);
+/// The graph without the nodes that are `gone`.
+inline Graph without(Graph g, const std::vector<char>& gone) {
+  std::vector<Node> kept;
+  for (std::size_t i = 0; i < g.nodes.size(); ++i)
+    if (!gone[i]) kept.push_back(std::move(g.nodes[i]));
+  g.nodes = std::move(kept);
+  return g;
+}
+
 /// Producers and readers of a graph that stays as it is meanwhile.
 class Links {
  public:

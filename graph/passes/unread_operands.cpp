@@ -29,7 +29,7 @@ Graph unread_operands(Graph g) {
       if (specs[0].shape == out.shape && specs[0].dtype == out.dtype) n = std::move(without);  // dy is of the result's shape, mostly
       break;
     }
-  return g;
+  return prune(std::move(g));  // of what was not read but for its shape
 }
 
 }  // namespace tapir::graph

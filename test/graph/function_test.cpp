@@ -206,6 +206,25 @@ TEST_CASE("sizes in C++ numbers are followed") {
   CHECK(f.trace_count() == 1);
 }
 
+TEST_CASE("counting up to an unknown size") {
+  auto body = [](const Tensor& x) {
+    const std::int64_t n = x.shape(0);
+    return List{x + arange(n, {.dtype = DType::f64}), arange(3, 2 * n + 3, 2), arange(0.0, double(n), 0.5), linspace(0, 1, n, {.dtype = DType::f64}),
+                linspace(5, -5, n + 1, {.endpoint = false}), eye(n, n + 1, {.k = 1}), arange(n, 0, -1)};
+  };
+  auto f = function(body, {.signature = {TensorSpec({unknown}, DType::f64)}});
+  for (int n : {4, 1, 7, 1000}) {
+    const Tensor x = random::normal({n}, {.dtype = DType::f64, .seed = n});
+    const List got = f(x), expected = body(x);
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK_MESSAGE(array_equal(got[i], expected[i]), i, " for ", n);
+  }
+  CHECK(f.trace_count() == 1);
+  // Of a size that is known they are constants.
+  auto fixed = function([](const Tensor& x) { return x + arange(3, {.dtype = DType::f64}) + eye(3, {.dtype = DType::f64}); });
+  CHECK(array_equal(fixed(zeros({3}, DType::f64))[1], tensor({0.0, 2.0, 2.0}, DType::f64)));
+  CHECK(fixed.get_concrete({TensorSpec({3}, DType::f64)}).graph().find("arange") == std::string::npos);
+}
+
 TEST_CASE("one unknown size may come twice in a shape") {
   auto attend = [](const Tensor& x) {
     return sum(matmul(softmax(matmul(x, x, {.transpose_b = true})), x), {.axis = 0}) / double(x.shape(0) * x.shape(0));

@@ -222,6 +222,89 @@ TEST_CASE("a convolution takes bias, activation, batch normalisation and residua
   check(wide, {random::normal({2, 40, 77, 8}, {.seed = 7}), random::normal({1, 1, 8, 3}, {.seed = 8}), random::normal({77, 3}, {.seed = 9})}, 1e-5, 1e-5);
 }
 
+TEST_CASE("halves are fused, and rounded after each operation as alone") {
+  for (DType d : {DType::f16, DType::bf16}) {
+    INFO(name_of(d));
+    auto f = [d](const List& in) {
+      const Tensor &x = in[0], &row = in[1], &whole = in[2];
+      Tensor y = tanh(x * row + 0.1) - x;
+      Tensor z = where(y > x, y, x.astype(DType::f32).astype(d) * 3.3);
+      Tensor wide = z.astype(DType::f32) * 1.001 + whole;
+      return List{z * row, y, wide, wide.astype(d) * 0.7, exp(z) < 1.5, sum(wide, {.axis = 0})};
+    };
+    for (std::int64_t rows : {1, 3, 700})
+      for (std::int64_t columns : {1, 5, 1500}) {
+        INFO(rows << " x " << columns);
+        const List in{random::normal({rows, columns}, {.seed = 1}).astype(d), random::normal({columns}, {.seed = 2}).astype(d),
+                      random::normal({rows, columns}, {.seed = 3})};
+        auto traced = function(f);
+        const List expected = f(in), got = traced(in);
+        for (std::size_t i = 0; i + 1 < got.size(); ++i) CHECK_MESSAGE(array_equal(got[i], expected[i]), i);
+        CHECK(allclose(got.back(), expected.back(), {.rtol = 1e-5, .atol = 1e-4}));
+        CHECK(nodes(traced, "fused") == 1);
+        CHECK(nodes(traced, "tanh") + nodes(traced, "astype") == 0);
+      }
+    // Gradients; casts between integers and halves stay alone.
+    auto gradient = [](const List& in) {
+      GradientTape tape;
+      tape.watch(in[0]);
+      Tensor y = sigmoid(in[0] * in[1]) * in[0];
+      return List{tape.gradient(y, in[0], {.output_gradients = in[1]})};
+    };
+    const Tensor x = random::normal({300}, {.seed = 4}).astype(d), y = random::normal({300}, {.seed = 5}).astype(d);
+    auto traced = function(gradient);
+    CHECK(array_equal(traced(List{x, y})[0], gradient({x, y})[0]));
+    auto cast = [d](const List& in) { return List{(in[0] + 70000).astype(d) * 2.0}; };
+    auto other = function(cast);
+    const List integers{random::integers({300}, -100, 100000, {.seed = 6})};
+    CHECK(array_equal(other(integers)[0], cast(integers)[0]));
+  }
+}
+
+TEST_CASE("a matrix product takes bias, activation and residual add along") {
+  struct Case {
+    Shape a, b;
+    bool transpose_a, transpose_b;
+  };
+  const Case cases[] = {{{64, 784}, {784, 96}, false, false}, {{1, 512}, {512, 300}, false, false}, {{7, 5}, {5, 3}, false, false},
+                        {{33, 300}, {400, 33}, true, true},   {{300, 1}, {1, 700}, false, false},   {{3, 2, 20, 30}, {2, 30, 10}, false, false},
+                        {{600, 40}, {40, 1000}, false, false}, {{4, 0}, {0, 6}, false, false}};
+  for (const Case& c : cases)
+    for (DType d : {DType::f32, DType::f64}) {
+      const Tensor a = random::normal(c.a, {.seed = 1}).astype(d), b = random::normal(c.b, {.stddev = 0.1, .seed = 2}).astype(d);
+      const MatmulOptions o{.transpose_a = c.transpose_a, .transpose_b = c.transpose_b};
+      const Shape y = matmul(a, b, o).shape();
+      const Tensor bias = random::normal({y.back()}, {.seed = 3}).astype(d), column = random::normal({y.dim(-2), 1}, {.seed = 4}).astype(d),
+                   residual = random::normal(y, {.seed = 5}).astype(d);
+      INFO(y.str() << " " << name_of(d));
+      auto f = [&](const List& in) {
+        return List{relu(matmul(in[0], in[1], o) + in[2]), matmul(in[0] * 2.0, in[1], o) + in[2],
+                    gelu(matmul(in[0] * 3.0, in[1], o) * in[3] + in[2]) + in[4]};
+      };
+      auto traced = check(f, {a, b, bias, column, residual}, 1e-4, 1e-4);
+      CHECK(nodes(traced, "matmul_then") == 3);
+      CHECK(nodes(traced, "matmul") == 0);
+    }
+  // Training: what the gradient reads is stored by the same pass; a result that somebody else reads, or that is summed, stays.
+  const Tensor x = random::normal({20, 12}, {.seed = 1}), w = random::normal({12, 8}, {.seed = 2}), b = random::normal({8}, {.seed = 3});
+  auto training = [&](const List& in) {
+    GradientTape tape;
+    tape.watch(in[1]);
+    Tensor y = tanh(matmul(in[0], in[1]) + b);
+    return List{y, tape.gradient(sum(y * y), in[1])};
+  };
+  CHECK(nodes(check(training, {x, w}, 1e-4, 1e-4), "matmul_then") == 1);
+  auto shared = [&](const List& in) {
+    Tensor y = matmul(in[0], in[1]);
+    return List{y, relu(y + b)};
+  };
+  CHECK(nodes(check(shared, {x, w}, 1e-5, 1e-5), "matmul_then") == 0);
+  auto summed = [&](const List& in) { return List{sum(relu(matmul(in[0], in[1]) + b))}; };
+  CHECK(nodes(check(summed, {x, w}, 1e-4, 1e-4), "matmul_then") == 0);
+  auto integers = [&](const List& in) { return List{matmul(in[0], in[1]) + 1}; };
+  CHECK(nodes(check(integers, {ones({3, 4}, DType::i32), ones({4, 5}, DType::i32)}, 0, 0), "matmul_then") == 0);
+}
+
 TEST_CASE("explain says what was fused, where, and how long a call takes") {
   auto f = function([](const Tensor& x, const Tensor& k) { return relu(conv2d(x, k) * 2.0) + sum(tanh(x) * x); });
   for (int i = 0; i < 3; ++i) f(ones({1, 8, 8, 5}), ones({3, 3, 5, 4}));

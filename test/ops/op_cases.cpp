@@ -107,6 +107,14 @@ const std::vector<OpCase> shape_cases = {
     {"tril", one, [](In x) { return tril(x[0]); }},
     {"triu", one, [](In x) { return triu(x[0], 1); }},
     {"strided_slice", one, [](In x) { return x[0](Slice(), Slice(none, none, -2)); }},
+    {"arange", one, [](In x) {
+       const std::int64_t n = x[0].shape()[0];
+       return x[0] * reshape(arange(1, 2 * n + 1, 2, {.dtype = x[0].dtype()}), {n, 1});
+     }},
+    {"linspace", one, [](In x) {
+       const std::int64_t n = x[0].shape()[0];
+       return x[0] * reshape(linspace(-1, 2, n, {.dtype = x[0].dtype()}), {n, 1});
+     }},
     {"take", picked, [](In x) { return take(x[0], x[1], 1); }},
     {"take_along_axis", picked, [](In x) { return take_along_axis(x[0], broadcast_to(x[1], {x[0].shape()[0], 3}), 1); }},
     {"gather_nd", picked, [](In x) { return gather_nd(x[0], stack({x[1], x[1]}, {.axis = -1})); }, {.batched = false}},
