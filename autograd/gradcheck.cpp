@@ -77,8 +77,10 @@ void compare(TensorFunction call, const void* f, const std::vector<Tensor>& in, 
       double weight = std::fabs(a[e] - numeric) / std::max(1.0, std::fabs(numeric));
       if (!(weight <= o.tolerance) && (result.ok || !(weight <= result.worst))) {
         result.ok = false;
-        result.report = fmt::format("gradcheck: order {}, input {}, element {} at {:.6g}: the tape gives {:.10g}, central "
-                                    "differences {:.10g}.", order, which, e, x[e], a[e], numeric);
+        result.report = fmt::format(
+            "gradcheck: order {}, input {}, element {} at {:.6g}: the tape gives {:.10g}, central "
+            "differences {:.10g}.",
+            order, which, e, x[e], a[e], numeric);
       }
       if (!(weight <= result.worst)) result.worst = weight;
     }
@@ -92,8 +94,10 @@ GradcheckResult gradcheck(TensorFunction call, const void* f, const std::vector<
   CallSite site(where);
   for (auto& x : inputs)
     if (is_floating(x.dtype()) && x.dtype() != DType::f64)
-      throw DTypeError(fmt::format("gradcheck: inputs must be f64 for central differences to mean anything, got {}. Cast "
-                                   "them: x.astype(DType::f64).", name_of(x.dtype())));
+      throw DTypeError(
+          fmt::format("gradcheck: inputs must be f64 for central differences to mean anything, got {}. Cast "
+                      "them: x.astype(DType::f64).",
+                      name_of(x.dtype())));
   GradcheckResult result;
   Checked c{call, f};
   compare(scalar_of, &c, inputs, o, 1, result);

@@ -25,7 +25,7 @@ Tensor GradientTape::rows(const char* what, const Operand& target, const Gradien
   std::vector<Tensor> rows;
   bool connected = false;
   {
-    Paused paused(*this);
+    Paused paused(*this, !options_.persistent);
     for (std::int64_t i = 0; i < n; ++i) {
       std::vector<std::uint8_t> hit(static_cast<std::size_t>(y.size()), 0);
       for (std::int64_t b = 0; b < examples; ++b) hit[std::size_t(b * n + i)] = 1;

@@ -20,7 +20,7 @@ void check_indices(const char* op, const Tensor& indices) {
 Tensor take_gradient(const Tensor& dy, const Tensor& indices, int axis, const Shape& shape);
 Tensor take_along_gradient(const Tensor& dy, const Tensor& indices, int axis, const Shape& shape);
 
-const OpDef take_op = {
+constexpr OpDef take_op = {
     .name = "take",
     .infer = [](Inputs in, Attrs a, Specs& out) {
       check_indices("take", in[1]);
@@ -36,6 +36,14 @@ const OpDef take_op = {
     .needs_contiguous = true,
     .attrs = &attrs_type<AxisAttrs>,
 };
+
+// As take along axis 0, but an index below 0 is an error: a -1 that marks what is missing must not pass for a row.
+constexpr OpDef embedding_lookup_op = [] {
+  OpDef d = take_op;
+  d.name = "embedding_lookup";
+  d.kernel[int(Backend::cpu)] = cpu::embedding_lookup;
+  return d;
+}();
 
 // dy added up at the rows that were taken.
 const OpDef take_gradient_op = {
@@ -267,10 +275,16 @@ Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions o, Where
   return where(hit, constant(o.on_value, o.dtype), constant(o.off_value, o.dtype));
 }
 
-Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where w) { return take(table, ids, 0, w); }
+Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where w) {
+  CallSite site(w);
+  if (table.rank() == 0) throw ShapeError("embedding_lookup: the table is a scalar, it needs rows: [n, ...].");
+  check_indices("embedding_lookup", ids);
+  return apply(embedding_lookup_op, {table, ids}, AxisAttrs{0}, w);
+}
 
 void list_gather(std::vector<const OpDef*>& out) {
-  for (auto* o : {&take_op, &take_gradient_op, &take_along_op, &take_along_gradient_op, &flat_index_op, &scatter_op})
+  for (auto* o : {&take_op, &embedding_lookup_op, &take_gradient_op, &take_along_op, &take_along_gradient_op,
+                  &flat_index_op, &scatter_op})
     out.push_back(o);
 }
 

@@ -35,7 +35,7 @@ struct OneHotOptions {
 /// A new dimension of size `depth` that is `on_value` at the index and `off_value` elsewhere, as everywhere for an index
 /// out of range.
 Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions options = {}, Where where = Where::current());
-/// Rows of `table` [n, ...] by integer `ids` of any shape: take(table, ids, 0).
+/// Rows of `table` [n, ...] by integer `ids` of any shape: take(table, ids, 0), except that an id below 0 throws too.
 Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where where = Where::current());
 
 /// The row-major place of `indices` [..., dims.rank()] in a tensor of shape `dims`, i64 [...]. Checks ranges.

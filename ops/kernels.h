@@ -53,6 +53,7 @@ void dropout(const Call& call);
 // Slices, gathers, scatters: gather.cpp
 void strided_slice_gradient(const Call& call);
 void take(const Call& call);
+void embedding_lookup(const Call& call);
 void take_gradient(const Call& call);
 void take_along_axis(const Call& call);
 void take_along_axis_gradient(const Call& call);
@@ -75,6 +76,7 @@ void moments(const Call& call);
 void batch_norm(const Call& call);
 void batch_norm_grad(const Call& call);
 void batch_norm_training_grad(const Call& call);
+void norm_parameters_grad(const Call& call);
 // (x, scale, offset) -> y; (x, scale, dy) -> dx, dscale, doffset; an rms norm has no offset.
 void layer_norm(const Call& call);
 void layer_norm_grad(const Call& call);

@@ -69,10 +69,9 @@ void strided_slice_gradient(const Call& c) {
   }
 }
 
-void take(const Call& c) {
+static void take_at(const Call& c, const std::vector<std::int64_t>& places) {
   const Tensor &x = c.in[0], &y = c.out[0];
   auto [outer, n, inner] = around(x.shape(), c.attrs.as<AxisAttrs>().axis);
-  const std::vector<std::int64_t> places = resolved("take", c.in[1], n);
   const auto m = std::int64_t(places.size()), bytes = inner * std::int64_t(size_of(x.dtype())), count = n;
   const auto* from = x.data<std::byte>();
   auto* to = y.mutable_data<std::byte>();
@@ -81,6 +80,25 @@ void take(const Call& c) {
     for (std::int64_t i = b; i < e; ++i)
       std::memcpy(to + i * bytes, from + (i / m * count + places[std::size_t(i % m)]) * bytes, std::size_t(bytes));
   });
+}
+
+void take(const Call& c) {
+  take_at(c, resolved("take", c.in[1], c.in[0].shape()[c.attrs.as<AxisAttrs>().axis]));
+}
+
+void embedding_lookup(const Call& c) {
+  const std::int64_t n = c.in[0].shape()[0];
+  std::vector<std::int64_t> places(static_cast<std::size_t>(c.in[1].size()));
+  with_integers(c.in[1], [&](auto* p) {
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      places[k] = std::int64_t(p[k]);
+      if (places[k] < 0 || places[k] >= n)
+        throw UsageError(fmt::format("embedding_lookup: id {} is outside [0, {}), the rows of the table. Give ids that "
+                                     "are unknown a row of their own, or make the table longer (input_dim).",
+                                     places[k], n));
+    }
+  });
+  take_at(c, places);
 }
 
 void take_gradient(const Call& c) {

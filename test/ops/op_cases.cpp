@@ -107,6 +107,7 @@ const std::vector<OpCase> shape_cases = {
     {"tril", one, [](In x) { return tril(x[0]); }},
     {"triu", one, [](In x) { return triu(x[0], 1); }},
     {"strided_slice", one, [](In x) { return x[0](Slice(), Slice(none, none, -2)); }},
+    {"embedding_lookup", picked, [](In x) { return embedding_lookup(permute_dims(x[0], {1, 0}), x[1]); }},
     {"take", picked, [](In x) { return take(x[0], x[1], 1); }},
     {"take_along_axis", picked, [](In x) { return take_along_axis(x[0], broadcast_to(x[1], {x[0].shape()[0], 3}), 1); }},
     {"gather_nd", picked, [](In x) { return gather_nd(x[0], stack({x[1], x[1]}, {.axis = -1})); }, {.batched = false}},
@@ -174,6 +175,11 @@ const std::vector<OpCase> network_cases = {
        auto r = batch_norm_training(x[0], x[1], x[2]);
        return r.y + r.mean * r.variance;
      }},
+    {"batch_norm_training of data", normalised, [](In x) {
+       const Tensor data = spread({1, 2, 4}, -1, 1, 0.6).astype(x[0].dtype());
+       return batch_norm_training(data, x[1], x[2]).y * x[0];
+     }},
+    {"group_norm of rows", normalised, [](In x) { return group_norm(reshape(x[0], {-1, 4}), 2, x[1], x[2]); }},
     {"group_norm", normalised, [](In x) { return group_norm(x[0], 2, x[1], x[2]); }},
     {"layer_norm", normalised, [](In x) { return layer_norm(x[0], x[1], x[2]); }},
     {"layer_norm over the middle", normalised, [](In x) { return layer_norm(x[0], {}, {}, {.axis = 1}); }},
