@@ -92,6 +92,11 @@ void compare(TensorFunction call, const void* f, const std::vector<Tensor>& in, 
 GradcheckResult gradcheck(TensorFunction call, const void* f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& o, const Where& where) {
   CallSite site(where);
+  if (inputs.empty()) throw UsageError("gradcheck: there are no inputs.");
+  if (o.order != 1 && o.order != 2) throw UsageError(fmt::format("gradcheck: order must be 1 or 2, got {}.", o.order));
+  if (!(o.step > 0 && o.tolerance > 0))
+    throw UsageError(
+        fmt::format("gradcheck: step and tolerance must be positive, got {} and {}.", o.step, o.tolerance));
   for (auto& x : inputs)
     if (is_floating(x.dtype()) && x.dtype() != DType::f64)
       throw DTypeError(

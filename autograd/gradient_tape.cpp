@@ -274,6 +274,7 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
   CallSite site(target.where());
   const Tensor& t = target.tensor();
   std::uint32_t slot = start(t, "gradient");
+  check_sources("gradient", sources);
   Tensor dy = o.output_gradients;
   if (!dy.defined()) dy = ones_like(t);
   else check_seed(t, dy);
@@ -296,6 +297,7 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
 std::vector<Tensor> GradientTape::gradients(std::span<const Tensor> targets, std::span<const Tensor> dy,
                                             std::span<const GradientSource> sources, Where where) {
   CallSite site(where);
+  check_sources("gradients", sources);
   if (targets.size() != dy.size())
     throw UsageError(fmt::format("gradients: {} targets, {} gradients of them.", targets.size(), dy.size()));
   std::vector<Seed> seeds;
@@ -310,6 +312,12 @@ std::vector<Tensor> GradientTape::gradients(std::span<const Tensor> targets, std
   }
   if (!options_.persistent) use_up();
   return g;
+}
+
+void GradientTape::check_sources(const char* what, std::span<const GradientSource> sources) {
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    if (sources[i].tensor() ? !sources[i].tensor()->defined() : !sources[i].variable()->defined())
+      throw UsageError(fmt::format("{}: source {} is undefined.", what, i));
 }
 
 void GradientTape::check_seed(const Tensor& target, const Tensor& dy) const {

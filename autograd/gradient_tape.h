@@ -60,7 +60,7 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   /// Forgets everything, what was watched included, and starts again.
   void reset();
   /// Was `x` watched, or computed here from something watched?
-  bool recorded(const Tensor& x) const { return m_->map.find(x.id()) != kNone; }
+  bool recorded(const Tensor& x) const { return x.defined() && m_->map.find(x.id()) != kNone; }
   /// The number of operations recorded.
   std::size_t size() const { return m_->nodes.size(); }
 
@@ -149,6 +149,7 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   void unlink();
   const void* keep_attrs(Attrs attrs);
   std::uint32_t start(const Tensor& target, const char* what) const;
+  static void check_sources(const char* what, std::span<const GradientSource> sources);
   void check_seed(const Tensor& target, const Tensor& dy) const;
   std::vector<Tensor> run(const Operand& target, std::span<const GradientSource> sources, const GradientOptions& o);
   template <class F>

@@ -17,6 +17,7 @@ Tensor GradientTape::rows(const char* what, const Operand& target, const Gradien
   CallSite site(target.where());
   const Tensor& y = target.tensor();
   const std::uint32_t slot = start(y, what);
+  check_sources(what, {&source, 1});
   const Shape from = source.tensor() ? source.tensor()->shape() : source.variable()->shape();
   if (batch && (y.rank() < 1 || from.rank() < 1 || y.shape()[0] != from[0]))
     throw ShapeError(fmt::format("{}: target {} and source {} must have the same first dimension.", what,

@@ -190,7 +190,8 @@ static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, boo
   return key;
 }
 
-FunctionCore::FunctionCore(FunctionOptions options) : impl_(std::make_unique<Impl>()) {
+FunctionCore::FunctionCore(FunctionOptions options, const Where& where) : impl_(std::make_unique<Impl>()) {
+  CallSite site(where);
   if (options.max_traces < 1) throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
   impl_->options = std::move(options);
 }

@@ -1,6 +1,7 @@
 // function(): traces a callable once for each signature into a graph and runs the graph afterwards.
 #pragma once
 #include <tapir/graph/structure.h>
+#include <tapir/ops/operand.h>
 #include <tapir/tensor/callable.h>
 
 #include <memory>
@@ -45,7 +46,7 @@ class FunctionCore {
  public:
   /// Runs the body on traced tensors in place of the leaves; gives the tensors of the result and the result.
   using Body = FunctionRef<std::pair<std::vector<Tensor>, std::shared_ptr<void>>(std::span<const Tensor>)>;
-  explicit FunctionCore(FunctionOptions options);
+  FunctionCore(FunctionOptions options, const Where& where);
   ~FunctionCore();
   /// Is the body to be run as it is: in a trace, or eagerly?
   static bool eager();
@@ -145,9 +146,10 @@ class ConcreteFunction : public detail::ConcreteCore {
   /// Throws ShapeError unless the tensors fit the signature; UsageError where sizes that were one in the trace differ.
   template <class... Tensors>
     requires(std::convertible_to<const Tensors&, Tensor> && ...)
-  Result operator()(const Tensors&... tensors) const {
-    return detail::with_tensors<Result>(traced_, call({Tensor(tensors)...}));
+  Result operator()(const Operand& first, const Tensors&... rest) const {
+    return detail::with_tensors<Result>(traced_, call({first.tensor(), Tensor(rest)...}, first.where()));
   }
+  Result operator()(Where where = Where::current()) const { return detail::with_tensors<Result>(traced_, call({}, where)); }
 };
 
 /// A callable over tensors, with the results of the callable it was made from. Copies share their traces.
@@ -160,7 +162,7 @@ template <class F>
 class Function {
  public:
   explicit Function(F f, FunctionOptions options = {}, Where where = Where::current())
-      : f_(std::make_shared<F>(std::move(f))), core_(std::make_shared<detail::FunctionCore>(std::move(options))), where_(where) {}
+      : f_(std::make_shared<F>(std::move(f))), core_(std::make_shared<detail::FunctionCore>(std::move(options), where)), where_(where) {}
 
   template <class... Args>
     requires std::invocable<F&, std::decay_t<Args>&...>

@@ -355,6 +355,7 @@ std::vector<Variable> LoadedFunction::variables() const {
 
 std::vector<Tensor> LoadedFunction::operator()(const std::vector<Tensor>& arguments, Where where) const {
   CallSite site(where);
+  if (traces_.empty()) throw UsageError("LoadedFunction: it is empty. Get one from load_function().");
   for (auto& c : traces_) {
     if (c->arguments() != int(arguments.size())) continue;
     bool fits = true;

@@ -18,7 +18,7 @@ class ActivationFunction {
     requires std::is_invocable_r_v<Tensor, F&, const Tensor&>
   ActivationFunction(F f) : name_("custom"), function_(std::move(f)) {}
 
-  Tensor operator()(const Tensor& x) const;
+  Tensor operator()(const Tensor& x, Where where = Where::current()) const;
   bool linear() const { return !function_; }
   const std::string& name() const { return name_; }
 

@@ -75,7 +75,8 @@ class Loss {
   bool defined() const { return !name_.empty(); }
   const std::string& name() const { return name_; }
   /// The scalar loss of a batch; `sample_weight` may be undefined.
-  Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {}) const;
+  Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {},
+                    Where where = Where::current()) const;
 
  private:
   std::string name_;

@@ -34,7 +34,10 @@ Tensor features_last(const Tensor& x, int axis, F&& f) {
 Shape sizes_of(const char* layer, const Axes& axes, const Shape& example) {
   const Shape full = Shape({1}).concat(example);
   Shape sizes;
-  for (auto a : check_axes(layer, axes, full.rank())) sizes.push_back(full[int(a)]);
+  for (auto a : check_axes(layer, axes, full.rank())) {
+    if (a == 0) throw ShapeError(fmt::format("{}: axis 0 is the batch; name the axes of the features.", layer));
+    sizes.push_back(full[int(a)]);
+  }
   return sizes;
 }
 

@@ -31,7 +31,7 @@ Tensor ceil(const Tensor& x, Where w) { return apply(op<Ceil>, {x}, {}, w); }
 Tensor round(const Tensor& x, Where w) { return apply(op<Round>, {x}, {}, w); }
 Tensor trunc(const Tensor& x, Where w) { return apply(op<Trunc>, {x}, {}, w); }
 Tensor square(const Tensor& x, Where w) { return apply(op<Square>, {x}, {}, w); }
-Tensor Tensor::operator-() const { return negative(*this); }
+Tensor operator-(const Operand& x) { return negative(x, x.where()); }
 
 Tensor positive(const Tensor& x, Where w) {
   CallSite site(w);

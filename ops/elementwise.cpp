@@ -46,6 +46,16 @@ DType with_weak(const OpDef& op, DType strong, DType weak) {
                                weak == DType::f64 ? "a C++ floating-point number" : "a C++ integer"));
 }
 
+// x: a C++ integer or bool
+void check_fits(const OpDef& op, const Tensor& x, DType d) {
+  if (x.dtype() != DType::i64 || d == DType::i64) return;
+  const std::int64_t n = *x.data<std::int64_t>(), bits = 8 * std::int64_t(size_of(d));
+  const std::int64_t end = std::int64_t(1) << (d == DType::u8 ? bits : bits - 1), begin = d == DType::u8 ? 0 : -end;
+  if (n < begin || n >= end)
+    throw UsageError(fmt::format("{}: {} does not fit {}. Cast the tensor first: x.astype(DType::i64).", op.name, n,
+                                 name_of(d)));
+}
+
 }  // namespace
 
 DType compute_dtype(const OpDef& op, Inputs in) {
@@ -71,7 +81,10 @@ DType compute_dtype(const OpDef& op, Inputs in) {
   }
   if (!any_weak) return strong;
   if (!any_strong) return weak == DType::f64 ? DType::f32 : weak == DType::i64 ? DType::i32 : weak;
-  return with_weak(op, strong, weak);
+  const DType d = with_weak(op, strong, weak);
+  for (std::size_t i = first; is_integer(d) && i < in.size(); ++i)
+    if (in[i].is_weak()) check_fits(op, in[i], d);
+  return d;
 }
 
 void infer_elementwise(const OpDef& op, Inputs in, Specs& out) {

@@ -10,6 +10,7 @@ namespace tapir {
 // Arithmetic: every numeric dtype; integers wrap around. `/` is for floats.
 Tensor operator+(const Operand& a, const Operand& b);
 Tensor operator-(const Operand& a, const Operand& b);
+Tensor operator-(const Operand& x);
 Tensor operator*(const Operand& a, const Operand& b);
 Tensor operator/(const Operand& a, const Operand& b);
 /// remainder(a, b)

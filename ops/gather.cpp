@@ -268,6 +268,9 @@ Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions o, Where
   Shape shape = indices.shape(), along = Shape::filled(indices.rank() + 1, 1);
   shape.insert(axis, 1);
   along[axis] = depth;
+  Shape result = indices.shape();
+  result.insert(axis, depth);
+  detail::check_sizes("one_hot", result);
   std::vector<std::int64_t> steps(static_cast<std::size_t>(depth));
   for (std::size_t i = 0; i < steps.size(); ++i) steps[i] = std::int64_t(i);
   Tensor hit = equal(reshape(astype(indices, DType::i64), shape), Tensor::from_vector(steps, along));

@@ -120,8 +120,8 @@ const OpDef narrow_op = {
       const auto& n = a.as<NarrowAttrs>();
       const Shape& s = in[0].shape();
       if (n.start < 0 || n.length < 0 || n.start > s[int(n.axis)] - n.length)
-        throw ShapeError(fmt::format("narrow: elements [{}, {}) of axis {} do not exist ({}).", n.start,
-                                     n.start + n.length, n.axis, s.str()));
+        throw ShapeError(fmt::format("narrow: {} elements from {} on do not exist along axis {} ({}).", n.length,
+                                     n.start, n.axis, s.str()));
       Shape r = s;
       r[int(n.axis)] = n.length;
       out.push_back({r, in[0].dtype()});

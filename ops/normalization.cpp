@@ -231,6 +231,10 @@ void check_floating(const char* op, const Tensor& x) {
                                  name_of(x.dtype())));
 }
 
+void check_epsilon(const char* op, double epsilon) {
+  if (!(epsilon >= 0)) throw UsageError(fmt::format("{}: epsilon must be 0 or more, got {}.", op, epsilon));
+}
+
 void check_channels(const char* op, const char* axes, const Tensor& x) {
   if (x.rank() < 2)
     throw ShapeError(fmt::format("{}: input needs a batch and channels, {}, got {}.", op, axes, x.shape().str()));
@@ -267,6 +271,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& m, const Tensor& variance, cons
                   double epsilon, Where w) {
   CallSite site(w);
   check_floating("batch_norm", x);
+  check_epsilon("batch_norm", epsilon);
   const DType d = wide(x.dtype());
   const std::int64_t channels = x.rank() ? x.shape().back() : 1;
   Tensor given[4], by[4];  // mean, variance, scale, offset
@@ -297,6 +302,7 @@ BatchNormResult batch_norm_training(const Tensor& x, const Tensor& scale, const 
   CallSite site(w);
   const char* op = batch_norm_training_op.name;
   check_floating(op, x);
+  check_epsilon(op, epsilon);
   check_channels(op, "[..., C]", x);
   const Shape channels = {x.shape().back()};
   const Tensor s = parameter(op, "scale", scale, channels, x, 1), o = parameter(op, "offset", offset, channels, x, 0);
@@ -309,6 +315,7 @@ Tensor group_norm(const Tensor& x, std::int64_t groups, const Tensor& scale, con
   CallSite site(w);
   const char* op = group_norm_op.name;
   check_floating(op, x);
+  check_epsilon(op, o.epsilon);
   check_channels(op, "[N, ..., C]", x);
   const std::int64_t c = x.shape().back();
   if (groups < 1 || c % groups)
@@ -324,6 +331,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, co
   CallSite site(w);
   const char* op = layer_norm_op.name;
   check_floating(op, x);
+  check_epsilon(op, o.epsilon);
   const Axes axes = check_axes(op, o.axis, x.shape());
   const AxesLast last(x.shape(), axes);
   const Shape sizes = last.apart.last(axes.rank());
@@ -337,6 +345,7 @@ Tensor rms_norm(const Tensor& x, const Tensor& scale, const RmsNormOptions& o, W
   CallSite site(w);
   const char* op = rms_norm_op.name;
   check_floating(op, x);
+  check_epsilon(op, o.epsilon);
   const Axes axes = check_axes(op, o.axis, x.shape());
   const AxesLast last(x.shape(), axes);
   const Tensor s = parameter(op, "scale", scale, last.apart.last(axes.rank()), x, 1);

@@ -6,8 +6,12 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace tapir {
 namespace {
+
+constexpr std::int64_t kWidest = std::int64_t(1) << 58;  // keeps sums in range
 
 const char* name_of(PadMode m) {
   constexpr const char* names[] = {"constant", "reflect", "symmetric", "edge"};
@@ -25,6 +29,8 @@ const OpDef pad_op = {
         const std::int64_t b = a.before[i], e = a.after[i], n = s[i];
         if (b < 0 || e < 0)
           throw ShapeError(fmt::format("pad: negative width ({}, {}) for axis {}. Use narrow to cut.", b, e, i));
+        if (std::max(b, e) > kWidest)
+          throw ShapeError(fmt::format("pad: widths ({}, {}) for axis {} are too large to have in memory.", b, e, i));
         const std::int64_t most = a.mode == PadMode::reflect ? n - 1 : a.mode == PadMode::symmetric ? n : b + e;
         if (std::max(b, e) > most || (a.mode != PadMode::constant && n == 0 && b + e > 0))
           throw ShapeError(fmt::format("pad: {} can add at most {} elements to axis {} of size {}, not ({}, {}).",
@@ -106,6 +112,8 @@ Tensor pad(const Tensor& x, const Paddings& widths, PadOptions o, Where w) {
   if (widths.size() != std::size_t(x.rank()))
     throw ShapeError(fmt::format("pad: {} pairs of widths for a tensor of rank {} ({}).", widths.size(), x.rank(),
                                  x.shape().str()));
+  if (o.mode == PadMode::constant && is_integer(x.dtype()) && !(std::trunc(o.value) == o.value))
+    throw DTypeError(fmt::format("pad: value {} is no {}. Cast x first: x.astype(DType::f32).", o.value, name_of(x.dtype())));
   PadAttrs a{{}, {}, o.mode, o.mode == PadMode::constant ? o.value : 0};
   bool any = false;
   for (auto& [before, after] : widths) {

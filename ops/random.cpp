@@ -1,5 +1,6 @@
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/gather.h>
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/random_attrs.h>
@@ -124,7 +125,11 @@ Tensor key(std::int64_t seed, Where w) {
   return Tensor::from_vector(std::vector<std::int64_t>{seed, 0}, w);
 }
 
-Tensor keys(std::int64_t count, Where w) { return apply(key_op, {}, CountAttrs{count}, w); }
+Tensor keys(std::int64_t count, Where w) {
+  CallSite site(w);
+  if (count < 0) throw UsageError(fmt::format("keys: count must be at least 0, got {}.", count));
+  return apply(key_op, {}, CountAttrs{count}, w);
+}
 
 Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);
@@ -187,6 +192,12 @@ Tensor permutation(std::int64_t n, DrawOptions o, Where w) {
   CallSite site(w);
   if (n < 0) throw UsageError(fmt::format("permutation: n must be at least 0, got {}.", n));
   return apply(permutation_op, {key(o.seed, w)}, CountAttrs{n}, w);
+}
+
+Tensor shuffle(const Tensor& x, DrawOptions o, Where w) {
+  CallSite site(w);
+  if (x.rank() == 0) throw ShapeError("shuffle: a scalar has no first dimension to put in another order.");
+  return take(x, permutation(x.shape()[0], o, w), 0, w);
 }
 
 }  // namespace random

@@ -1,3 +1,4 @@
+#include <tapir/ops/create.h>
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/shape_attrs.h>
 #include <tapir/ops/shaping.h>
@@ -136,8 +137,7 @@ const OpDef broadcast_op = {
     .infer = [](Inputs in, Attrs a, Specs& out) {
       const Shape& s = a.as<ShapeAttrs>().shape;
       Shape both;
-      for (auto d : s)
-        if (d < 0) throw ShapeError(fmt::format("broadcast_to: negative size in {}.", s.str()));
+      detail::check_sizes("broadcast_to", s);
       if (!broadcast_shapes(in[0].shape(), s, both) || !(both == s))
         throw ShapeError(fmt::format("broadcast_to: {} does not broadcast to {}.", in[0].shape().str(), s.str()));
       out.push_back({s, in[0].dtype()});

@@ -196,7 +196,7 @@ Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
       if (!n.wants(i)) return Tensor();
       return sum_to(apply(row, Inputs({refs, count}), n.attrs, Where::current()), n.in(i).shape(), n.in(i).dtype());
     };
-    Tensors dx(std::size_t(F::arity));
+    Tensors dx(static_cast<std::size_t>(F::arity));
     if constexpr (F::arity == 1) {
       dx[0] = run(row_of<Grad<F>>(), 0);
     } else {

@@ -85,8 +85,9 @@ void delete_storage(Storage* s) noexcept {
 using detail::TensorImpl;
 
 [[noreturn]] static void bad_shape(const Shape& shape) {
-  for (auto d : shape)
-    if (d < 0) throw ShapeError("shape: negative size in " + shape.str() + ".");
+  for (int i = 0; i < shape.rank(); ++i)
+    if (shape[i] < 0)
+      throw ShapeError("shape: negative size " + std::to_string(shape[i]) + " of axis " + std::to_string(i) + ".");
   throw ShapeError("shape: " + shape.str() + " is too large to have in memory.");
 }
 

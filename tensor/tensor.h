@@ -133,7 +133,6 @@ class Tensor {
                     const Index& i3 = detail::no_index(), const Index& i4 = detail::no_index(),
                     const Index& i5 = detail::no_index(), const Index& i6 = detail::no_index(),
                     const Index& i7 = detail::no_index()) const;
-  Tensor operator-() const;
 
   /// For printing into strings: what `operator<<` writes.
   std::string str(Where where = Where::current()) const;

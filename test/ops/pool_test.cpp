@@ -1,4 +1,4 @@
-#include "golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace golden;
 

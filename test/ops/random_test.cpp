@@ -2,7 +2,7 @@
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/ops/philox.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 #include <algorithm>
 #include <cmath>
@@ -274,6 +274,14 @@ TEST_CASE("permutation and shuffle") {
   for (auto& [order, n] : orders) counts.push_back(n);
   CHECK(chi_square(counts, std::vector<double>(6, 1000)) < 20.5);
   CHECK(random::permutation(0).shape() == Shape{0});
+
+  const Tensor x = arange(30), rows = reshape(x, {10, 3}), y = random::shuffle(rows, {.seed = 4});
+  CHECK_FALSE(array_equal(y, rows));
+  CHECK(array_equal(sort(reshape(y, {30})), x));
+  CHECK(array_equal(y, take(rows, random::permutation(10, {.seed = 4}), 0)));
+  CHECK(array_equal(y(ellipsis, 1), y(ellipsis, 0) + 1));  // rows stay whole
+  CHECK(message<ShapeError>([] { random::shuffle(constant(1)); }) ==
+        "shuffle: a scalar has no first dimension to put in another order.");
 }
 
 TEST_CASE("what draws refuse") {

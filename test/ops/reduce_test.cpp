@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 #include <tapir/backends/cpu/parallel.h>
 
-#include "axis_reference.h"
+#include <tapir/test/ops/axis_reference.h>
 
 #include <algorithm>
 #include <functional>

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "axis_reference.h"
+#include <tapir/test/ops/axis_reference.h>
 
 #include <algorithm>
 #include <numeric>
