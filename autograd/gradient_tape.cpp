@@ -18,8 +18,8 @@ std::uint32_t GradientTape::SlotMap::find(std::uint64_t id) const {
   if (count == 0) return kNone;
   const std::size_t mask = cells.size() - 1;
   for (std::size_t i = home_of(id) & mask;; i = (i + 1) & mask) {
-    if (cells[i].first == id) return cells[i].second;
-    if (cells[i].first == 0) return kNone;
+    if (cells[i].era != era) return kNone;
+    if (cells[i].id == id) return cells[i].slot;
   }
 }
 
@@ -27,23 +27,23 @@ std::uint32_t GradientTape::SlotMap::insert(std::uint64_t id) {
   auto free_or = [&](std::uint64_t wanted) {
     const std::size_t mask = cells.size() - 1;
     std::size_t i = home_of(wanted) & mask;
-    while (cells[i].first && cells[i].first != wanted) i = (i + 1) & mask;
+    while (cells[i].era == era && cells[i].id != wanted) i = (i + 1) & mask;
     return &cells[i];
   };
   if (2 * (count + 1) > cells.size()) {
     auto old = std::move(cells);
-    cells.assign(std::max<std::size_t>(32, old.size() * 2), {0, 0});
+    cells.assign(std::max<std::size_t>(32, old.size() * 2), {0, 0, 0});
     for (auto& c : old)
-      if (c.first) *free_or(c.first) = c;
+      if (c.era == era) *free_or(c.id) = c;
   }
-  auto* cell = free_or(id);
-  if (!cell->first) *cell = {id, count++};
-  return cell->second;
+  Cell* cell = free_or(id);
+  if (cell->era != era) *cell = {id, count++, era};
+  return cell->slot;
 }
 
 void GradientTape::SlotMap::clear() {
-  if (count) std::fill(cells.begin(), cells.end(), std::pair<std::uint64_t, std::uint32_t>{0, 0});
   count = 0;
+  if (++era == 0) cells.clear(), era = 1;
 }
 
 void GradientTape::Memory::clear() {

@@ -119,8 +119,12 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   };
   // From the id of a value to its slot: open addressing, no deletion.
   struct SlotMap {
-    std::vector<std::pair<std::uint64_t, std::uint32_t>> cells;
-    std::uint32_t count = 0;
+    struct Cell {
+      std::uint64_t id;
+      std::uint32_t slot, era;  // taken in this era, else free: so that clearing does not touch the cells
+    };
+    std::vector<Cell> cells;
+    std::uint32_t count = 0, era = 1;
     std::uint32_t find(std::uint64_t id) const;
     std::uint32_t insert(std::uint64_t id);
     void clear();

@@ -72,7 +72,10 @@ std::shared_ptr<Executable> Concrete::executable(std::span<const Tensor> inputs)
       return executables_[0].second;
     }
   Untraced untraced;
-  auto made = std::make_shared<Executable>(optimise(specialise(traced_, symbols_, sizes)));
+  std::vector<Assignment> assignments;
+  for (std::size_t k = 0; k < assigned_.size(); ++k)
+    assignments.push_back({std::size_t(arguments_ + assigned_[k]), std::size_t(results_) + k, variables_[std::size_t(assigned_[k])]});
+  auto made = std::make_shared<Executable>(optimise(specialise(traced_, symbols_, sizes)), std::move(assignments));
   executables_.insert(executables_.begin(), {sizes, made});
   if (executables_.size() > kMaxExecutables) executables_.pop_back();
   return made;
@@ -125,15 +128,18 @@ std::shared_ptr<Concrete> Concrete::vjp() {
   return vjp_ = std::make_shared<Concrete>(std::move(g), symbols_, arguments, results, std::vector<Variable>(), std::vector<int>());
 }
 
-std::vector<Tensor> Concrete::run(std::span<const Tensor> inputs) { return executable(inputs)->run(inputs); }
+std::vector<Tensor> Concrete::run(std::vector<Tensor> inputs) {
+  auto made = executable(inputs);
+  return made->run(std::move(inputs));
+}
 
 std::vector<Tensor> Concrete::call(std::span<const Tensor> arguments) {
   std::vector<Tensor> inputs(arguments.begin(), arguments.end()), outputs;
   for (auto& v : variables_) inputs.push_back(v.value());
-  outputs = apply_concrete(*this, inputs);
+  outputs = apply_concrete(*this, std::move(inputs));
   for (std::size_t k = 0; k < assigned_.size(); ++k) {
     Variable v = variables_[std::size_t(assigned_[k])];
-    v.assign(outputs[std::size_t(results_) + k]);
+    if (Tensor& next = outputs[std::size_t(results_) + k]; next.defined()) v.assign(next);
   }
   outputs.resize(std::size_t(results_));
   return outputs;
@@ -293,19 +299,19 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
   return made = d;
 }
 
-std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs) {
+std::vector<Tensor> apply_concrete(Concrete& c, std::vector<Tensor> inputs) {
   if (Tracer::current()) return replay(c.traced(), inputs);
   std::vector<bool> wanted(inputs.size(), false);
   bool any = false;
   for (Recorder* r = recorder(); r; r = r->previous)
     for (std::size_t i = 0; i < inputs.size(); ++i)
       if (is_floating(inputs[i].dtype()) && r->follows(inputs[i])) any = wanted[i] = true;
-  if (!any) return c.run(inputs);
+  if (!any) return c.run(std::move(inputs));
 
   Pair pair;
   try {
     pair = c.differentiated(wanted);
-    if (pair->flowing.empty()) return c.run(inputs);
+    if (pair->flowing.empty()) return c.run(std::move(inputs));
   } catch (const UsageError&) {
     pair = std::make_shared<Differentiated>();
     pair->error = std::current_exception();

@@ -17,7 +17,7 @@ class Concrete {
   /// Runs it: reads the variables, assigns them, records on the tapes of this thread, becomes part of the trace of this thread.
   std::vector<Tensor> call(std::span<const Tensor> arguments);
   /// The graph alone: inputs and outputs as in `traced`; nothing is recorded.
-  std::vector<Tensor> run(std::span<const Tensor> inputs);
+  std::vector<Tensor> run(std::vector<Tensor> inputs);
 
   const Graph& traced() const { return traced_; }
   const std::vector<Variable>& variables() const { return variables_; }
@@ -60,6 +60,7 @@ class Concrete {
 };
 
 /// The inputs through the graph of `c`, seen by the tapes and traces of this thread: what call() does after reading variables.
-std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs);
+/// New values of variables may be missing: those have them already.
+std::vector<Tensor> apply_concrete(Concrete& c, std::vector<Tensor> inputs);
 
 }  // namespace tapir::graph

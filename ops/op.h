@@ -135,6 +135,7 @@ struct OpDef {
   bool needs_contiguous = false;           // apply() hands the kernel dense inputs
   bool half_via_f32 = false;               // apply() runs f16 and bf16 through f32
   const AttrsType* attrs = nullptr;        // null: it has none
+  bool in_place = false;                   // output k may be written over input k, element by element
   bool effect = false;                     // draws random numbers or the like: never folded, merged or reordered
 };
 

@@ -41,6 +41,10 @@ struct TileProgram {
     const Step& s = step[reg - sources];
     return s.op->tile && s.op->tile->bool_result ? DType::boolean : s.compute;
   }
+  /// Operands of a step.
+  int arity(int s) const { return step[s].op->tile ? step[s].op->tile->arity : 1; }
+  /// Makes one step of two where there is such a pair and nobody else reads what is between them.
+  void join_pairs();
   /// Is `input`, a dense tensor of this shape, read for the last time before sink `k` is written, tile by tile?
   bool may_overwrite(int input, int k) const;
 };

@@ -4,7 +4,7 @@
 
 namespace tapir::cpu {
 
-/// out[0] = new parameter, out[1..] = new state, elements [begin, end); `in` is parameter, gradient, state...
+/// out[0] = new parameter, out[1..] = new state, elements [begin, end); `in` is parameter, state..., gradient. out[k] may be in[k].
 using UpdateLoop = void (*)(const void* rule, double rate, std::int64_t step, const void* const* in, void* const* out,
                             std::int64_t begin, std::int64_t end);
 struct UpdateLoops {

@@ -233,7 +233,6 @@ class Fuser {
       }
     }
     std::map<int, int> reg;  // of the values made
-    std::vector<int> last;   // step that reads the result of a step last
     for (std::size_t at = 0; at < group.nodes.size(); ++at) {
       const Node& x = node(group.nodes[at]);
       n.note += n.note.empty() ? x.op->name : fmt::format(", {}", x.op->name);
@@ -242,15 +241,10 @@ class Fuser {
       own->attrs.push_back(x.attrs);
       s.op = x.op, s.functor = own->attrs.back().get().data(), s.compute = computes[at];
       for (std::size_t k = 0; k < x.in.size(); ++k) {
-        if (auto it = reg.find(x.in[k]); it != reg.end()) {
-          s.in[k] = std::uint8_t(it->second);
-          last[std::size_t(it->second - p.sources)] = p.steps;
-        } else {
-          s.in[k] = std::uint8_t(source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
-        }
+        auto it = reg.find(x.in[k]);
+        s.in[k] = std::uint8_t(it != reg.end() ? it->second : source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
       }
       reg[x.out[0]] = p.sources + p.steps++;
-      last.push_back(-1);
     }
     const std::set<int> uses = outside_uses(group.nodes);
     for (int m : group.nodes) {
@@ -261,7 +255,8 @@ class Fuser {
       p.sink[p.sinks++] = {std::uint8_t(reg.at(sum ? x.in[0] : v)), sum, g_.spec(v).shape};
       n.out.push_back(v);
     }
-    assign_slots(p, last);
+    p.join_pairs();
+    assign_slots(p);
     n.attrs = OwnAttrs(TileProgramAttrs{&p, next_number()});
     n.keep = own;
     return n;
@@ -286,7 +281,11 @@ class Fuser {
   }
 
   // Slots for the results that no sink stores, each free again after its last reader. Sums read at the end.
-  static void assign_slots(TileProgram& p, std::vector<int>& last) {
+  static void assign_slots(TileProgram& p) {
+    std::vector<int> last(std::size_t(p.steps), -1);  // step that reads the result of a step
+    for (int s = 0; s < p.steps; ++s)
+      for (int i = 0; i < p.arity(s); ++i)
+        if (p.step[s].in[i] >= p.sources) last[std::size_t(p.step[s].in[i] - p.sources)] = s;
     std::vector<char> stored(std::size_t(p.steps), 0);
     for (int k = 0; k < p.sinks; ++k) {
       const auto s = std::size_t(p.sink[k].reg - p.sources);

@@ -482,3 +482,96 @@ TEST_CASE("a C++ loop over an unknown size is traced for each size") {
   CHECK(f.explain().find("function: more than 100000 operations while a size is unknown. For a C++ loop over it use "
                          "for_loop or scan, or give the size.") != std::string::npos);
 }
+
+TEST_CASE("a traced step writes over the values of variables that nobody else holds") {
+  Variable v(zeros({1000}), "v"), w(ones({1000}), "w");
+  auto at = [](const Variable& x) { return x.value().data<float>(); };
+  auto add = function([&](const Tensor& x) { v.assign_add(x); });
+  const Tensor one = ones({1000});
+  add(one);
+  const float* place = at(v);
+  const auto version = v.version();
+  add(one);
+  CHECK(at(v) == place);
+  CHECK(v.version() == version + 1);
+  CHECK(array_equal(v.value(), full({1000}, 2.0f)));
+
+  SUBCASE("a value that was read stays as it was, whole or in part") {
+    const Tensor whole = v.value(), part = v.value()(Slice(10, 20));
+    add(one);
+    CHECK(at(v) != place);
+    CHECK(array_equal(whole, full({1000}, 2.0f)));
+    CHECK(array_equal(part, full({10}, 2.0f)));
+    CHECK(array_equal(v.value(), full({1000}, 3.0f)));
+    add(v.value());  // the argument is the value
+    CHECK(array_equal(v.value(), full({1000}, 6.0f)));
+  }
+  SUBCASE("a result that is the old or the new value is not written over later") {
+    auto both = function([&](const Tensor& x) {
+      Tensor before = v.value();
+      v.assign_add(x);
+      return List{before, v.value()};
+    });
+    const List first = both(one), second = both(one);
+    CHECK(array_equal(first[0], full({1000}, 2.0f)));
+    CHECK(array_equal(first[1], full({1000}, 3.0f)));
+    CHECK(array_equal(second[0], full({1000}, 3.0f)));
+    CHECK(array_equal(second[1], full({1000}, 4.0f)));
+  }
+  SUBCASE("a value that is read after the assignment to it") {
+    auto f = function([&](const Tensor& x) {
+      Tensor before = v.value() * 1.0f;
+      v.assign(flip(v.value()) + x);
+      return sum(before * v.value());
+    });
+    v.assign(arange(1000).astype(DType::f32));
+    const double wanted = [&] {
+      double s = 0;
+      for (int i = 0; i < 1000; ++i) s += double(i) * (1000 - i);
+      return s;
+    }();
+    CHECK(f(one).item<double>() == doctest::Approx(wanted));
+    CHECK(v.value()[0].item<float>() == 1000);
+    CHECK(v.value()[-1].item<float>() == 1);
+  }
+  SUBCASE("two variables change places") {
+    auto swap = function([&] {
+      Tensor a = v.value(), b = w.value();
+      v.assign(b + 0.0f), w.assign(a + 0.0f);
+    });
+    for (int i = 0; i < 3; ++i) swap();
+    CHECK(array_equal(v.value(), ones({1000})));
+    CHECK(array_equal(w.value(), full({1000}, 2.0f)));
+  }
+  SUBCASE("memory of the user's is not written over") {
+    std::vector<float> mine(1000, 5.0f);
+    v.assign(Tensor::from_external(mine.data(), {1000}, DType::f32, nullptr, nullptr));
+    add(one);
+    CHECK(mine[0] == 5);
+    CHECK(array_equal(v.value(), full({1000}, 6.0f)));
+  }
+  SUBCASE("a check that fails afterwards leaves everything as it was") {
+    auto guarded = function([&](const Tensor& x) {
+      v.assign_add(x);
+      check(all(v.value() < 10.0f), "small");
+    });
+    guarded(one);
+    CHECK_THROWS_AS(guarded(full({1000}, 100.0f)), UsageError);
+    CHECK(array_equal(v.value(), full({1000}, 3.0f)));
+  }
+  SUBCASE("an optimizer and its state") {
+    for (DType dtype : {DType::f32, DType::bf16}) {
+      Variable a(ones({300}).astype(dtype), "a"), b(ones({300}).astype(dtype), "b");
+      optim::Adam traced_adam({.learning_rate = 0.01}), eager_adam({.learning_rate = 0.01});
+      auto step = function([&](const Tensor& g) { traced_adam.apply_gradients(List{g}, {a}); });
+      for (int i = 0; i < 5; ++i) {
+        const Tensor g = random::normal({300}, {.dtype = dtype, .seed = i});
+        step(g);
+        eager_adam.apply_gradients(List{g}, {b});
+      }
+      CHECK(allclose(a.value(), b.value(), {.rtol = 1e-6}));
+      for (std::size_t k = 0; k < traced_adam.variables().size(); ++k)
+        CHECK(allclose(traced_adam.variables()[k].value(), eager_adam.variables()[k].value(), {.rtol = 1e-6}));
+    }
+  }
+}

@@ -157,3 +157,26 @@ TEST_CASE("draws and prints of one function; layers; get_concrete; files") {
   }));
   CHECK(predict.trace_count() == 1);
 }
+
+TEST_CASE("readers see whole values of a variable that steps write over") {
+  Variable v(zeros({50000}), "v"), w(zeros({50000}), "w");
+  auto step = function([&] {
+    v.assign_add(1.0f * ones({50000}));
+    w.assign_add(v.value());
+  });
+  std::atomic<bool> over{false};
+  CHECK(all_of([&](int t) {
+    if (t == 0) {
+      for (int i = 0; i < 200; ++i) step();
+      over = true;
+      return true;
+    }
+    bool good = true;
+    while (!over) {
+      const Tensor x = v.value(), y = w.value();
+      good &= (min(x) == max(x)).item<bool>() && (min(y) == max(y)).item<bool>();
+    }
+    return good;
+  }));
+  CHECK(v.value()[0].item<float>() == 200);
+}
