@@ -85,12 +85,20 @@ Tensor empty(const Shape& s, DType d, Where w) {
   detail::check_sizes("empty", s);
   return Tensor::empty(s, d);
 }
-Tensor zeros_like(const Tensor& x, Where w) { return zeros_like(x, x.dtype(), w); }
+Tensor zeros_like(const Tensor& x, Where w) {
+  CallSite site(w);
+  return zeros_like(x, x.dtype(), w);
+}
 Tensor zeros_like(const Tensor& x, DType d, Where w) {
+  CallSite site(w);
   return detail::fill(x.shape(), &kZero, DType::i8, d, "zeros_like", w);
 }
-Tensor ones_like(const Tensor& x, Where w) { return ones_like(x, x.dtype(), w); }
+Tensor ones_like(const Tensor& x, Where w) {
+  CallSite site(w);
+  return ones_like(x, x.dtype(), w);
+}
 Tensor ones_like(const Tensor& x, DType d, Where w) {
+  CallSite site(w);
   return detail::fill(x.shape(), &kOne, DType::i8, d, "ones_like", w);
 }
 

@@ -199,6 +199,7 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape, Where w) {
 Tensor contiguous(const Tensor& x, Where w) { return x.is_contiguous() ? x : apply(contiguous_op, {x}, {}, w); }
 
 Tensor astype(const Tensor& x, DType dtype, Where w) {
+  CallSite site(w);
   return x.dtype() == dtype && !x.is_weak() ? x : apply(astype_op, {x}, CastAttrs{dtype}, w);
 }
 Tensor Tensor::astype(DType dtype, Where w) const { return tapir::astype(*this, dtype, w); }
