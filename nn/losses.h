@@ -1,7 +1,7 @@
 // Losses: how wrong y_pred is about y_true. Names, formulas and defaults are Keras's.
 #pragma once
-#include <tapir/tensor/callable.h>
 #include <tapir/ops/operand.h>
+#include <tapir/tensor/callable.h>
 
 #include <optional>
 #include <string>

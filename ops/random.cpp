@@ -32,10 +32,11 @@ Generator& generator() {
 // and recomputation can repeat them.
 const OpDef key_op = {
     .name = "random_key",
-    .infer = [](Inputs, Attrs a, Specs& out) {
-      const std::int64_t count = a.as<CountAttrs>().count;
-      out.push_back({count < 0 ? Shape{2} : Shape{count, 2}, DType::i64});
-    },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          const std::int64_t count = a.as<CountAttrs>().count;
+          out.push_back({count < 0 ? Shape{2} : Shape{count, 2}, DType::i64});
+        },
     .kernel = {cpu::random_key},
     .attrs = &attrs_type<CountAttrs>,
     .effect = true,
@@ -52,21 +53,23 @@ const OpDef normal_op = {
 
 const OpDef integers_op = {
     .name = "random_integers",
-    .infer = [](Inputs, Attrs a, Specs& out) {
-      const auto& d = a.as<IntegerDrawAttrs>();
-      out.push_back({d.shape, d.dtype});
-    },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          const auto& d = a.as<IntegerDrawAttrs>();
+          out.push_back({d.shape, d.dtype});
+        },
     .kernel = {cpu::random_integers},
     .attrs = &attrs_type<IntegerDrawAttrs>,
 };
 
 const OpDef categorical_op = {
     .name = "random_categorical",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      Shape s = in[0].shape();
-      s[s.rank() - 1] = a.as<CountAttrs>().count;
-      out.push_back({s, DType::i64});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          Shape s = in[0].shape();
+          s[s.rank() - 1] = a.as<CountAttrs>().count;
+          out.push_back({s, DType::i64});
+        },
     .kernel = {cpu::random_categorical},
     .needs_contiguous = true,
     .half_via_f32 = true,
@@ -75,7 +78,10 @@ const OpDef categorical_op = {
 
 const OpDef permutation_op = {
     .name = "random_permutation",
-    .infer = [](Inputs, Attrs a, Specs& out) { out.push_back({{a.as<CountAttrs>().count}, DType::i64}); },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          out.push_back({{a.as<CountAttrs>().count}, DType::i64});
+        },
     .kernel = {cpu::random_permutation},
     .attrs = &attrs_type<CountAttrs>,
 };
@@ -135,7 +141,8 @@ Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);
   tapir::detail::check_sizes("uniform", shape);
   check_floating("uniform", o.dtype);
-  if (!(o.low < o.high)) throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
+  if (!(o.low < o.high))
+    throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
   return apply(uniform_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
 }
 
@@ -173,8 +180,7 @@ Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, Integer
 Tensor bernoulli(const Shape& shape, double p, BernoulliOptions o, Where w) {
   CallSite site(w);
   tapir::detail::check_sizes("bernoulli", shape);
-  if (!(p >= 0 && p <= 1))
-    throw UsageError(fmt::format("bernoulli: the probability must be in [0, 1], got {}.", p));
+  if (!(p >= 0 && p <= 1)) throw UsageError(fmt::format("bernoulli: the probability must be in [0, 1], got {}.", p));
   return astype(less(uniform(shape, {.dtype = DType::f64, .seed = o.seed}, w), Operand(p, w)), o.dtype, w);
 }
 

@@ -38,11 +38,12 @@ Tensor count_up(std::int64_t start, std::int64_t stop, std::int64_t step, DType 
   if (step == 0) throw UsageError("arange: step must not be 0.");
   if (step > 0 ? start >= stop : start <= stop) return Tensor::empty({0}, dtype);
   // The distance may not fit in 64 signed bits.
-  const std::uint64_t distance = step > 0 ? std::uint64_t(stop) - std::uint64_t(start)
-                                          : std::uint64_t(start) - std::uint64_t(stop);
+  const std::uint64_t distance =
+      step > 0 ? std::uint64_t(stop) - std::uint64_t(start) : std::uint64_t(start) - std::uint64_t(stop);
   const std::uint64_t stride = step > 0 ? std::uint64_t(step) : 0 - std::uint64_t(step);
   const std::uint64_t n = (distance - 1) / stride + 1;
-  if (n > std::uint64_t(1) << 46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
+  if (n > std::uint64_t(1) << 46)
+    throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
   return numbers<std::int64_t>(std::int64_t(n), dtype, [&](std::int64_t i) { return start + i * step; });
 }
 

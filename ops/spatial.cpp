@@ -45,8 +45,10 @@ Window window_of(const char* op, const Padding& padding, int d, std::int64_t inp
   if (padding.mode() == Padding::Mode::explicit_amounts) w.before = padding.before(d), w.after = padding.after(d);
   std::int64_t room = input + w.before + w.after - extent;
   if (room < 0)
-    throw ShapeError(fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}. Use "
-                                 "Padding::same or a larger input.", op, kernel, dilation, input, w.before, w.after));
+    throw ShapeError(
+        fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}. Use "
+                    "Padding::same or a larger input.",
+                    op, kernel, dilation, input, w.before, w.after));
   w.output = room / stride + 1;
   return w;
 }

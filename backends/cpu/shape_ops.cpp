@@ -48,10 +48,18 @@ std::vector<std::int64_t> sources(std::int64_t n, std::int64_t before, std::int6
     std::int64_t i = o - before;
     if (i < 0 || i >= n) {
       switch (mode) {
-        case PadMode::constant: i = -1; break;
-        case PadMode::reflect: i = i < 0 ? -i : 2 * n - 2 - i; break;
-        case PadMode::symmetric: i = i < 0 ? -i - 1 : 2 * n - 1 - i; break;
-        case PadMode::edge: i = i < 0 ? 0 : n - 1; break;
+        case PadMode::constant:
+          i = -1;
+          break;
+        case PadMode::reflect:
+          i = i < 0 ? -i : 2 * n - 2 - i;
+          break;
+        case PadMode::symmetric:
+          i = i < 0 ? -i - 1 : 2 * n - 1 - i;
+          break;
+        case PadMode::edge:
+          i = i < 0 ? 0 : n - 1;
+          break;
       }
     }
     from[std::size_t(o)] = i;

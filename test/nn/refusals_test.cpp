@@ -35,8 +35,11 @@ TEST_CASE("a null name is a name that nothing has") {
 }
 
 TEST_CASE("losses name the line of their call") {
-  check_error<ShapeError>([] { nn::Loss("mse")(x, ones({2, 5})); },
-                          ": mean_squared_error: y_true [2, 3] and y_pred [2, 5] differ in shape.");
+  check_error<ShapeError>(
+      [] {
+        nn::Loss("mse")(x, ones({2, 5}));
+      },
+      ": mean_squared_error: y_true [2, 3] and y_pred [2, 5] differ in shape.");
   check_error<UsageError>([] { nn::Loss()(x, x); }, ": loss: it is empty; give it a name or a function.");
   check_error<UsageError>([] { nn::Loss([](const Tensor&, const Tensor&) { return Tensor(); })(x, x); },
                           ": loss: the function gave an undefined tensor.");

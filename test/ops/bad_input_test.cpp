@@ -28,21 +28,36 @@ void refused(std::initializer_list<Case> cases) {
 
 TEST_CASE("sizes that no machine has") {
   refused<ShapeError>({
-      {[] { broadcast_to(constant(1), {big, 8}); },
+      {[] {
+         broadcast_to(constant(1), {big, 8});
+       },
        "broadcast_to: [4611686018427387904, 8] is too large to have in memory."},
-      {[] { tile(x, {big, 8}); }, "broadcast_to: [4611686018427387904, 2, 8, 3] is too large to have in memory."},
-      {[] { resize(image, {big, big}); },
+      {[] {
+         tile(x, {big, 8});
+       },
+       "broadcast_to: [4611686018427387904, 2, 8, 3] is too large to have in memory."},
+      {[] {
+         resize(image, {big, big});
+       },
        "resize: [1, 4611686018427387904, 4611686018427387904, 2] is too large to have in memory."},
       {[] { one_hot(ints, big); }, "one_hot: [2, 4611686018427387904] is too large to have in memory."},
-      {[] { pad(x, {{big, 0}, {0, 0}}); },
+      {[] {
+         pad(x, {{big, 0}, {0, 0}});
+       },
        "pad: widths (4611686018427387904, 0) for axis 0 are too large to have in memory."},
       {[] { max_pool2d(image, {big}, {.strides = {1}, .padding = Padding::same}); },
        "max_pool2d: a window of 4611686018427387904 (stride 1, dilation 1, padding 0 and 0) is too large."},
-      {[] { conv2d(image, ones({3, 3, 2, 4}), {.padding = {{big, big}, {0, 0}}}); },
-       "conv2d: a window of 3 (stride 1, dilation 1, padding 4611686018427387904 and 4611686018427387904) is too large."},
+      {[] {
+         conv2d(image, ones({3, 3, 2, 4}), {.padding = {{big, big}, {0, 0}}});
+       },
+       "conv2d: a window of 3 (stride 1, dilation 1, padding 4611686018427387904 and 4611686018427387904) is too "
+       "large."},
       {[] { narrow(x, 0, most, 2); },
        "narrow: 2 elements from 9223372036854775807 on do not exist along axis 0 ([2, 3])."},
-      {[] { Tensor::from_vector(std::vector<float>{1, 2}, {-1}); }, "shape: negative size -1 of axis 0."},
+      {[] {
+         Tensor::from_vector(std::vector<float>{1, 2}, {-1});
+       },
+       "shape: negative size -1 of axis 0."},
   });
 }
 
@@ -52,7 +67,10 @@ TEST_CASE("numbers that a dtype does not hold") {
       {[] { constant(-1, DType::u8); }, "constant: -1 does not fit u8."},
       {[] { constant(nan, DType::i32); }, "constant: nan does not fit i32."},
       {[] { constant(9.3e18, DType::i64); }, "constant: 9.3e+18 does not fit i64."},
-      {[] { tensor({1, 1000}, DType::i8); }, "tensor: 1000 does not fit i8."},
+      {[] {
+         tensor({1, 1000}, DType::i8);
+       },
+       "tensor: 1000 does not fit i8."},
       {[] { full({2}, 1e20, DType::i32); }, "full: 1e+20 does not fit i32."},
       {[] { ints + (std::int64_t(1) << 40); },
        "add: 1099511627776 does not fit i32. Cast the tensor first: x.astype(DType::i64)."},
@@ -61,8 +79,14 @@ TEST_CASE("numbers that a dtype does not hold") {
       {[] { arange(nan); }, "arange: start, stop and step must be finite, got 0, nan and 1."},
   });
   refused<DTypeError>({
-      {[] { pad(ints, {{1, 1}}, {.value = 0.5}); }, "pad: value 0.5 is no i32. Cast x first: x.astype(DType::f32)."},
-      {[] { pad(ints, {{1, 1}}, {.value = nan}); }, "pad: value nan is no i32. Cast x first: x.astype(DType::f32)."},
+      {[] {
+         pad(ints, {{1, 1}}, {.value = 0.5});
+       },
+       "pad: value 0.5 is no i32. Cast x first: x.astype(DType::f32)."},
+      {[] {
+         pad(ints, {{1, 1}}, {.value = nan});
+       },
+       "pad: value nan is no i32. Cast x first: x.astype(DType::f32)."},
       {[] { -bools; }, "negative: needs numbers, got bool."},
   });
   CHECK(constant(255, DType::u8).item<std::uint8_t>() == 255);  // the last that fit
@@ -115,7 +139,8 @@ TEST_CASE("gradients") {
        },
        "gradient: source 1 is undefined."},
       {[] { gradcheck([](const Tensor& t) { return t; }, std::vector<Tensor>{}); }, "gradcheck: there are no inputs."},
-      {[] { gradcheck([](const Tensor& t) { return t; }, x, {.order = 3}); }, "gradcheck: order must be 1 or 2, got 3."},
+      {[] { gradcheck([](const Tensor& t) { return t; }, x, {.order = 3}); },
+       "gradcheck: order must be 1 or 2, got 3."},
       {[] { gradcheck([](const Tensor& t) { return t; }, x, {.step = 0}); },
        "gradcheck: step and tolerance must be positive, got 0 and 1e-06."},
   });
@@ -123,8 +148,8 @@ TEST_CASE("gradients") {
 }
 
 TEST_CASE("functions") {
-  auto concrete = function([](const Tensor& a, const Tensor& b) { return a + b; })
-                      .get_concrete(TensorSpec({2}), TensorSpec({2}));
+  auto concrete =
+      function([](const Tensor& a, const Tensor& b) { return a + b; }).get_concrete(TensorSpec({2}), TensorSpec({2}));
   check_error<ShapeError>([&] { concrete(x, x); }, ": function: argument 0 is f32[2, 3], its signature says f32[2].");
   refused<UsageError>({
       {[] { function([](const Tensor& a) { return a; }, {.max_traces = 0}); },

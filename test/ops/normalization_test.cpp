@@ -364,8 +364,7 @@ TEST_CASE("normalisation: one trace for any batch and image size, gradients of b
 TEST_CASE("normalisation: no gradient of an x that is data") {
   const Tensor x = randn({2000, 7, 64}, DType::f32), s = randn({64}, DType::f32), o = randn({64}, DType::f32);
   const Tensor dy = randn(x.shape(), DType::f32);
-  for (const Norm& f :
-       std::vector<Norm>{batch, given, [](auto& t, auto& p, auto& q) { return group_norm(t, 4, p, q); }}) {
+  for (const Norm& f : std::vector<Norm>{batch, given, [](auto&t, auto&p, auto&q) { return group_norm(t, 4, p, q); }}) {
     const auto all = value_and_gradients(f, {x, s, o}, dy);
     GradientTape tape;
     tape.watch(s), tape.watch(o);
