@@ -199,21 +199,35 @@ Tensor layer_grad_text(Inputs in, const void* attrs) {
   return as(reshape(dx * inverse, s), in[0].dtype());
 }
 
+void check_groups(Inputs in, Attrs attrs) {
+  const std::int64_t groups = attrs.as<LayerNormAttrs>().groups;
+  if (groups < 1 || in[1].size() % groups)
+    throw ShapeError(fmt::format("layer_norm: {} groups do not divide {} channels.", groups, in[1].size()));
+}
+void infer_layer(Inputs in, Attrs attrs, Specs& out) {
+  check_groups(in, attrs);
+  infer_like_x(in, attrs, out);
+}
+void infer_layer_grad(Inputs in, Attrs attrs, Specs& out) {
+  check_groups(in, attrs);
+  infer_batch_grad(in, attrs, out);
+}
+
 constinit const OpDef layer_norm_grad_op = row<LayerNormAttrs>(
-    "layer_norm_grad", infer_batch_grad, cpu::layer_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
+    "layer_norm_grad", infer_layer_grad, cpu::layer_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
       return pullback_of_parts(
           {layer_grad_text<Part::dx, true>, layer_grad_text<Part::dscale, true>, layer_grad_text<Part::doffset, true>},
           n, dy);
     });
 constinit const OpDef layer_norm_op =
-    row<LayerNormAttrs>("layer_norm", infer_like_x, cpu::layer_norm, [](const Node& n, std::span<const Tensor> dy) {
+    row<LayerNormAttrs>("layer_norm", infer_layer, cpu::layer_norm, [](const Node& n, std::span<const Tensor> dy) {
       return apply_all(layer_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
     });
 
 constinit const OpDef rms_norm_grad_op = row<LayerNormAttrs>(
     "rms_norm_grad",
-    [](Inputs in, Attrs, Specs& out) {
-      infer_like_x(in, {}, out);
+    [](Inputs in, Attrs attrs, Specs& out) {
+      infer_layer(in, attrs, out);
       out.push_back({in[1].shape(), in[1].dtype()});
     },
     cpu::rms_norm_grad,
@@ -221,7 +235,7 @@ constinit const OpDef rms_norm_grad_op = row<LayerNormAttrs>(
       return pullback_of_parts({layer_grad_text<Part::dx, false>, layer_grad_text<Part::dscale, false>}, n, dy);
     });
 constinit const OpDef rms_norm_op =
-    row<LayerNormAttrs>("rms_norm", infer_like_x, cpu::rms_norm, [](const Node& n, std::span<const Tensor> dy) {
+    row<LayerNormAttrs>("rms_norm", infer_layer, cpu::rms_norm, [](const Node& n, std::span<const Tensor> dy) {
       return apply_all(rms_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
     });
 

@@ -68,11 +68,14 @@ class Inputs {
     requires requires(const O& o) { o.tensor(); }
     Ref(const O& operand) : t(&operand.tensor()) {}
   };
+#ifndef __clang__
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Winit-list-lifetime"
+#endif
   Inputs(std::initializer_list<Ref> l) : p_(l.begin()), n_(l.size()) {}
+#ifndef __clang__
 #pragma GCC diagnostic pop
+#endif
   Inputs(std::span<const Ref> refs) : p_(refs.data()), n_(refs.size()) {}
   const Tensor& operator[](std::size_t i) const { return *p_[i].t; }
   std::size_t size() const { return n_; }
