@@ -57,7 +57,7 @@ TEST_CASE("what joining refuses") {
           split(ones({5}), {2, 2});
         }) == "split: the sizes sum to 4, but axis 0 has size 5 ([5]).");
   CHECK(message<ShapeError>([] { narrow(ones({5}), 0, 3, 3); }) ==
-        "narrow: elements [3, 6) of axis 0 do not exist ([5]).");
+        "narrow: 3 elements from 3 on do not exist along axis 0 ([5]).");
   CHECK(message<ShapeError>([] { tile(ones({5}), {-1}); }) == "tile: negative number of repetitions, -1 along axis 0.");
 }
 
