@@ -14,16 +14,16 @@ namespace tapir::graph {
 struct Executable::Step {
   const Node* node;
   Attrs attrs;
-  std::uint32_t first_in, first_out;  // in the frame's `ins` and `outs`
-  bool made;                          // by a view or by control flow; else by a kernel
-  bool fresh;                         // some outputs are allocated in each call
-  bool empty;                         // nothing to compute
+  std::uint32_t first_in, first_out;            // in the frame's `ins` and `outs`
+  bool made;                                    // by a view or by control flow; else by a kernel
+  bool fresh;                                   // some outputs are allocated in each call
+  bool empty;                                   // nothing to compute
   std::uint32_t first_target = 0, targets = 0;  // in `targets_`
 };
 
 // What one call needs. Tensor headers are made once; a call sets the pointers.
 struct Executable::Frame {
-  detail::Storage arena;         // stands for the arena's memory in headers; never released by them
+  detail::Storage arena;  // stands for the arena's memory in headers; never released by them
   std::vector<Tensor> values;
   std::vector<Inputs::Ref> ins;  // the inputs of the steps, one after the other
   std::vector<Tensor> outs;      // the outputs alike, the same headers as in `values`
@@ -43,8 +43,8 @@ constexpr std::uint32_t kMostTargets = 8;
 
 std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
 
-// May output o be written over input k while it is read? Elementwise ops read each element before they write it; a program must
-// not read it again once its output is made.
+// May output o be written over input k while it is read? Elementwise ops read each element before they write it; a
+// program must not read it again once its output is made.
 bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
   const Spec &in = g.spec(n.in[k]), &out = g.spec(n.out[o]);
   if (!(in.shape == out.shape) || in.dtype != out.dtype) return false;
@@ -56,7 +56,8 @@ bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
 
 }  // namespace
 
-Executable::Executable(Graph g, std::vector<Assignment> assignments) : graph_(std::move(g)), assignments_(std::move(assignments)) {
+Executable::Executable(Graph g, std::vector<Assignment> assignments)
+    : graph_(std::move(g)), assignments_(std::move(assignments)) {
   plan();
   idle_.push_back(make_frame());
 }
@@ -101,7 +102,8 @@ void Executable::plan() {
       unshared.push_back({i, last[o], bytes_of(graph_.spec(v))});
       for (std::size_t k = 0; k < n.in.size() && buffer[o] < 0; ++k) {
         const auto in = std::size_t(n.in[k]);
-        if (place_[in] != Place::arena || last[in] != i || taken.contains(buffer[in]) || !in_place(graph_, n, k, j)) continue;
+        if (place_[in] != Place::arena || last[in] != i || taken.contains(buffer[in]) || !in_place(graph_, n, k, j))
+          continue;
         int readers = 0;  // another operand in the same memory may be read in another order
         for (int w : n.in) readers += root_[std::size_t(w)] == int(in);
         bool direct = true;
@@ -153,7 +155,9 @@ void Executable::plan_overwrites(const std::vector<int>& last) {
         // Another operand in the same memory may be read in another order.
         const auto there = std::count_if(n.in.begin(), n.in.end(), [&](int v) { return root_[std::size_t(v)] == in; });
         const auto results = std::count(graph_.outputs.begin(), graph_.outputs.end(), out);
-        if (k == n.in.size() || there != std::count(n.in.begin(), n.in.end(), in) || results != 1 || !in_place(graph_, n, k, o)) continue;
+        if (k == n.in.size() || there != std::count(n.in.begin(), n.in.end(), in) || results != 1 ||
+            !in_place(graph_, n, k, o))
+          continue;
         Target t{in, out, a.variable, {}};
         for (std::size_t v = 0; v < root_.size(); ++v)
           if (root_[v] == in && int(v) != in) t.views.push_back(int(v));

@@ -23,14 +23,15 @@ class Executable {
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
 
-  /// Inputs as in `Graph::inputs`, of the dtypes and shapes that were traced; results as in `Graph::outputs`. Where nobody else
-  /// holds the value of a variable that is to be assigned, and its last reader may write over it, that is done: the variable has
-  /// its next value then, and the result is undefined.
+  /// Inputs as in `Graph::inputs`, of the dtypes and shapes that were traced; results as in `Graph::outputs`. Where
+  /// nobody else holds the value of a variable that is to be assigned, and its last reader may write over it, that is
+  /// done: the variable has its next value then, and the result is undefined.
   std::vector<Tensor> run(std::vector<Tensor> inputs);
 
   const Graph& graph() const { return graph_; }
   std::size_t arena_bytes() const { return arena_bytes_; }
-  /// What the same values need at most at once when each is freed after its last use, with no sharing of buffers by passes.
+  /// What the same values need at most at once when each is freed after its last use, with no sharing of buffers by
+  /// passes.
   std::size_t unplanned_bytes() const { return unplanned_bytes_; }
   /// Calls so far, and seconds that one took on average: one in 16 is timed.
   std::int64_t calls() const { return calls_.load(std::memory_order_relaxed); }
@@ -46,9 +47,9 @@ class Executable {
 
   // Where a step may write over the value of a variable.
   struct Target {
-    int input, output;        // values
+    int input, output;  // values
     Variable variable;
-    std::vector<int> views;   // of the input; nobody reads them any more
+    std::vector<int> views;  // of the input; nobody reads them any more
   };
 
   Graph graph_;

@@ -1,4 +1,5 @@
-// The rows of optimizer updates. Inputs: parameter, state..., gradient, learning rate, step; outputs: parameter, state...
+// The rows of optimizer updates. Inputs: parameter, state..., gradient, learning rate, step; outputs: parameter,
+// state...
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/optimizer_update.h>
 
@@ -18,8 +19,8 @@ void infer_update(Inputs in, Attrs attrs, Specs& out) {
   for (std::size_t i = 1; i < in.size(); ++i) {
     if (i > states + 1) {
       if (in[i].size() != 1)
-        throw ShapeError(fmt::format("{}: the {} must be a scalar, got {}.", F::name, i == states + 2 ? "learning rate" : "step",
-                                     in[i].shape().str()));
+        throw ShapeError(fmt::format("{}: the {} must be a scalar, got {}.", F::name,
+                                     i == states + 2 ? "learning rate" : "step", in[i].shape().str()));
       continue;
     }
     const std::string what = i > states ? "the gradient" : fmt::format("state {}", i - 1);
@@ -27,8 +28,8 @@ void infer_update(Inputs in, Attrs attrs, Specs& out) {
       throw ShapeError(fmt::format("{}: the parameter has shape {}, {} has {}.", F::name, p.shape().str(), what,
                                    in[i].shape().str()));
     if (in[i].dtype() != p.dtype())
-      throw DTypeError(fmt::format("{}: the parameter is {}, {} is {}.", F::name, name_of(p.dtype()), what,
-                                   name_of(in[i].dtype())));
+      throw DTypeError(
+          fmt::format("{}: the parameter is {}, {} is {}.", F::name, name_of(p.dtype()), what, name_of(in[i].dtype())));
   }
   for (std::size_t i = 0; i <= states; ++i) out.push_back({p.shape(), p.dtype()});
 }
@@ -49,7 +50,8 @@ const OpDef adam_op = update_row<AdamUpdate>(cpu::adam_update);
 const OpDef rmsprop_op = update_row<RMSpropUpdate>(cpu::rmsprop_update);
 const OpDef adagrad_op = update_row<AdagradUpdate>(cpu::adagrad_update);
 
-Tensors update(const OpDef& op, Attrs attrs, const UpdateInputs& in, std::span<const Tensor> state, const Where& where) {
+Tensors update(const OpDef& op, Attrs attrs, const UpdateInputs& in, std::span<const Tensor> state,
+               const Where& where) {
   std::vector<Inputs::Ref> refs{in.parameter};
   refs.insert(refs.end(), state.begin(), state.end());
   refs.insert(refs.end(), {in.gradient, in.learning_rate, in.step});
@@ -64,10 +66,12 @@ Tensors optimizer_update(const SGDUpdate& rule, const UpdateInputs& in, std::spa
 Tensors optimizer_update(const AdamUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where) {
   return update(adam_op, rule, in, state, where);
 }
-Tensors optimizer_update(const RMSpropUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where) {
+Tensors optimizer_update(const RMSpropUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
+                         Where where) {
   return update(rmsprop_op, rule, in, state, where);
 }
-Tensors optimizer_update(const AdagradUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where) {
+Tensors optimizer_update(const AdagradUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
+                         Where where) {
   return update(adagrad_op, rule, in, state, where);
 }
 

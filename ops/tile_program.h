@@ -1,5 +1,6 @@
-// A tile program: several elementwise ops, and sums of what they give, run over blocks that stay in the L1 cache, so that values
-// between the ops never reach memory. One elementwise op is a program of one step; function() makes longer ones.
+// A tile program: several elementwise ops, and sums of what they give, run over blocks that stay in the L1 cache, so
+// that values between the ops never reach memory. One elementwise op is a program of one step; function() makes longer
+// ones.
 #pragma once
 #include <tapir/ops/tile.h>
 
@@ -18,7 +19,7 @@ struct TileProgram {
     const void* functor;  // its attributes
     DType compute;        // for a cast: to this
     std::uint8_t in[max_tile_inputs];
-    std::uint8_t slot;    // where its result is kept; none if a sink stores it
+    std::uint8_t slot;  // where its result is kept; none if a sink stores it
   };
   struct Sink {
     std::uint8_t reg;
@@ -62,7 +63,10 @@ extern const OpDef tile_program_op;
 struct TileProgramAttrs {
   const TileProgram* program = nullptr;
   std::int64_t number = 0;  // tells programs apart
-  template <class V> void visit(V&& v) { v("number", number); }
+  template <class V>
+  void visit(V&& v) {
+    v("number", number);
+  }
 };
 
 }  // namespace tapir

@@ -7,7 +7,7 @@ namespace tapir {
 struct Variable::Cell {
   mutable std::mutex mutex;  // guards value and version; readers take a reference and go
   Tensor value;
-  Shape shape;               // of every value
+  Shape shape;  // of every value
   DType dtype = DType::f32;
   std::uint64_t version = 0;
   std::string name;

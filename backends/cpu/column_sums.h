@@ -1,5 +1,5 @@
-// Sums of columns over values that come in runs: [rows, width], row after row. Sums are short-ranged for some rounds, then wide,
-// so that they are as exact as sums over all of memory; narrow rows are added several at a time.
+// Sums of columns over values that come in runs: [rows, width], row after row. Sums are short-ranged for some rounds,
+// then wide, so that they are as exact as sums over all of memory; narrow rows are added several at a time.
 #pragma once
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/ops/elementwise.h>
@@ -15,8 +15,12 @@ class ColumnSums {
 
   /// `dtype`: f32 or f64. `to`: `width` sums, at most `widest`, that are added to.
   ColumnSums(DType dtype, std::int64_t width, double* to)
-      : dtype_(dtype), width_(width), period_(width * std::max<std::int64_t>(1, kTogether / width)), to_(to),
-        add_(op<vmath::fn::Add>.tile->isa[int(isa())]->by_dtype[int(dtype)]), item_(std::int64_t(size_of(dtype))) {
+      : dtype_(dtype),
+        width_(width),
+        period_(width * std::max<std::int64_t>(1, kTogether / width)),
+        to_(to),
+        add_(op<vmath::fn::Add>.tile->isa[int(isa())]->by_dtype[int(dtype)]),
+        item_(std::int64_t(size_of(dtype))) {
     clear();
   }
   ~ColumnSums() { flush(); }

@@ -80,7 +80,8 @@ ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const Co
 
 namespace {
 
-void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y, const Epilogue* after = nullptr) {
+void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y,
+         const Epilogue* after = nullptr) {
   const auto& a = call.attrs.as<ConvAttrs>();
   const Tensor& out = call.out[0];
   // Nothing flows into the result: no images, or no pixels.
@@ -91,8 +92,9 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
   }
   ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
   const ConvEntry& entry = choose_conv(p, d, a.algorithm);
-  entry.run(p, d,
-            {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
+  entry.run(
+      p, d,
+      {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
   if (after && !entry.in_pieces) after->over_all();
 }
 
@@ -106,7 +108,8 @@ void conv_then(const Call& call) {
   const Shape& shape = program.shape;
   Tensor y;
   for (int k = 0; k < program.sinks && !y.defined(); ++k)
-    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k)) y = call.out[std::size_t(k)].alias();
+    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k))
+      y = call.out[std::size_t(k)].alias();
   if (!y.defined()) y = Tensor::empty(shape, x.dtype(), x.device());
   SmallVector<Tensor, 8> in{y};
   for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);

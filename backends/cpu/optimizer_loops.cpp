@@ -33,14 +33,16 @@ void loop(const void* rule, double rate, std::int64_t t, const void* const* in, 
   T* o[4] = {};
   for (int k = 0; k < 2 + n; ++k) i[k] = static_cast<const T*>(in[k]) + begin;
   for (int k = 0; k < 1 + n; ++k) o[k] = static_cast<T*>(out[k]) + begin;
-  auto run = [&](auto run_n) {
-    elements<decltype(run_n)::value, T>(step, end - begin, i, o);
-  };
+  auto run = [&](auto run_n) { elements<decltype(run_n)::value, T>(step, end - begin, i, o); };
   switch (n) {
-    case 0: return run(std::integral_constant<int, 0>());
-    case 1: return run(std::integral_constant<int, 1>());
-    case 2: return run(std::integral_constant<int, 2>());
-    default: return run(std::integral_constant<int, 3>());
+    case 0:
+      return run(std::integral_constant<int, 0>());
+    case 1:
+      return run(std::integral_constant<int, 1>());
+    case 2:
+      return run(std::integral_constant<int, 2>());
+    default:
+      return run(std::integral_constant<int, 3>());
   }
 }
 

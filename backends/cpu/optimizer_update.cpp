@@ -30,9 +30,8 @@ void update(const Call& call) {
   void* out[4] = {};
   for (std::size_t i = 0; i < n - 2; ++i) in[i] = call.in[i].data<std::byte>();
   for (std::size_t i = 0; i < call.out.size(); ++i) out[i] = call.out[i].mutable_data<std::byte>();
-  parallel_for(call.out[0].size(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
-    loop(call.attrs.data(), rate, step, in, out, begin, end);
-  });
+  parallel_for(call.out[0].size(), 1 << 15,
+               [&](std::int64_t begin, std::int64_t end) { loop(call.attrs.data(), rate, step, in, out, begin, end); });
 }
 
 }  // namespace

@@ -79,6 +79,8 @@ inline bool any(Mask<float> m) { return _mm_movemask_ps(m.p) != 0; }
 inline bool any(Mask<double> m) { return _mm_movemask_pd(m.p) != 0; }
 #endif
 
+// clang-format off: one function a line
+
 // One number: integers and bool, and floats where the result is bool. Integers wrap around; floats follow IEEE.
 template <class T>
 struct Lane {
@@ -174,6 +176,8 @@ template <class T> inline Lane<T> operator~(Lane<T> a) {
   if constexpr (std::is_same_v<T, bool>) return Lane<T>(!a.v);
   else return Lane<T>(T(~a.v));
 }
+
+// clang-format on
 
 }  // namespace tapir::cpu::TAPIR_ISA
 

@@ -1,7 +1,7 @@
 // Elementwise ops of one shape that feed each other become one tile program, with the sums of what they give.
 //
-// Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is unless some
-// path from a group to the node leads outside of it.
+// Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is
+// unless some path from a group to the node leads outside of it.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/tile_program.h>
@@ -146,7 +146,8 @@ class Fuser {
       std::set<int> all = joined;
       all.insert(group(p));
       std::vector<int> members{i};
-      for (int k : all) members.insert(members.end(), groups_[std::size_t(k)].nodes.begin(), groups_[std::size_t(k)].nodes.end());
+      for (int k : all)
+        members.insert(members.end(), groups_[std::size_t(k)].nodes.begin(), groups_[std::size_t(k)].nodes.end());
       if (closes_cycle(members, all) || !fits(members)) continue;
       joined = all;
       mine.steps += other.steps;
@@ -242,7 +243,8 @@ class Fuser {
       s.op = x.op, s.functor = own->attrs.back().get().data(), s.compute = computes[at];
       for (std::size_t k = 0; k < x.in.size(); ++k) {
         auto it = reg.find(x.in[k]);
-        s.in[k] = std::uint8_t(it != reg.end() ? it->second : source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
+        s.in[k] = std::uint8_t(
+            it != reg.end() ? it->second : source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
       }
       reg[x.out[0]] = p.sources + p.steps++;
     }
@@ -292,14 +294,18 @@ class Fuser {
       if (p.sink[k].sum) last[s] = p.steps;
       else stored[s] = 1;
     }
-    struct Slot { int until; std::size_t item; };
+    struct Slot {
+      int until;
+      std::size_t item;
+    };
     std::vector<Slot> slots;
     for (int s = 0; s < p.steps; ++s) {
       p.step[s].slot = TileProgram::no_slot;
       if (stored[std::size_t(s)]) continue;
       const std::size_t item = size_of(p.dtype_of(p.sources + s));
       // A step may write over an operand of the same size that it reads last.
-      auto free = std::find_if(slots.begin(), slots.end(), [&](Slot x) { return x.until < s || (x.until == s && x.item == item); });
+      auto free = std::find_if(slots.begin(), slots.end(),
+                               [&](Slot x) { return x.until < s || (x.until == s && x.item == item); });
       if (free == slots.end()) free = slots.insert(free, Slot{});
       *free = {std::max(last[std::size_t(s)], s + 1), item};
       p.step[s].slot = std::uint8_t(free - slots.begin());
@@ -328,7 +334,8 @@ class Fuser {
     for (int i = 0; i < int(g_.nodes.size()); ++i) {
       const int u = unit[std::size_t(i)];
       auto need = [&](int p) {
-        if (p >= 0 && unit[std::size_t(p)] != u) needs[std::size_t(u)].insert(unit[std::size_t(p)]), feeds[std::size_t(unit[std::size_t(p)])].insert(u);
+        if (p >= 0 && unit[std::size_t(p)] != u)
+          needs[std::size_t(u)].insert(unit[std::size_t(p)]), feeds[std::size_t(unit[std::size_t(p)])].insert(u);
       };
       for (int v : node(i).in) need(producer(v));
       if (node(i).op->effect) need(effect), effect = i;

@@ -183,52 +183,75 @@ TEST_CASE("what cannot be done in a trace says so") {
       CHECK(e.what() == file + std::to_string(line) + ": " + text);
     }
   };
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return x.item<float>() > 0 ? x : -x;
-  }, "item: " + instead);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return x * double(x.to_vector<float>()[0]);
-  }, "to_vector: " + instead);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return x * double(x.view<float>()[0]);
-  }, "view: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return x.item<float>() > 0 ? x : -x;
+      },
+      "item: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return x * double(x.to_vector<float>()[0]);
+      },
+      "to_vector: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return x * double(x.view<float>()[0]);
+      },
+      "view: " + instead);
   Variable v(one, "v");
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return v.value().item<float>() > 0 ? x : -x;
-  }, "item: " + instead);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return allclose(x, 1.0) ? x : -x;
-  }, "allclose: " + traced + "Compare with operations, all(abs(x - y) < 1e-6), for cond() or check().");
-  const std::string unknown_shape = "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
-                                    "where(mask, x, 0), or do it outside.";
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return boolean_mask(stack({x}), stack({x}) > 0.0);
-  }, unknown_shape);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return stack({x})[stack({x}) > 0.0];
-  }, unknown_shape);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    io::save_npy("never.npy", x);
-    return x;
-  }, "save_npy: tensor has no value yet, it is being traced by function(). Return it from the function and save it outside.");
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return Variable(x, "v").value();
-  }, "Variable: 'v' is made from a traced value. Make variables outside function().");
-  refuses([&](const Tensor& x) {
-    std::ostringstream out;
-    line = __LINE__ + 1;
-    out << x;
-    return x;
-  }, "print: this tensor has no value yet, it is being traced by function() (f32 []). To see it on every call write print(x).");
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return v.value().item<float>() > 0 ? x : -x;
+      },
+      "item: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return allclose(x, 1.0) ? x : -x;
+      },
+      "allclose: " + traced + "Compare with operations, all(abs(x - y) < 1e-6), for cond() or check().");
+  const std::string unknown_shape =
+      "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
+      "where(mask, x, 0), or do it outside.";
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return boolean_mask(stack({x}), stack({x}) > 0.0);
+      },
+      unknown_shape);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return stack({x})[stack({x}) > 0.0];
+      },
+      unknown_shape);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        io::save_npy("never.npy", x);
+        return x;
+      },
+      "save_npy: tensor has no value yet, it is being traced by function(). Return it from the function and save it "
+      "outside.");
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return Variable(x, "v").value();
+      },
+      "Variable: 'v' is made from a traced value. Make variables outside function().");
+  refuses(
+      [&](const Tensor& x) {
+        std::ostringstream out;
+        line = __LINE__ + 1;
+        out << x;
+        return x;
+      },
+      "print: this tensor has no value yet, it is being traced by function() (f32 []). To see it on every call write "
+      "print(x).");
   static_assert(!std::is_constructible_v<bool, Tensor>, "a C++ `if` on a Tensor does not compile");
   CHECK(v.value().item<float>() == 1);  // readable again
 
@@ -417,7 +440,8 @@ TEST_CASE("custom_gradient and recompute keep their meaning, differentiated insi
   };
   auto body = [&](const Tensor& x) { return hundredfold(x, x + 1.0) + light(x * 2.0) * double(x.shape(0)); };
   auto looped = [&](const Tensor& x) {
-    return for_loop(0, 10, [&](const Tensor&, const Tensor& t) { return light(t) + hundredfold(x, t) * 0.01; }, x);
+    return for_loop(
+        0, 10, [&](const Tensor&, const Tensor& t) { return light(t) + hundredfold(x, t) * 0.01; }, x);
   };
   auto compare = [](const List& a, const List& b) {
     for (std::size_t i = 0; i < a.size(); ++i) CHECK_MESSAGE(allclose(a[i], b[i], {.rtol = 1e-12, .atol = 1e-12}), i);
@@ -460,14 +484,16 @@ TEST_CASE("traced tensors that were kept are refused afterwards") {
   Tensor kept;
   auto f = function([&](const Tensor& x) { return kept = x * 2.0; });
   f(ones({2}));
-  const std::string rest = " has no value, it is from a trace of function() that is over. Return it from the function "
-                           "that made it, or keep it in a Variable.";
+  const std::string rest =
+      " has no value, it is from a trace of function() that is over. Return it from the function "
+      "that made it, or keep it in a Variable.";
   CHECK(message([&] { kept + 1.0; }) == "add: operand 0" + rest);
   CHECK(message([&] { reshape(kept, {2, 1}); }) == "reshape: operand 0" + rest);
   CHECK(message([&] { split(kept, 2, {.axis = 0}); }).find(rest) != std::string::npos);
   auto g = function([&](const Tensor& x) { return x + kept; });
-  CHECK(message([&] { g(ones({2})); }) == "function: a tensor f32 [2] from another trace is used here. Return it from "
-                                          "the function that made it, or keep it in a Variable.");
+  CHECK(message([&] { g(ones({2})); }) ==
+        "function: a tensor f32 [2] from another trace is used here. Return it from "
+        "the function that made it, or keep it in a Variable.");
 }
 
 TEST_CASE("a C++ loop over an unknown size is traced for each size") {

@@ -1,4 +1,5 @@
-// Functions and threads: one function called and traced by many at once, many functions traced at once, tapes of their own.
+// Functions and threads: one function called and traced by many at once, many functions traced at once, tapes of their
+// own.
 // `./dev tsan threads` runs this under ThreadSanitizer.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
@@ -34,12 +35,16 @@ bool all_of(F f) {
 }
 
 Tensor numbers(const Shape& s, int seed) { return random::normal(s, {.dtype = DType::f64, .seed = seed}); }
-bool same(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && allclose(a, b, {.rtol = 1e-12, .atol = 1e-12}); }
+bool same(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && allclose(a, b, {.rtol = 1e-12, .atol = 1e-12});
+}
 
 Tensor body(const Tensor& x) { return sum(exp(sin(x)) * x, {.axis = -1}) + 1.0; }
 Tensor loops(const Tensor& x) {
-  Tensor y = for_loop(0, 12, [&](const Tensor& i, const Tensor& s) { return tanh(s + x) * (i + 1).astype(DType::f64) * 0.1; }, x);
-  return cond(sum(y) > 0.0, [&] { return y * x; }, [&] { return sin(y); });
+  Tensor y = for_loop(
+      0, 12, [&](const Tensor& i, const Tensor& s) { return tanh(s + x) * (i + 1).astype(DType::f64) * 0.1; }, x);
+  return cond(
+      sum(y) > 0.0, [&] { return y * x; }, [&] { return sin(y); });
 }
 
 template <class F>
@@ -98,7 +103,8 @@ TEST_CASE("many functions traced at once, with control flow and functions in fun
 TEST_CASE("each thread with a tape of its own, around one function and inside") {
   auto f = function(loops);
   auto whole = function([](const Tensor& x) { return gradient(loops, x); });
-  auto second = function([](const Tensor& x) { return gradient([](const Tensor& t) { return gradient(body, t); }, x); });
+  auto second =
+      function([](const Tensor& x) { return gradient([](const Tensor& t) { return gradient(body, t); }, x); });
   CHECK(all_of([&](int t) {
     bool good = true;
     for (int i = 0; i < 5; ++i) {
