@@ -28,8 +28,9 @@ namespace detail {
 namespace {
 
 std::string duration(double seconds) {
-  return seconds < 1e-5 ? fmt::format("{:.2f} us", seconds * 1e6) : seconds < 1e-2 ? fmt::format("{:.0f} us", seconds * 1e6)
-                                                                                  : fmt::format("{:.1f} ms", seconds * 1e3);
+  return seconds < 1e-5   ? fmt::format("{:.2f} us", seconds * 1e6)
+         : seconds < 1e-2 ? fmt::format("{:.0f} us", seconds * 1e6)
+                          : fmt::format("{:.1f} ms", seconds * 1e3);
 }
 std::string line_of(const Where& where) {
   const std::string file = where.file_name();
@@ -52,14 +53,16 @@ bool fits(const TensorSpec& spec, const Tensor& t) {
   return true;
 }
 
-static void check_arguments(const std::string& name, const std::vector<TensorSpec>& signature, std::span<const Tensor> arguments) {
+static void check_arguments(const std::string& name, const std::vector<TensorSpec>& signature,
+                            std::span<const Tensor> arguments) {
   if (signature.size() != arguments.size())
-    throw UsageError(fmt::format("{}: its signature has {} tensors, the call {}.", name, signature.size(), arguments.size()));
+    throw UsageError(
+        fmt::format("{}: its signature has {} tensors, the call {}.", name, signature.size(), arguments.size()));
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const Tensor& t = arguments[i];
     if (fits(signature[i], t)) continue;
-    throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", name, i, name_of(t.dtype()), t.shape().str(),
-                                 name_of(signature[i].dtype), signature[i].shape.str()));
+    throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", name, i, name_of(t.dtype()),
+                                 t.shape().str(), name_of(signature[i].dtype), signature[i].shape.str()));
   }
 }
 
@@ -103,7 +106,8 @@ struct FunctionCore::Impl {
     entries.insert(entries.begin(), std::move(e));
   }
 
-  // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice before.
+  // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice
+  // before.
   std::vector<TensorSpec> specs_for(const CallKey& key, std::string& why) const {
     const bool each_size = std::find(by_size.begin(), by_size.end(), key.plain) != by_size.end();
     if (!options.signature.empty()) {
@@ -134,7 +138,9 @@ struct FunctionCore::Impl {
           for (int d = 0; d < specs[i].shape.rank(); ++d)
             if (e.specs[i].shape[d] != specs[i].shape[d] && e.specs[i].shape[d] != unknown) {
               // tensors that change together, as a batch does, count as one dimension
-              if (differences && specs[i].shape[d] == specs[at].shape[dim] && e.specs[i].shape[d] == e.specs[at].shape[dim]) continue;
+              if (differences && specs[i].shape[d] == specs[at].shape[dim] &&
+                  e.specs[i].shape[d] == e.specs[at].shape[dim])
+                continue;
               ++differences, at = i, dim = d;
             }
       }
@@ -148,7 +154,8 @@ struct FunctionCore::Impl {
       if (e.plain != key.plain || e.specs.size() != specs.size()) continue;
       for (std::size_t i = 0; i < specs.size(); ++i)
         for (int d = 0; d < specs[i].shape.rank() && d < e.specs[i].shape.rank(); ++d)
-          if (e.specs[i].shape[d] != key.tensors[i].shape()[d] && key.tensors[i].shape()[d] == size) specs[i].shape[d] = unknown;
+          if (e.specs[i].shape[d] != key.tensors[i].shape()[d] && key.tensors[i].shape()[d] == size)
+            specs[i].shape[d] = unknown;
     }
     why = fmt::format("dimension {} of argument {} took three sizes, so it is unknown now", dimension, which);
     return specs;
@@ -161,14 +168,16 @@ struct FunctionCore::Impl {
     std::vector<Spec> inputs;
     for (std::size_t i = 0; i < specs.size(); ++i)
       for (int d = 0; d < specs[i].shape.rank(); ++d)
-        if (specs[i].shape[d] == unknown && std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) == sizes.end())
+        if (specs[i].shape[d] == unknown &&
+            std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) == sizes.end())
           sizes.push_back(key.tensors[i].shape()[d]);
     Symbols symbols(int(sizes.size()), numbers);
     for (std::size_t i = 0; i < specs.size(); ++i) {
       Spec s{specs[i].shape, specs[i].dtype};
       for (int d = 0; d < s.shape.rank(); ++d)
         if (s.shape[d] == unknown)
-          s.shape[d] = symbols.numbers()[std::size_t(std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) - sizes.begin())];
+          s.shape[d] = symbols.numbers()[std::size_t(std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) -
+                                                     sizes.begin())];
       inputs.push_back(s);
     }
     const std::uint64_t since = next_id();
@@ -186,14 +195,15 @@ struct FunctionCore::Impl {
       own.push_back(c.variable.version() == 0 && c.variable.id() > since);
     }
     graph::Graph g = graph::prune(tracer.finish(results));
-    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own), structure};
+    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own),
+            structure};
   }
 
   // For the sizes of this call.
   Traced trace(const CallKey& key, const Body& body) { return trace(key, body, specs_of(key)); }
 
-  // What the body does otherwise where unknown sizes are others that its C++ might decide by: divisible, if those of `open` are
-  // odd, and those of earlier traces. Empty if nothing.
+  // What the body does otherwise where unknown sizes are others that its C++ might decide by: divisible, if those of
+  // `open` are odd, and those of earlier traces. Empty if nothing.
   std::string decision(const Traced& open, const CallKey& key, const Body& body, const std::vector<TensorSpec>& specs) {
     Traced other;
     try {
@@ -207,14 +217,16 @@ struct FunctionCore::Impl {
         const CallKey then = with_shapes(e.specs);
         bool all = true;
         for (std::size_t i = 0; i < specs.size() && all; ++i) all = fits(specs[i], then.tensors[i]);
-        if (all && open.graph->takes(then.tensors)) what = disagreement(*open.graph, open.graph->sizes_of(then.tensors), *e.traced.graph);
+        if (all && open.graph->takes(then.tensors))
+          what = disagreement(*open.graph, open.graph->sizes_of(then.tensors), *e.traced.graph);
       }
     return what;
   }
 
   [[noreturn]] void decides(const std::string& who, const std::string& what, const Where& where) const {
     CallSite site(where);
-    throw UsageError(fmt::format("{}: the body decides by an unknown size: {}. Give the size, or decide with cond().", who, what));
+    throw UsageError(
+        fmt::format("{}: the body decides by an unknown size: {}. Give the size, or decide with cond().", who, what));
   }
 
   static std::vector<TensorSpec> specs_of(const CallKey& key) {
@@ -247,16 +259,19 @@ static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, boo
   return key;
 }
 
-FunctionCore::FunctionCore(FunctionOptions options) : impl_(std::make_unique<Impl>()) {
-  if (options.max_traces < 1) throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
+FunctionCore::FunctionCore(FunctionOptions options, const Where& where) : impl_(std::make_unique<Impl>()) {
+  CallSite site(where);
+  if (options.max_traces < 1)
+    throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
   impl_->options = std::move(options);
 }
 FunctionCore::~FunctionCore() = default;
 
 bool FunctionCore::eager() { return Tracer::current() || eagerly().load(std::memory_order_relaxed); }
 
-// An unknown size is decided by no C++: that of the body saw another number. So before a trace for any size is believed, the body is
-// traced once more with other numbers, and for the first sizes of each order of magnitude that come; all must agree.
+// An unknown size is decided by no C++: that of the body saw another number. So before a trace for any size is
+// believed, the body is traced once more with other numbers, and for the first sizes of each order of magnitude that
+// come; all must agree.
 Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
@@ -316,7 +331,8 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
   return traced;
 }
 
-Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body, const Where& where) {
+Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body,
+                                  const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
   for (auto& e : impl.entries)
@@ -380,15 +396,20 @@ std::vector<Tensor> ConcreteCore::call(const std::vector<Tensor>& arguments, Whe
     if (!traced_.graph->takes(arguments)) {
       std::vector<TensorSpec> got;
       for (auto& t : arguments) got.push_back(t.spec());
-      throw ShapeError(fmt::format("{}: sizes that are one unknown size in its trace differ, in ({}).", name_, text_of(got)));
+      throw ShapeError(
+          fmt::format("{}: sizes that are one unknown size in its trace differ, in ({}).", name_, text_of(got)));
     }
   }
   return traced_.graph->call(arguments);
 }
 
 std::vector<TensorSpec> ConcreteCore::signature() const { return traced_.graph->signature(); }
-std::string ConcreteCore::graph() const { return traced_.graph->symbols().named(graph::to_text(traced_.graph->traced())); }
-void ConcreteCore::save(const std::string& path, Where where) const { save_traces(path, {{"function", {traced_.graph}}}, where); }
+std::string ConcreteCore::graph() const {
+  return traced_.graph->symbols().named(graph::to_text(traced_.graph->traced()));
+}
+void ConcreteCore::save(const std::string& path, Where where) const {
+  save_traces(path, {{"function", {traced_.graph}}}, where);
+}
 
 std::vector<Tensor> FunctionCore::call(const Traced& traced, std::span<const Tensor> arguments) {
   return traced.graph->call(arguments);
@@ -396,20 +417,21 @@ std::vector<Tensor> FunctionCore::call(const Traced& traced, std::span<const Ten
 
 std::string FunctionCore::explain() const {
   std::lock_guard lock(impl_->mutex);
-  std::string s = fmt::format("{}: {} trace{}, {} kept\n", impl_->options.name, impl_->traces, impl_->traces == 1 ? "" : "s",
-                              impl_->entries.size());
+  std::string s = fmt::format("{}: {} trace{}, {} kept\n", impl_->options.name, impl_->traces,
+                              impl_->traces == 1 ? "" : "s", impl_->entries.size());
   for (auto& e : impl_->entries) {
-    s += fmt::format("  ({})\n    traced because: {}; {:.2f} ms, {} operations, {} variables read, {} assigned\n", text_of(e.specs), e.why,
-                     e.seconds * 1e3, e.traced.graph->traced().nodes.size(), e.traced.graph->variables().size(),
-                     e.traced.graph->assigned().size());
+    s += fmt::format("  ({})\n    traced because: {}; {:.2f} ms, {} operations, {} variables read, {} assigned\n",
+                     text_of(e.specs), e.why, e.seconds * 1e3, e.traced.graph->traced().nodes.size(),
+                     e.traced.graph->variables().size(), e.traced.graph->assigned().size());
     for (auto& x : e.traced.graph->executables()) {
       std::vector<TensorSpec> specs;
       for (int i = 0; i < e.traced.graph->arguments(); ++i) {
         const Spec& spec = x->graph().spec(x->graph().inputs[std::size_t(i)]);
         specs.emplace_back(spec.shape, spec.dtype);
       }
-      s += fmt::format("    for ({}): {} operations after the passes, arena {:.1f} KB (op by op {:.1f} KB)\n", text_of(specs),
-                       x->graph().nodes.size(), double(x->arena_bytes()) / 1e3, double(x->unplanned_bytes()) / 1e3);
+      s += fmt::format("    for ({}): {} operations after the passes, arena {:.1f} KB (op by op {:.1f} KB)\n",
+                       text_of(specs), x->graph().nodes.size(), double(x->arena_bytes()) / 1e3,
+                       double(x->unplanned_bytes()) / 1e3);
       if (x->calls() > 1) s += fmt::format("      {} calls, {} each\n", x->calls(), duration(x->seconds_per_call()));
       for (auto& n : x->graph().nodes)
         if (!n.note.empty()) s += fmt::format("      {}: {}{}\n", n.op->name, n.note, line_of(n.where));

@@ -49,7 +49,10 @@ const OpDef traced_gradient_op = {
 // x itself, but another value: what is computed from it is no common subexpression of what was computed from x.
 const OpDef again_op = {
     .name = "again",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[0].shape(), in[0].dtype()});
+        },
     .gradient = [](const Node&, std::span<const Tensor> dy) -> Tensors { return {dy[0]}; },
     .view = [](const Tensor& x, const Spec&, Attrs) { return x.alias(); },
 };

@@ -5,7 +5,10 @@ namespace tapir {
 
 struct MatmulAttrs {
   bool transpose_a = false, transpose_b = false;
-  template <class V> void visit(V&& v) { v("transpose_a", transpose_a), v("transpose_b", transpose_b); }
+  template <class V>
+  void visit(V&& v) {
+    v("transpose_a", transpose_a), v("transpose_b", transpose_b);
+  }
 };
 
 }  // namespace tapir

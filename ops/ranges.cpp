@@ -28,15 +28,22 @@ void fill_with(const Tensor& t, F at) {
   });
 }
 
-// Rows, so that a trace can count up to a size that is not known yet. They depend on nothing: where sizes are known they run at once.
+// Rows, so that a trace can count up to a size that is not known yet. They depend on nothing: where sizes are known
+// they run at once.
 struct ArangeAttrs {
   std::int64_t start = 0, step = 1, count = 0;
   DType dtype = DType::i64;
-  template <class V> void visit(V&& v) { v("start", start), v("step", step), v("count", count), v("dtype", dtype); }
+  template <class V>
+  void visit(V&& v) {
+    v("start", start), v("step", step), v("count", count), v("dtype", dtype);
+  }
 };
 const OpDef arange_op = {
     .name = "arange",
-    .infer = [](Inputs, Attrs a, Specs& out) { out.push_back({{a.as<ArangeAttrs>().count}, a.as<ArangeAttrs>().dtype}); },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          out.push_back({{a.as<ArangeAttrs>().count}, a.as<ArangeAttrs>().dtype});
+        },
     .kernel = {[](const Call& call) {
       const auto a = call.attrs.as<ArangeAttrs>();
       fill_with<std::int64_t>(call.out[0], [a](std::int64_t i) { return a.start + i * a.step; });
@@ -49,13 +56,17 @@ struct SpacedAttrs {
   std::int64_t count = 0;
   bool endpoint = true;
   DType dtype = DType::f32;
-  template <class V> void visit(V&& v) {
+  template <class V>
+  void visit(V&& v) {
     v("start", start), v("stop", stop), v("step", step), v("count", count), v("endpoint", endpoint), v("dtype", dtype);
   }
 };
 const OpDef linspace_op = {
     .name = "linspace",
-    .infer = [](Inputs, Attrs a, Specs& out) { out.push_back({{a.as<SpacedAttrs>().count}, a.as<SpacedAttrs>().dtype}); },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          out.push_back({{a.as<SpacedAttrs>().count}, a.as<SpacedAttrs>().dtype});
+        },
     .kernel = {[](const Call& call) {
       const auto a = call.attrs.as<SpacedAttrs>();
       const double parts = double(a.endpoint ? a.count - 1 : a.count);
@@ -76,18 +87,19 @@ Tensor count_up(std::int64_t start, std::int64_t stop, std::int64_t step, DType 
   if (step == 0) throw UsageError("arange: step must not be 0.");
   if (step > 0 ? start >= stop : start <= stop) return Tensor::empty({0}, dtype);
   // The distance may not fit in 64 signed bits.
-  const std::uint64_t distance = step > 0 ? std::uint64_t(stop) - std::uint64_t(start)
-                                          : std::uint64_t(start) - std::uint64_t(stop);
+  const std::uint64_t distance =
+      step > 0 ? std::uint64_t(stop) - std::uint64_t(start) : std::uint64_t(start) - std::uint64_t(stop);
   const std::uint64_t stride = step > 0 ? std::uint64_t(step) : 0 - std::uint64_t(step);
   const std::uint64_t n = (distance - 1) / stride + 1;
-  if (n > std::uint64_t(1) << 46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
+  if (n > std::uint64_t(1) << 46)
+    throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
   return apply(arange_op, {}, ArangeAttrs{start, step, std::int64_t(n), dtype}, where);
 }
 
 Tensor count_up(double start, double stop, double step, DType dtype, const Where& where) {
   CallSite site(where);
   if (step == 0) throw UsageError("arange: step must not be 0.");
-  const double n = std::max(0.0, std::ceil((stop - start) / step));
+  const double n = std::max(std::ceil((stop - start) / step), 0.0);  // NaN stays
   if (!(std::isfinite(n) && std::isfinite(step) && std::isfinite(start)))
     throw UsageError(fmt::format("arange: start, stop and step must be finite, got {}, {} and {}.", start, stop, step));
   if (n > 0x1p46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
@@ -108,7 +120,8 @@ Tensor eye(std::int64_t n, std::int64_t m, EyeOptions o, Where w) {
   detail::check_sizes("eye", {n, m});
   for (Recorder* r = recorder(); r; r = r->previous)
     if (r->intercepts) {
-      const Tensor row = arange(o.k, n + o.k, {.dtype = DType::i64}), column = arange(std::int64_t(0), m, {.dtype = DType::i64});
+      const Tensor row = arange(o.k, n + o.k, {.dtype = DType::i64}),
+                   column = arange(std::int64_t(0), m, {.dtype = DType::i64});
       return equal(reshape(row, {n, 1}), column).astype(o.dtype);
     }
   Tensor t = zeros({n, m}, o.dtype, w);
@@ -122,7 +135,7 @@ Tensor eye(std::int64_t n, EyeOptions o, Where w) { return eye(n, n, o, w); }
 
 std::vector<Tensor> meshgrid(const std::vector<Tensor>& xs, MeshgridOptions o, Where w) {
   CallSite site(w);
-  const std::string_view indexing = o.indexing;
+  const std::string_view indexing = o.indexing ? o.indexing : "";
   if (indexing != "xy" && indexing != "ij")
     throw UsageError(fmt::format("meshgrid: indexing is \"xy\" or \"ij\", got \"{}\".", indexing));
   const int rank = int(xs.size());

@@ -79,7 +79,8 @@ ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const Co
 
 namespace {
 
-void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y, const Epilogue* after = nullptr) {
+void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y,
+         const Epilogue* after = nullptr) {
   const auto& a = call.attrs.as<ConvAttrs>();
   const Tensor& out = call.out[0];
   // Nothing flows into the result: no images, or no pixels.
@@ -90,8 +91,9 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
   }
   ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
   const ConvEntry& entry = choose_conv(p, d, a.algorithm);
-  entry.run(p, d,
-            {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
+  entry.run(
+      p, d,
+      {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
   if (after && !entry.in_pieces) after->over_all();
 }
 

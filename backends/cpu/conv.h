@@ -27,7 +27,7 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 /// The dense operands of the three directions; the one that the direction computes is written.
 struct ConvBuffers {
   void *x, *kernel, *y;
-  std::uint64_t kernel_id = 0;  // of the kernel's value, for caches of packed kernels; 0: unknown
+  std::uint64_t kernel_id = 0;      // of the kernel's value, for caches of packed kernels; 0: unknown
   const Epilogue* after = nullptr;  // forward, and ConvEntry::in_pieces: to be called on pieces of y as they are ready
   void ready(std::int64_t begin, std::int64_t count) const {
     if (after) (*after)(begin, count);

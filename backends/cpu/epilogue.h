@@ -1,4 +1,5 @@
-// Epilogue: elementwise work on a result, done piece by piece while each piece is still in the cache of whoever made it.
+// Epilogue: elementwise work on a result, done piece by piece while each piece is still in the cache of whoever made
+// it.
 #pragma once
 #include <tapir/ops/tile_program.h>
 
@@ -21,8 +22,8 @@ class Epilogue {
   std::unique_ptr<State> state_;
 };
 
-/// The part of an op_then call after its op, which has two operands. The op's result lies where a sink may write over it, else in memory
-/// of its own.
+/// The part of an op_then call after its op, which has two operands. The op's result lies where a sink may write over
+/// it, else in memory of its own.
 struct ThenCall {
   Tensor y;
   Epilogue after;

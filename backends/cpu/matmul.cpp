@@ -151,8 +151,8 @@ Fn best(Fn fn, [[maybe_unused]] const Gemm& g, [[maybe_unused]] DType dtype) {
   return fn;
 }
 
-// Product i is at(i) for i < n, all like g: whole ones to each thread, or where they are few, blocks of them. After each, `done`
-// is told its place.
+// Product i is at(i) for i < n, all like g: whole ones to each thread, or where they are few, blocks of them. After
+// each, `done` is told its place.
 template <class At, class Done>
 void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at, Done&& done) {
   const std::int64_t work = g.m * g.n * g.k, item = std::int64_t(size_of(dtype)),
@@ -203,17 +203,21 @@ void multiply(const Tensor& x, const Tensor& z, const MatmulAttrs& flags, const 
     std::memset(y.mutable_data<char>(), 0, std::size_t(y.size() * item));
     if (after) after->over_all();
   } else if (r == 2) {
-    products(1, g, compute, fn, [&](std::int64_t) { return g; }, done);
+    products(
+        1, g, compute, fn, [&](std::int64_t) { return g; }, done);
   } else {
     const Shape batch = y.shape().first(r - 2);
     auto a_at = batch_offsets(a.t, batch), b_at = batch_offsets(b.t, batch);
-    products(batch.size(), g, compute, fn, [&](std::int64_t i) {
-      Gemm each = g;
-      each.a = a.t.data<char>() + a_at[std::size_t(i)] * item;
-      each.b = b.t.data<char>() + b_at[std::size_t(i)] * item;
-      each.c = y.mutable_data<char>() + i * g.m * g.n * item;
-      return each;
-    }, done);
+    products(
+        batch.size(), g, compute, fn,
+        [&](std::int64_t i) {
+          Gemm each = g;
+          each.a = a.t.data<char>() + a_at[std::size_t(i)] * item;
+          each.b = b.t.data<char>() + b_at[std::size_t(i)] * item;
+          each.c = y.mutable_data<char>() + i * g.m * g.n * item;
+          return each;
+        },
+        done);
   }
   if (y.dtype() != result.dtype()) cast_into(y, result);
 }

@@ -1,7 +1,7 @@
 // Elementwise ops of one shape that feed each other become one tile program, with the sums of what they give.
 //
-// Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is unless some
-// path from a group to the node leads outside of it.
+// Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is
+// unless some path from a group to the node leads outside of it.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/tile_program.h>
@@ -150,7 +150,8 @@ class Fuser {
       std::set<int> all = joined;
       all.insert(group(p));
       std::vector<int> members{i};
-      for (int k : all) members.insert(members.end(), groups_[std::size_t(k)].nodes.begin(), groups_[std::size_t(k)].nodes.end());
+      for (int k : all)
+        members.insert(members.end(), groups_[std::size_t(k)].nodes.begin(), groups_[std::size_t(k)].nodes.end());
       if (closes_cycle(members, all) || !fits(members)) continue;
       joined = all;
       mine.steps += other.steps;
@@ -178,7 +179,8 @@ class Fuser {
       for (std::size_t k = 0; k < x.in.size(); ++k) {
         const int v = x.in[k];
         if (!made.contains(v) && made.contains(through_views(v))) return false;
-        if (made.contains(v) && !is(x, "sum") && in_register(g_.spec(v).dtype) != operand_dtype(x, k, computed_in(x))) return false;
+        if (made.contains(v) && !is(x, "sum") && in_register(g_.spec(v).dtype) != operand_dtype(x, k, computed_in(x)))
+          return false;
       }
     }
     int sources = 0, sinks = sums;
@@ -237,7 +239,6 @@ class Fuser {
       }
     }
     std::map<int, int> reg;  // of the values made
-    std::vector<int> last;   // step that reads the result of a step last
     for (std::size_t at = 0; at < group.nodes.size(); ++at) {
       const Node& x = node(group.nodes[at]);
       n.note += n.note.empty() ? x.op->name : fmt::format(", {}", x.op->name);
@@ -247,15 +248,11 @@ class Fuser {
       s.op = x.op, s.functor = own->attrs.back().get().data(), s.compute = s.rounds = computes[at];
       if (is_half(g_.spec(x.out[0]).dtype)) s.rounds = g_.spec(x.out[0]).dtype;
       for (std::size_t k = 0; k < x.in.size(); ++k) {
-        if (auto it = reg.find(x.in[k]); it != reg.end()) {
-          s.in[k] = std::uint8_t(it->second);
-          last[std::size_t(it->second - p.sources)] = p.steps;
-        } else {
-          s.in[k] = std::uint8_t(source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
-        }
+        auto it = reg.find(x.in[k]);
+        s.in[k] = std::uint8_t(
+            it != reg.end() ? it->second : source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
       }
       reg[x.out[0]] = p.sources + p.steps++;
-      last.push_back(-1);
     }
     const std::set<int> uses = outside_uses(group.nodes);
     for (int m : group.nodes) {
@@ -266,7 +263,8 @@ class Fuser {
       p.sink[p.sinks++] = {std::uint8_t(reg.at(sum ? x.in[0] : v)), sum, g_.spec(v).shape};
       n.out.push_back(v);
     }
-    assign_slots(p, last);
+    p.join_pairs();
+    assign_slots(p);
     n.attrs = OwnAttrs(TileProgramAttrs{&p, next_number()});
     n.keep = own;
     return n;
@@ -290,22 +288,31 @@ class Fuser {
     return k == 0 && n.op->tile->first_is_bool ? DType::boolean : compute;
   }
 
-  // Slots for the results that no sink stores as they are, each free again after its last reader. Sums and halves are read at the end.
-  static void assign_slots(TileProgram& p, std::vector<int>& last) {
+  // Slots for the results that no sink stores as they are, each free again after its last reader. Sums and halves are
+  // read at the end.
+  static void assign_slots(TileProgram& p) {
+    std::vector<int> last(std::size_t(p.steps), -1);  // step that reads the result of a step
+    for (int s = 0; s < p.steps; ++s)
+      for (int i = 0; i < p.arity(s); ++i)
+        if (p.step[s].in[i] >= p.sources) last[std::size_t(p.step[s].in[i] - p.sources)] = s;
     std::vector<char> stored(std::size_t(p.steps), 0);
     for (int k = 0; k < p.sinks; ++k) {
       const auto s = std::size_t(p.sink[k].reg - p.sources);
       if (p.sink[k].sum || is_half(p.step[s].rounds)) last[s] = p.steps;
       else stored[s] = 1;
     }
-    struct Slot { int until; std::size_t item; };
+    struct Slot {
+      int until;
+      std::size_t item;
+    };
     std::vector<Slot> slots;
     for (int s = 0; s < p.steps; ++s) {
       p.step[s].slot = TileProgram::no_slot;
       if (stored[std::size_t(s)]) continue;
       const std::size_t item = size_of(p.dtype_of(p.sources + s));
       // A step may write over an operand of the same size that it reads last.
-      auto free = std::find_if(slots.begin(), slots.end(), [&](Slot x) { return x.until < s || (x.until == s && x.item == item); });
+      auto free = std::find_if(slots.begin(), slots.end(),
+                               [&](Slot x) { return x.until < s || (x.until == s && x.item == item); });
       if (free == slots.end()) free = slots.insert(free, Slot{});
       *free = {std::max(last[std::size_t(s)], s + 1), item};
       p.step[s].slot = std::uint8_t(free - slots.begin());
@@ -334,7 +341,8 @@ class Fuser {
     for (int i = 0; i < int(g_.nodes.size()); ++i) {
       const int u = unit[std::size_t(i)];
       auto need = [&](int p) {
-        if (p >= 0 && unit[std::size_t(p)] != u) needs[std::size_t(u)].insert(unit[std::size_t(p)]), feeds[std::size_t(unit[std::size_t(p)])].insert(u);
+        if (p >= 0 && unit[std::size_t(p)] != u)
+          needs[std::size_t(u)].insert(unit[std::size_t(p)]), feeds[std::size_t(unit[std::size_t(p)])].insert(u);
       };
       for (int v : node(i).in) need(producer(v));
       if (node(i).op->effect) need(effect), effect = i;

@@ -169,23 +169,29 @@ TEST_CASE("unread_operands: what a gradient does not read, to the last bit") {
   for (DType d : {DType::f64, DType::f32, DType::f16}) {
     const Tensor x = specials().astype(d), y = specials()[Slice(none, none, -1)].astype(d);
     const List in{x, y, x + 1.0};
-    CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a * b; }), in).find("grad") == std::string::npos);
-    CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a / b; }), in).find("divide_grad_a") == std::string::npos);
-    CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a / b; }), in).find("divide_grad_b") != std::string::npos);
+    CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a * b; }), in).find("grad") ==
+          std::string::npos);
+    CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a / b; }), in).find("divide_grad_a") ==
+          std::string::npos);
+    CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a / b; }), in).find("divide_grad_b") !=
+          std::string::npos);
     // What is broadcast keeps its shape.
     const List wide{x, y[1], x + 1.0}, tall{x[1], y, x + 1.0};
     for (auto& list : {wide, tall})
-      CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a * b + a / b; }), list).find("multiply_grad") == std::string::npos);
+      CHECK(names(gradients([](const Tensor& a, const Tensor& b) { return a * b + a / b; }), list)
+                .find("multiply_grad") == std::string::npos);
   }
 }
 
 TEST_CASE("unread_operands: the gradient of a mean is a constant") {
   Only only({"unread_operands", "constant_folding", "prune"});
-  const std::string ops = names([](const List& t) {
-    GradientTape tape;
-    tape.watch(t[0]);
-    return tape.gradient(mean(t[0]), t[0]);
-  }, {numbers()});
+  const std::string ops = names(
+      [](const List& t) {
+        GradientTape tape;
+        tape.watch(t[0]);
+        return tape.gradient(mean(t[0]), t[0]);
+      },
+      {numbers()});
   CHECK(ops == "");
 }
 
