@@ -269,14 +269,15 @@ FunctionCore::~FunctionCore() = default;
 
 bool FunctionCore::eager() { return Tracer::current() || eagerly().load(std::memory_order_relaxed); }
 
-// An unknown size is decided by no C++: that of the body saw another number. So before a trace for any size is
-// believed, the body is traced once more with other numbers, and for the first sizes of each order of magnitude that
-// come; all must agree.
+// C++ in the body sees some number in place of an unknown size, and may decide by it. So before a trace for any size is
+// believed, the body is traced with other numbers too, and for the first size of each order of magnitude that comes;
+// all must agree.
 Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
-  const double start = now();
   Impl::Entry* known = impl.find(key);
+  if (known && !known->open()) return known->traced;
+  const double start = now();
   std::string why;
   if (!known) {
     {
@@ -306,7 +307,6 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
     }
   }
   if (known) {
-    if (!known->open()) return known->traced;
     const auto sizes = known->traced.graph->sizes_of(key.tensors);
     const std::uint32_t order = order_of(sizes);
     if (std::find(known->orders.begin(), known->orders.end(), order) != known->orders.end()) return known->traced;
