@@ -14,6 +14,8 @@ class Epilogue {
   ~Epilogue();
   /// Elements [begin, begin + count) of input 0 are ready. From any thread.
   void operator()(std::int64_t begin, std::int64_t count) const;
+  /// `rows` of them, that begin `apart` elements from each other.
+  void rows(std::int64_t begin, std::int64_t count, std::int64_t rows, std::int64_t apart) const;
   /// All of them, on all threads.
   void over_all() const;
 

@@ -196,7 +196,7 @@ void multiply(const Tensor& x, const Tensor& z, const MatmulAttrs& flags, const 
     if (!after) return;
     const std::int64_t at = (static_cast<const char*>(block.c) - first) / item;
     if (block.n == block.ldc) return (*after)(at, block.m * block.n);
-    for (std::int64_t i = 0; i < block.m; ++i) (*after)(at + i * block.ldc, block.n);
+    after->rows(at, block.n, block.m, block.ldc);
   };
   Fn fn = compute == DType::f32 ? gemm_fns().f32 : compute == DType::f64 ? gemm_fns().f64 : plain_of(compute);
   if (g.k == 0) {

@@ -287,6 +287,10 @@ Epilogue::Epilogue(const TileProgram& p, Inputs in, std::span<const Tensor> out)
     : state_(new State{Bound(p, in, out)}) {}
 Epilogue::~Epilogue() = default;
 void Epilogue::operator()(i64 begin, i64 count) const { Worker(state_->bound).walk(begin, begin + count); }
+void Epilogue::rows(i64 begin, i64 count, i64 rows, i64 apart) const {
+  Worker worker(state_->bound);
+  for (i64 i = 0; i < rows; ++i, begin += apart) worker.walk(begin, begin + count);
+}
 void Epilogue::over_all() const { store_only(state_->bound); }
 
 namespace {
