@@ -329,10 +329,9 @@ TEST_CASE("a matrix product takes bias, activation and residual add along") {
     Shape a, b;
     bool transpose_a, transpose_b;
   };
-  const Case cases[] = {{{64, 784}, {784, 96}, false, false},  {{1, 512}, {512, 300}, false, false},
-                        {{7, 5}, {5, 3}, false, false},        {{33, 300}, {400, 33}, true, true},
-                        {{300, 1}, {1, 700}, false, false},    {{3, 2, 20, 30}, {2, 30, 10}, false, false},
-                        {{600, 40}, {40, 1000}, false, false}, {{4, 0}, {0, 6}, false, false}};
+  const Case cases[] = {{{1200, 40}, {40, 1001}, false, false}, {{33, 1500}, {1100, 33}, true, true},
+                        {{1100, 1}, {1, 1700}, false, false},   {{3, 2, 600, 30}, {2, 30, 310}, false, false},
+                        {{1100, 0}, {0, 1001}, false, false},   {{64, 784}, {784, 96}, false, false}};  // does not pay
   for (const Case& c : cases)
     for (DType d : {DType::f32, DType::f64}) {
       const Tensor a = random::normal(c.a, {.seed = 1}).astype(d),
@@ -348,13 +347,12 @@ TEST_CASE("a matrix product takes bias, activation and residual add along") {
                     gelu(matmul(in[0] * 3.0, in[1], o) * in[3] + in[2]) + in[4]};
       };
       auto traced = check(f, {a, b, bias, column, residual}, 1e-4, 1e-4);
-      CHECK(nodes(traced, "matmul_then") == 3);
-      CHECK(nodes(traced, "matmul") == 0);
+      CHECK(nodes(traced, "matmul_then") == (y.size() > 1'000'000 ? 3 : 0));
     }
   // Training: what the gradient reads is stored by the same pass; a result that somebody else reads, or that is summed,
   // stays.
-  const Tensor x = random::normal({20, 12}, {.seed = 1}), w = random::normal({12, 8}, {.seed = 2}),
-               b = random::normal({8}, {.seed = 3});
+  const Tensor x = random::normal({1500, 12}, {.seed = 1}), w = random::normal({12, 800}, {.seed = 2}),
+               b = random::normal({800}, {.seed = 3});
   auto training = [&](const List& in) {
     GradientTape tape;
     tape.watch(in[1]);
