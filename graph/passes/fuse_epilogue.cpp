@@ -1,12 +1,14 @@
-// A convolution and the elementwise program that reads its result become one op, which works on pieces of the result while they are in
-// cache: bias, activation, residual add, batch normalisation with given statistics.
+// A convolution, or the gradient of its input, and the elementwise program that reads its result become one op, which
+// works on pieces of the result while they are in cache: bias, activation, residual add, batch normalisation with known
+// statistics, their gradients.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/fused.h>
 
 namespace tapir::graph {
 namespace {
 
-// The program of node n, with input `at` as input 0 and `before` inputs of the op between it and the others. Null if it cannot be.
+// The program of node n, with input `at` as input 0 and `before` inputs of the op between it and the others. Null if it
+// cannot be.
 struct Moved {
   TileProgram program;
   std::shared_ptr<const void> attrs;  // what its steps point to
@@ -33,15 +35,16 @@ Graph fuse_epilogue(Graph g) {
     Node& n = g.nodes[i];
     if (n.op != &tile_program_op) continue;
     for (std::size_t at = 0; at < n.in.size(); ++at) {
-      const int conv = links.producer(n.in[at], "conv");
+      const int forward = links.producer(n.in[at], "conv");
+      const int conv = forward >= 0 ? forward : links.producer(n.in[at], "conv_input_gradient");
       if (conv < 0 || gone[std::size_t(conv)] || links.only_reader(n.in[at]) != int(i)) continue;
       const Node& c = g.nodes[std::size_t(conv)];
       const Spec& y = g.spec(n.in[at]);
       auto m = moved_program(n, at, y.shape);
       if (!m || y.shape.size() == 0) continue;
       const auto then = n.attrs.get().as<TileProgramAttrs>();
-      n.op = &conv_then_op;
-      n.note = "conv, " + n.note;
+      n.op = forward >= 0 ? &conv_then_op : &conv_input_gradient_then_op;
+      n.note = std::string(c.op->name) + ", " + n.note;
       n.attrs = OwnAttrs(ConvThenAttrs{c.attrs.get().as<ConvAttrs>(), {&m->program, then.number}});
       n.keep = m;
       std::vector<int> in = c.in;
