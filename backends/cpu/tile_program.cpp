@@ -1,5 +1,6 @@
 // Runs tile programs: feeds each step with runs of memory in the dtype that it computes in. Operands that are
 // broadcast, strided or of another dtype are gathered into an L1-sized buffer first.
+#include <tapir/backends/cpu/column_sums.h>
 #include <tapir/backends/cpu/epilogue.h>
 #include <tapir/backends/cpu/half_loops.h>
 #include <tapir/backends/cpu/isa.h>
@@ -8,6 +9,9 @@
 #include <tapir/backends/cpu/strided.h>
 #include <tapir/ops/tile_program.h>
 #include <tapir/tensor/convert.h>
+
+#include <array>
+#include <memory>
 
 namespace tapir::cpu {
 namespace {
@@ -219,11 +223,16 @@ void with_sums(const Bound& b) {
   parallel_for(parts, 1, [&](i64 first, i64 last) {
     Worker w(b);
     double some[kLongest];
+    std::array<std::unique_ptr<ColumnSums>, TileProgram::max_sinks> columns;
     for (i64 part = first; part < last; ++part) {
       const i64 row = part / pieces * rows, row_end = std::min(row + rows, p.outer);
       const i64 from = part % pieces * piece;
       const i64 begin = row * p.inner + from,
                 end = pieces > 1 ? begin + std::min(piece, p.inner - from) : row_end * p.inner;
+      auto sums_of = [&](int k) { return sums + (k * copies + (over_inner ? part % pieces : part)) * results; };
+      for (int k = 0; k < p.sinks && !over_inner; ++k)
+        if (p.sink[k].sum)
+          columns[std::size_t(k)] = std::make_unique<ColumnSums>(p.dtype_of(p.sink[k].reg), p.inner, sums_of(k));
       for (i64 at = begin; at < end;) {
         // Whole rows, or a piece of one.
         const i64 column = at % p.inner;
@@ -233,21 +242,19 @@ void with_sums(const Bound& b) {
         const i64 height = p.inner <= b.length ? count / p.inner : 1, width = count / height;
         for (int k = 0; k < p.sinks; ++k) {
           if (!p.sink[k].sum) continue;
-          const auto& f = sum_of(p.dtype_of(p.sink[k].reg));
-          Reduction r{w.reg(p.sink[k].reg), {}, {}, width, 1, nullptr, some};
-          Loops& l = over_inner ? r.kept : r.reduced;
-          l.rank = 1, l.size[0] = height, l.in[0] = width, l.out[0] = 1;
-          double* to = sums + (k * copies + (over_inner ? part % pieces : part)) * results;
-          if (over_inner) {
-            f.rows(r, 0, height);
-            for (i64 i = 0; i < height; ++i) to[at / p.inner + i] += some[i];
-          } else {
-            f.columns(r, 0, (width + column_block - 1) / column_block);
-            for (i64 i = 0; i < width; ++i) to[column + i] += some[i];
+          if (!over_inner) {
+            columns[std::size_t(k)]->add(w.reg(p.sink[k].reg), count);
+            continue;
           }
+          Reduction r{w.reg(p.sink[k].reg), {}, {}, width, 1, nullptr, some};
+          r.kept.rank = 1, r.kept.size[0] = height, r.kept.in[0] = width, r.kept.out[0] = 1;
+          sum_of(p.dtype_of(p.sink[k].reg)).rows(r, 0, height);
+          double* to = sums_of(k) + at / p.inner;
+          for (i64 i = 0; i < height; ++i) to[i] += some[i];
         }
         at += count;
       }
+      for (auto& c : columns) c.reset();
     }
   });
   for (int k = 0; k < p.sinks; ++k) {
