@@ -80,7 +80,8 @@ ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const Co
 
 namespace {
 
-void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y, const Epilogue* after = nullptr) {
+void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y,
+         const Epilogue* after = nullptr) {
   const auto& a = call.attrs.as<ConvAttrs>();
   const Tensor& out = call.out[0];
   // Nothing flows into the result: no images, or no pixels.
@@ -91,14 +92,11 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
   }
   ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
   const ConvEntry& entry = choose_conv(p, d, a.algorithm);
-  entry.run(p, d,
-            {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
+  entry.run(
+      p, d,
+      {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
   if (after && !entry.in_pieces[int(d)]) after->over_all();
 }
-
-}  // namespace
-
-namespace {
 
 // Forward of x, or the input gradient of dy; then the program.
 void run_then(const Call& call, ConvDirection d) {
@@ -108,7 +106,8 @@ void run_then(const Call& call, ConvDirection d) {
   // The result of the convolution lies where a sink may write over it, else in memory of its own.
   Tensor to;
   for (int k = 0; k < program.sinks && !to.defined(); ++k)
-    if (call.out[std::size_t(k)].dtype() == from.dtype() && program.may_overwrite(0, k)) to = call.out[std::size_t(k)].alias();
+    if (call.out[std::size_t(k)].dtype() == from.dtype() && program.may_overwrite(0, k))
+      to = call.out[std::size_t(k)].alias();
   if (!to.defined()) to = Tensor::empty(program.shape, from.dtype(), from.device());
   SmallVector<Tensor, 8> in{to};
   for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);

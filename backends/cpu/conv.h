@@ -28,7 +28,8 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 struct ConvBuffers {
   void *x, *kernel, *y;
   std::uint64_t kernel_id = 0;  // of the kernel's value, for caches of packed kernels; 0: unknown
-  const Epilogue* after = nullptr;  // where ConvEntry::in_pieces: to be called on pieces of the result as they are ready
+  const Epilogue* after =
+      nullptr;  // where ConvEntry::in_pieces: to be called on pieces of the result as they are ready
   void ready(std::int64_t begin, std::int64_t count) const {
     if (after) (*after)(begin, count);
   }

@@ -226,8 +226,8 @@ const ConvEntry conv_direct = {
     [](const ConvProblem& p, ConvDirection) -> std::string {
       return p.dtype == DType::f32 ? "" : fmt::format("oneDNN has no {}", name_of(p.dtype));
     },
-    // Measured on Zen 4 with oneDNN 2.6; on AVX2 (Zen 3) its 1x1 convolutions are at the roof, and its matrix products at
-    // half of it.
+    // Measured on Zen 4 with oneDNN 2.6; on AVX2 (Zen 3) its 1x1 convolutions are at the roof, and its matrix products
+    // at half of it.
     [](const ConvProblem& p, ConvDirection d) -> std::string {
       if (p.groups > 1) return "";
       if (d == ConvDirection::forward && p.pointwise() && isa() == Isa::v4) return "a 1x1 kernel is a matrix product";

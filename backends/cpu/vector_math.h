@@ -1,6 +1,6 @@
-// Transcendental functions of Packs: the vector functions of the C library (glibc's libmvec, 2.35 and later), at most 4 ULP
-// off and right for NaN, infinities, zeros and subnormals; elsewhere, and where there is no vector form, one lane after the
-// other through the scalar C library. Functions that the C library lacks are at the end, in double.
+// Transcendental functions of Packs: the vector functions of the C library (glibc's libmvec, 2.35 and later), at most
+// 4 ULP off and right for NaN, infinities, zeros and subnormals; elsewhere, and where there is no vector form, one lane
+// after the other through the scalar C library. Functions that the C library lacks are at the end, in double.
 #pragma once
 #include <cmath>
 
@@ -9,6 +9,9 @@
 #define TAPIR_LIBMVEC 1
 #endif
 #endif
+
+// One function a line.
+// clang-format off
 
 namespace tapir::cpu::TAPIR_ISA {
 
@@ -55,7 +58,9 @@ inline Pack<T> per_lane(Pack<T> a, Pack<T> b, F f) {
 #define TAPIR_UNARY(f) \
   template <class T> inline Pack<T> f(Pack<T> a) { return per_lane(a, [](T v) { return std::f(v); }); }
 #define TAPIR_BINARY(f) \
-  template <class T> inline Pack<T> f(Pack<T> a, Pack<T> b) { return per_lane(a, b, [](T v, T w) { return std::f(v, w); }); }
+  template <class T> inline Pack<T> f(Pack<T> a, Pack<T> b) {                                      \
+    return per_lane(a, b, [](T v, T w) { return std::f(v, w); });                                  \
+  }
 #endif
 namespace clib {  // wrapped below
 TAPIR_UNARY(exp)
@@ -88,8 +93,8 @@ TAPIR_BINARY(hypot)
 #undef TAPIR_VECTOR_F
 #undef TAPIR_VECTOR_D
 
-// libmvec goes through its lanes one by one, ten times slower, if a result of theirs may overflow or underflow; so the next
-// three keep such arguments from it.
+// libmvec goes through its lanes one by one, ten times slower, if a result of theirs may overflow or underflow; so the
+// next three keep such arguments from it.
 template <class T> inline Pack<T> exp(Pack<T> x) {
   constexpr bool f32 = sizeof(T) == 4;
   constexpr double edge = f32 ? 87 : 708, shift = f32 ? 32 : 64, limit = edge + shift - 1;
@@ -123,8 +128,8 @@ template <class T> inline Pack<T> nextafter(Pack<T> a, Pack<T> b) {
   return per_lane(a, b, [](T v, T w) { return std::nextafter(v, w); });
 }
 
-// Division that rounds down, as Python and NumPy do: the quotient and the remainder, which has the sign of b. Floats are
-// done in double, where quotients below 2^28 are exact; the rest goes through fmod.
+// Division that rounds down, as Python and NumPy do: the quotient and the remainder, which has the sign of b. Floats
+// are done in double, where quotients below 2^28 are exact; the rest goes through fmod.
 template <class T>
 inline void floor_divmod(T a, T b, T& quotient, T& remainder) {
   if constexpr (sizeof(T) == 4) {
@@ -158,7 +163,8 @@ template <class T> inline Pack<T> remainder(Pack<T> a, Pack<T> b) {
   return per_lane(a, b, [](T v, T w) { T q, r; return floor_divmod(v, w, q, r), r; });
 }
 
-// M. J. Wichura, Algorithm AS 241 (PPND16), with q = x / 2 and the tail in 1 - |x|, so that small and large x are exact too.
+// M. J. Wichura, Algorithm AS 241 (PPND16), with q = x / 2 and the tail in 1 - |x|, so that small and large x are exact
+// too.
 inline double erfinv_of(double x) {
   auto ratio = [](double r, const double (&p)[8], const double (&q)[8]) {
     double n = p[7], d = q[7];
@@ -169,9 +175,9 @@ inline double erfinv_of(double x) {
                           45921.953931549871457, 67265.770927008700853, 33430.575583588128105, 2509.0809287301226727};
   constexpr double b[] = {1.0, 42.313330701600911252, 687.18700749205790830, 5394.1960214247511077,
                           21213.794301586595867, 39307.895800092710610, 28729.085735721942674, 5226.4952788528545610};
-  constexpr double c[] = {1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550, 3.64784832476320460504,
-                          1.27045825245236838258, 0.241780725177450611770, 0.0227238449892691845833,
-                          7.74545014278341407640e-4};
+  constexpr double c[] = {1.42343711074968357734,   4.63033784615654529590,  5.76949722146069140550,
+                          3.64784832476320460504,   1.27045825245236838258,  0.241780725177450611770,
+                          0.0227238449892691845833, 7.74545014278341407640e-4};
   constexpr double d[] = {1.0, 2.05319162663775882187, 1.67638483018380384940, 0.689767334985100004550,
                           0.148103976427480074590, 0.0151986665636164571966, 5.47593808499534494600e-4,
                           1.05075007164441684324e-9};
@@ -233,7 +239,8 @@ inline double digamma_of(double x) {
     return digamma_of(1 - x) - pi / std::tan(pi * (x - std::round(x)));
   }
   const double steps = x < 12 ? std::ceil(12 - x) : 0, z = x + steps, y = 1 / (z * z);
-  double tail = y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
+  double tail = y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12)));
+  tail = y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - tail)));
   double sum = std::log(z) - (0.5 / z + tail);
   for (double k = steps - 1; k >= 0; --k) sum -= 1 / (x + k);  // the largest terms last
   return sum;

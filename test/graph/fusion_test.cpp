@@ -42,6 +42,43 @@ using List = std::vector<Tensor>;
 
 }  // namespace
 
+TEST_CASE("pairs of steps give what the two ops give, whatever the order of their operands") {
+  using Binary = Tensor (*)(const Tensor&, const Tensor&);
+  const Binary ops[] = {
+      [](const Tensor& a, const Tensor& b) { return a + b; }, [](const Tensor& a, const Tensor& b) { return a * b; },
+      [](const Tensor& a, const Tensor& b) { return a - b; }, [](const Tensor& a, const Tensor& b) { return b - a; }};
+  for (DType dtype : {DType::f32, DType::f64})
+    for (std::int64_t n : {1, 7, 1000}) {
+      auto draw = [&](std::uint64_t seed) { return random::normal({n}, {.seed = seed}).astype(dtype); };
+      const List in{draw(1), draw(2), draw(3)};
+      const double eps = dtype == DType::f32 ? 1e-6 : 1e-14;
+      for (Binary first : ops) {
+        for (Binary second : ops) {
+          check([=](const List& x) { return List{second(first(x[0], x[1]), x[2])}; }, in, eps, eps);
+          check([=](const List& x) { return List{second(x[2], first(x[0], x[1]))}; }, in, eps, eps);
+          check(
+              [=](const List& x) {
+                Tensor t = first(x[0], x[1]);
+                return List{second(t, x[2]), second(x[1], t)};
+              },
+              in, eps, eps);
+          check(
+              [=](const List& x) {
+                Tensor t = first(x[0], x[1]);
+                return List{second(t, t), second(second(t, x[1]), t)};
+              },
+              in, eps, eps);
+        }
+        check(
+            [=](const List& x) {
+              return List{relu(first(x[0], x[1])), sigmoid(x[0]) * x[1], x[2] * sigmoid(first(x[0], x[1]))};
+            },
+            in, eps, eps);
+        check([=](const List& x) { return List{first(square(x[0]), x[1]), first(x[2], square(x[1]))}; }, in, eps, eps);
+      }
+    }
+}
+
 TEST_CASE("a chain with constants, broadcasting, comparisons and casts is one program") {
   auto f = [](const List& in) {
     const Tensor &x = in[0], &row = in[1], &column = in[2], &whole = in[3];
