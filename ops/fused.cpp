@@ -18,12 +18,5 @@ const OpDef conv_then_op = {
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvThenAttrs>,
 };
-const OpDef conv_input_gradient_then_op = {
-    .name = "conv_input_gradient_then",
-    .infer = infer_sinks<ConvAttrs>,
-    .kernel = {cpu::conv_input_gradient_then},
-    .needs_contiguous = true,
-    .attrs = &attrs_type<ConvThenAttrs>,
-};
 
 }  // namespace tapir

@@ -18,11 +18,10 @@ struct ThenAttrs {
 };
 using ConvThenAttrs = ThenAttrs<ConvAttrs>;
 
-extern const OpDef conv_then_op, conv_input_gradient_then_op;
+extern const OpDef conv_then_op;
 
 namespace cpu {
 void conv_then(const Call& call);
-void conv_input_gradient_then(const Call& call);
-}  // namespace cpu
+}
 
 }  // namespace tapir

@@ -95,32 +95,28 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
   entry.run(
       p, d,
       {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
-  if (after && !entry.in_pieces[int(d)]) after->over_all();
-}
-
-// Forward of x, or the input gradient of dy; then the program.
-void run_then(const Call& call, ConvDirection d) {
-  const auto& attrs = call.attrs.as<ConvThenAttrs>();
-  const TileProgram& program = *attrs.then.program;
-  const Tensor &from = call.in[0], &kernel = call.in[1];
-  // The result of the convolution lies where a sink may write over it, else in memory of its own.
-  Tensor to;
-  for (int k = 0; k < program.sinks && !to.defined(); ++k)
-    if (call.out[std::size_t(k)].dtype() == from.dtype() && program.may_overwrite(0, k))
-      to = call.out[std::size_t(k)].alias();
-  if (!to.defined()) to = Tensor::empty(program.shape, from.dtype(), from.device());
-  SmallVector<Tensor, 8> in{to};
-  for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);
-  const auto refs = refs_of(in);
-  const Epilogue after(program, Inputs(refs), call.out);
-  const bool forward = d == ConvDirection::forward;
-  run({call.op, call.in, {&to, 1}, attrs.op}, d, forward ? from : to, kernel, forward ? to : from, &after);
+  if (after && !entry.in_pieces) after->over_all();
 }
 
 }  // namespace
 
-void conv_then(const Call& call) { run_then(call, ConvDirection::forward); }
-void conv_input_gradient_then(const Call& call) { run_then(call, ConvDirection::input_gradient); }
+void conv_then(const Call& call) {
+  const auto& attrs = call.attrs.as<ConvThenAttrs>();
+  const TileProgram& program = *attrs.then.program;
+  const Tensor &x = call.in[0], &kernel = call.in[1];
+  // The result of the convolution lies where a sink may write over it, else in memory of its own.
+  const Shape& shape = program.shape;
+  Tensor y;
+  for (int k = 0; k < program.sinks && !y.defined(); ++k)
+    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k))
+      y = call.out[std::size_t(k)].alias();
+  if (!y.defined()) y = Tensor::empty(shape, x.dtype(), x.device());
+  SmallVector<Tensor, 8> in{y};
+  for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);
+  const auto refs = refs_of(in);
+  const Epilogue after(program, Inputs(refs), call.out);
+  run({call.op, call.in, {&y, 1}, attrs.op}, ConvDirection::forward, x, kernel, y, &after);
+}
 
 void conv(const Call& call) { run(call, ConvDirection::forward, call.in[0], call.in[1], call.out[0]); }
 void conv_input_gradient(const Call& call) {

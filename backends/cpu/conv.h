@@ -27,9 +27,8 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 /// The dense operands of the three directions; the one that the direction computes is written.
 struct ConvBuffers {
   void *x, *kernel, *y;
-  std::uint64_t kernel_id = 0;  // of the kernel's value, for caches of packed kernels; 0: unknown
-  const Epilogue* after =
-      nullptr;  // where ConvEntry::in_pieces: to be called on pieces of the result as they are ready
+  std::uint64_t kernel_id = 0;      // of the kernel's value, for caches of packed kernels; 0: unknown
+  const Epilogue* after = nullptr;  // forward, and ConvEntry::in_pieces: to be called on pieces of y as they are ready
   void ready(std::int64_t begin, std::int64_t count) const {
     if (after) (*after)(begin, count);
   }
@@ -61,7 +60,7 @@ struct ConvEntry {
   /// Empty if it is expected to be the fastest of those that follow in the list, else why not.
   std::string (*yields)(const ConvProblem& p, ConvDirection d);
   void (*run)(const ConvProblem& p, ConvDirection d, const ConvBuffers& b);
-  bool in_pieces[2] = {};  // do its forward and its input gradient call ConvBuffers::ready?
+  bool in_pieces = false;  // its forward calls ConvBuffers::ready
 };
 
 /// In order of preference; the last one refuses nothing.

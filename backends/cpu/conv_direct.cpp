@@ -165,14 +165,13 @@ ConvBuffers at(const ConvPart& part, const ConvBuffers& b, void* kernel) {
 constexpr std::int64_t kGrain = 2'000'000;
 std::int64_t parts_wanted(const ConvProblem& p) { return parallel_parts(std::int64_t(p.flops()), kGrain); }
 // ... whose results are still in L2 when the epilogue comes to them.
-std::int64_t pieces_wanted(const ConvProblem& p, ConvDirection d) {
-  const std::int64_t most = std::int64_t(p.flops()) / kGrain;
-  const std::int64_t size = p.n * (d == ConvDirection::forward ? p.out_pixels() * p.k : p.in_pixels() * p.c);
+std::int64_t pieces_wanted(const ConvProblem& p) {
+  const std::int64_t most = std::int64_t(p.flops()) / kGrain, size = p.n * p.out_pixels() * p.k;
   return std::max(parts_wanted(p), std::min(most, size / (64 << 10)));
 }
 
 void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  const ConvCut cut(p, d, b.after ? pieces_wanted(p, d) : parts_wanted(p));
+  const ConvCut cut(p, d, b.after ? pieces_wanted(p) : parts_wanted(p));
   const ConvProblem first = cut.part(0).problem;
   const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_WEIGHTS);
   PackedKernel packed = theirs == Described(p).plain_kernel() ? nullptr : packed_kernel(first, d, theirs, b);
@@ -183,8 +182,7 @@ void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b
       const ConvBuffers mine = at(part, b, kernel);
       if (part.problem.out_pixels()) run_part(part.problem, d, mine, theirs);
       else std::fill_n(static_cast<float*>(mine.x), part.problem.in_pixels() * p.c, 0.0f);
-      if (d == ConvDirection::forward) b.ready(part.y, part.problem.n * part.problem.out_pixels() * p.k);
-      else b.ready(part.x, part.problem.n * part.problem.in_pixels() * p.c);
+      b.ready(part.y, part.problem.n * part.problem.out_pixels() * p.k);
     }
   });
 }
@@ -240,7 +238,7 @@ const ConvEntry conv_direct = {
       return "";
     },
     run,
-    {true, true},
+    true,
 };
 
 }  // namespace tapir::cpu

@@ -187,7 +187,7 @@ const ConvEntry conv_im2col = {
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },
-    {true, false},
+    true,
 };
 
 }  // namespace tapir::cpu

@@ -433,7 +433,7 @@ const ConvEntry conv_winograd = {
       return fmt::format("{} images of {}x{}, few for the kernel to be transformed", p.n, p.out[1], p.out[2]);
     },
     run,
-    {true, true},
+    true,
 };
 
 }  // namespace tapir::cpu

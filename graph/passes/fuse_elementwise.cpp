@@ -317,7 +317,7 @@ class Fuser {
   bool worth_it(const Group& group) {
     if (group.nodes.size() > 1) return true;
     for (int v : node(group.nodes[0]).in)
-      if (const int p = producer(v); p >= 0 && (is(node(p), "conv") || is(node(p), "conv_input_gradient"))) return true;
+      if (const int p = producer(v); p >= 0 && is(node(p), "conv")) return true;
     return false;
   }
 

@@ -1,6 +1,5 @@
-// A convolution, or the gradient of its input, and the elementwise program that reads its result become one op, which
-// works on pieces of the result while they are in cache: bias, activation, residual add, batch normalisation with known
-// statistics, their gradients.
+// A convolution and the elementwise program that reads its result become one op, which works on pieces of the result
+// while they are in cache: bias, activation, residual add, batch normalisation with given statistics.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/fused.h>
 
@@ -35,16 +34,15 @@ Graph fuse_epilogue(Graph g) {
     Node& n = g.nodes[i];
     if (n.op != &tile_program_op) continue;
     for (std::size_t at = 0; at < n.in.size(); ++at) {
-      const int forward = links.producer(n.in[at], "conv");
-      const int conv = forward >= 0 ? forward : links.producer(n.in[at], "conv_input_gradient");
+      const int conv = links.producer(n.in[at], "conv");
       if (conv < 0 || gone[std::size_t(conv)] || links.only_reader(n.in[at]) != int(i)) continue;
       const Node& c = g.nodes[std::size_t(conv)];
       const Spec& y = g.spec(n.in[at]);
       auto m = moved_program(n, at, y.shape);
       if (!m || y.shape.size() == 0) continue;
       const auto then = n.attrs.get().as<TileProgramAttrs>();
-      n.op = forward >= 0 ? &conv_then_op : &conv_input_gradient_then_op;
-      n.note = std::string(c.op->name) + ", " + n.note;
+      n.op = &conv_then_op;
+      n.note = "conv, " + n.note;
       n.attrs = OwnAttrs(ConvThenAttrs{c.attrs.get().as<ConvAttrs>(), {&m->program, then.number}});
       n.keep = m;
       std::vector<int> in = c.in;

@@ -285,45 +285,6 @@ TEST_CASE("a convolution takes bias, activation, batch normalisation and residua
         1e-5, 1e-5);
 }
 
-TEST_CASE("the gradient of a convolution's input goes on to what made the input, piece by piece") {
-  const Tensor x = random::normal({3, 13, 11, 24}, {.seed = 1}), k = random::normal({3, 3, 24, 40}, {.seed = 2});
-  for (ConvAlgorithm algorithm : {ConvAlgorithm::automatic, ConvAlgorithm::direct, ConvAlgorithm::winograd,
-                                  ConvAlgorithm::im2col, ConvAlgorithm::reference})
-    for (std::int64_t stride : {1, 2}) {
-      if (algorithm == ConvAlgorithm::winograd && stride == 2) continue;
-      INFO(name_of(algorithm) << " stride " << stride);
-      auto f = [&](const List& in) {
-        GradientTape tape;
-        tape.watch(in[0]);
-        Tensor y = relu(in[0] * 2.0),
-               z = conv2d(y, in[1], {.strides = {stride}, .padding = Padding::same, .algorithm = algorithm});
-        return List{
-            tape.gradient(sum(z * z) + sum(y * y), in[0])};  // y is read by two: their gradients are added first
-      };
-      auto traced = check(f, {x, k}, 1e-4, 1e-3);
-      CHECK(nodes(traced, "conv_input_gradient_then") == 1);
-      CHECK(nodes(traced, "conv_input_gradient") == 0);
-    }
-}
-
-TEST_CASE("batch normalisation in training goes with what follows it; its statistics and its gradient stay ops") {
-  auto f = [](const List& in) {
-    GradientTape tape;
-    tape.watch(in[0]);
-    BatchNormResult r = batch_norm_training(in[0], in[1], in[2]);
-    Tensor y = relu(r.y + in[3]);
-    return List{y, r.mean, r.variance, tape.gradient(sum(y * in[3]), in[0])};
-  };
-  const Shape image = {4, 7, 5, 24};
-  auto traced = check(f,
-                      {random::normal(image, {.mean = 3, .seed = 1}), random::normal({24}, {.seed = 2}),
-                       random::normal({24}, {.seed = 3}), random::normal(image, {.seed = 4})},
-                      1e-5, 1e-5);
-  CHECK(nodes(traced, "batch_norm_training") == 0);
-  CHECK(nodes(traced, "moments") == 1);
-  CHECK(nodes(traced, "batch_norm_training_grad") == 1);
-}
-
 TEST_CASE("explain says what was fused, where, and how long a call takes") {
   auto f = function([](const Tensor& x, const Tensor& k) { return relu(conv2d(x, k) * 2.0) + sum(tanh(x) * x); });
   for (int i = 0; i < 3; ++i) f(ones({1, 8, 8, 5}), ones({3, 3, 5, 4}));
