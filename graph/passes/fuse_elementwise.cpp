@@ -324,7 +324,7 @@ class Fuser {
   bool worth_it(const Group& group) {
     if (group.nodes.size() > 1) return true;
     for (int v : node(group.nodes[0]).in)
-      if (const int p = producer(v); p >= 0 && takes_epilogue(node(p))) return true;
+      if (const int p = producer(v); p >= 0 && takes_epilogue(g_, node(p))) return true;
     return false;
   }
 

@@ -28,8 +28,8 @@ std::shared_ptr<Moved> moved_program(const Node& n, std::size_t at, const Shape&
 
 // A product pays for it in shorter pieces: only results that leave the caches before they are read again, of little
 // work (measured: 0.9 of the time at [4096, 64] x [64, 1024], 1.01 to 1.4 at k = 128 or with small results).
-bool pays(const Graph& g, const Node& first, const Spec& y) {
-  if (is(first, "conv")) return true;
+bool pays(const Graph& g, const Node& first) {
+  const Spec& y = g.spec(first.out[0]);
   const std::int64_t k = g.spec(first.in[0]).shape.dim(first.attrs.get().as<MatmulAttrs>().transpose_a ? -2 : -1);
   return k <= 64 && y.shape.size() * std::int64_t(size_of(y.dtype)) >= 4 << 20;
 }
@@ -47,7 +47,7 @@ void with_epilogue(Node& n, const Node& first, const TileProgramAttrs& program) 
 
 }  // namespace
 
-bool takes_epilogue(const Node& n) { return is(n, "conv") || is(n, "matmul"); }
+bool takes_epilogue(const Graph& g, const Node& n) { return is(n, "conv") || (is(n, "matmul") && pays(g, n)); }
 
 Graph fuse_epilogue(Graph g) {
   const Links links(g);
@@ -60,8 +60,9 @@ Graph fuse_epilogue(Graph g) {
       if (made < 0 || gone[std::size_t(made)] || links.only_reader(n.in[at]) != int(i)) continue;
       const Node& first = g.nodes[std::size_t(made)];
       const Spec& y = g.spec(n.in[at]);
-      if (!takes_epilogue(first) || (y.dtype != DType::f32 && y.dtype != DType::f64) || y.shape.size() == 0) continue;
-      if (g.spec(first.in[0]).dtype != y.dtype || !pays(g, first, y)) continue;
+      if (!takes_epilogue(g, first) || (y.dtype != DType::f32 && y.dtype != DType::f64) || y.shape.size() == 0)
+        continue;
+      if (g.spec(first.in[0]).dtype != y.dtype) continue;
       auto m = moved_program(n, at, y.shape);
       if (!m) continue;
       with_epilogue(n, first, {&m->program, n.attrs.get().as<TileProgramAttrs>().number});

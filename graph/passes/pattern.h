@@ -6,7 +6,7 @@
 namespace tapir::graph {
 
 /// Does fuse_epilogue put the elementwise program that reads the result of n into its op?
-bool takes_epilogue(const Node& n);
+bool takes_epilogue(const Graph& g, const Node& n);
 /// The graph without the nodes that are `gone`.
 inline Graph without(Graph g, const std::vector<char>& gone) {
   std::vector<Node> kept;
