@@ -53,7 +53,8 @@ class Table {
   void row(const std::string& name, Bound bound, double work, F&& f) {
     if (wants(name)) add(name, bound, work, measure(f));
   }
-  void add(const std::string& name, Bound bound, double work, Timing t);
+  /// `note` ends the line.
+  void add(const std::string& name, Bound bound, double work, Timing t, const char* note = "");
   /// A figure that is no time.
   void figure(const std::string& name, double value, const char* unit);
 
