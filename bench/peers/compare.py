@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Runs bench/ and a peer in turns, on 2 threads, and prints the ratio of their median times; below 1 tapir is faster.
+"""Runs bench/ and a peer in turns, on as many threads (2), and prints the ratio of their median times; below 1 tapir is faster.
 
-usage: compare.py BENCH_FOLDER pytorch|tensorflow [--sweep] [--rounds N] [--json] [ROWS]
+usage: compare.py BENCH_FOLDER pytorch|tensorflow [--sweep] [--rounds N] [--threads N] [--json] [ROWS]
 
 --sweep: the convolutions that conv_sweep draws, by the least times of all rounds, with geometric means and the worst rows.
+On a machine that others use, compare on one thread: a peer's OpenMP threads wait for each other.
 
 The peer is installed from PyPI into ~/.cache/tapir/<peer>-venv the first time. ROWS: only rows whose name contains it."""
 import argparse
@@ -81,11 +82,12 @@ def main():
     parser.add_argument("peer", choices=PACKAGES)
     parser.add_argument("rows", nargs="?", default="")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--sweep", action="store_true")
     args = parser.parse_args()
     python = python_of(args.peer)
-    env = {**os.environ, "OMP_NUM_THREADS": "2"}
+    env = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
     if args.sweep:
         return sweep(args, python, env)
     ours, theirs = {}, {}

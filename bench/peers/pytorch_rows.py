@@ -1,9 +1,11 @@
-"""The rows of bench/ in PyTorch, eager, 2 threads. Run by bench/peers/compare.py in an environment that has torch."""
+"""The rows of bench/ in PyTorch, eager. Run by bench/peers/compare.py in an environment that has torch."""
+import os
+
 import torch
 
 from work import CONVS, Rows
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 rows = Rows()
 
 a, b = torch.randn(8), torch.randn(8)

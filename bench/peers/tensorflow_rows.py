@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from work import CONVS, Rows
 
-tf.config.threading.set_intra_op_parallelism_threads(2)
+tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 tf.config.threading.set_inter_op_parallelism_threads(1)
 rows = Rows()
 
