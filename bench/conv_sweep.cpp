@@ -67,7 +67,9 @@ void measure_choice(const std::vector<ConvShape>& shapes, const std::string& wor
                              ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
         if (!calls.empty() && algorithm == taken) continue;
         const ConvAlgorithmScope scope(algorithm);  // gradients ask it too
-        if (plan(operands, s.options(), d).algorithm == algorithm) calls.emplace_back(algorithm, operands.call(d, s.options()));
+        ConvOptions forced = s.options();
+        if (d == ConvDirection::forward) forced.algorithm = algorithm;
+        if (plan(operands, s.options(), d).algorithm == algorithm) calls.emplace_back(algorithm, operands.call(d, forced));
       }
       std::vector<double> least(calls.size(), 1e9);
       for (auto& [a, call] : calls) call(), call();
