@@ -64,7 +64,7 @@ void measure_choice(const std::vector<ConvShape>& shapes, const std::string& wor
       std::vector<std::pair<ConvAlgorithm, std::function<void()>>> calls;
       const ConvAlgorithm taken = plan(operands, s.options(), d).algorithm;
       for (auto algorithm : {taken, ConvAlgorithm::small_channels, ConvAlgorithm::depthwise, ConvAlgorithm::winograd,
-                             ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
+                             ConvAlgorithm::gemm_1x1, ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
         if (!calls.empty() && algorithm == taken) continue;
         const ConvAlgorithmScope scope(algorithm);  // gradients ask it too
         ConvOptions forced = s.options();

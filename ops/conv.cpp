@@ -20,6 +20,8 @@ const char* name_of(ConvAlgorithm algorithm) {
       return "winograd";
     case ConvAlgorithm::direct:
       return "direct";
+    case ConvAlgorithm::gemm_1x1:
+      return "gemm_1x1";
     case ConvAlgorithm::im2col:
       return "im2col";
     default:

@@ -13,11 +13,12 @@ namespace tapir {
 /// over the tiles that see it.
 enum class ConvAlgorithm : std::uint8_t {
   automatic,
-  small_channels,  ///< own kernels, made for 1 to 4 input channels: first layers
+  small_channels,  ///< own kernels over rows, made for few input channels (a group): first layers, grouped ones
   depthwise,       ///< own kernels for one channel per group
   winograd,        ///< own kernels for 3x3 windows: a quarter to a half of the multiplications, see above
   direct,          ///< oneDNN's direct convolutions, where the library was built with it
-  im2col,          ///< patches as rows of a matrix, then a matrix product; a 1x1 kernel needs no patches
+  gemm_1x1,        ///< a 1x1 kernel without padding, any strides: a matrix product of pixels as they lie
+  im2col,          ///< patches as rows of a matrix, then a matrix product
   reference,       ///< plain loops, accumulated in f64
 };
 /// "automatic", "direct", ...

@@ -36,7 +36,7 @@ std::span<const ConvEntry* const> conv_entries() {
 #ifdef TAPIR_ONEDNN
       &conv_direct,
 #endif
-      &conv_im2col,         &conv_reference,
+      &conv_gemm_1x1, &conv_im2col, &conv_reference,
   };
   return entries;
 }

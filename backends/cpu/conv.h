@@ -70,6 +70,7 @@ const ConvEntry* find_conv_entry(ConvAlgorithm algorithm);
 /// `forced` if it can, else the first that can and pays.
 const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced);
 
-extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_im2col, conv_reference;
+extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_gemm_1x1,
+    conv_im2col, conv_reference;
 
 }  // namespace tapir::cpu

@@ -1,5 +1,5 @@
 // im2col: the patches of a run of output pixels as rows of a matrix, then a matrix product with the kernel. Patches are
-// made for as many pixels as stay in the L2 cache. A 1x1 kernel multiplies x itself.
+// made for as many pixels as stay in the L2 cache.
 #include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/conv_gemm.h>
 #include <tapir/backends/cpu/isa.h>
@@ -101,14 +101,13 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffe
   parallel_for(p.n * p.out_pixels(), grain(p), [&](std::int64_t first, std::int64_t last) {
     Patches<T> patches{p, 0};
     const std::int64_t width = patches.width(), step = patches.rows_at_once();
-    const bool plain = p.pointwise();
-    ConvScratch<T> cols(plain ? 0 : std::min(step, last - first) * width);
+    ConvScratch<T> cols(std::min(step, last - first) * width);
     for (; patches.group < p.groups; ++patches.group)
       for (std::int64_t r = first; r < last; r += step) {
         const std::int64_t rows = std::min(step, last - r), g = patches.group;
-        if (!plain) patches.gather(x, r, r + rows, cols.data());
-        gemm<T>()(false, false, rows, p.kg(), width, plain ? x + r * p.c + g * p.cg() : cols.data(),
-                  plain ? p.c : width, w + g * p.kg(), p.k, false, y + r * p.k + g * p.kg(), p.k);
+        patches.gather(x, r, r + rows, cols.data());
+        gemm<T>()(false, false, rows, p.kg(), width, cols.data(), width, w + g * p.kg(), p.k, false,
+                  y + r * p.k + g * p.kg(), p.k);
         if (g + 1 == p.groups) b.ready(r * p.k, rows * p.k);
       }
   });
@@ -117,12 +116,6 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffe
 template <class T>
 void input_gradient(const ConvProblem& p, T* dx, const T* w, const T* dy) {
   const std::int64_t pixels = p.out_pixels();
-  if (p.pointwise())
-    return parallel_for(p.n * pixels, grain(p), [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t g = 0; g < p.groups; ++g)
-        gemm<T>()(false, true, last - first, p.cg(), p.kg(), dy + first * p.k + g * p.kg(), p.k, w + g * p.kg(), p.k,
-                  false, dx + first * p.c + g * p.cg(), p.c);
-    });
   parallel_for(p.n, std::max<std::int64_t>(1, grain(p) / pixels), [&](std::int64_t first, std::int64_t last) {
     Patches<T> patches{p, 0};
     const std::int64_t width = patches.width(), step = std::min(patches.rows_at_once(), pixels);
@@ -151,14 +144,13 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
       const std::int64_t first = total * part / parts, last = total * (part + 1) / parts;
       Patches<T> patches{p, 0};
       const std::int64_t width = patches.width(), step = patches.rows_at_once();
-      const bool plain = p.pointwise();
-      ConvScratch<T> cols(plain ? 0 : std::min(step, last - first) * width);
+      ConvScratch<T> cols(std::min(step, last - first) * width);
       for (; patches.group < p.groups; ++patches.group)
         for (std::int64_t r = first; r < last; r += step) {
           const std::int64_t rows = std::min(step, last - r), g = patches.group;
-          if (!plain) patches.gather(x, r, r + rows, cols.data());
-          gemm<T>()(true, false, width, p.kg(), rows, plain ? x + r * p.c + g * p.cg() : cols.data(),
-                    plain ? p.c : width, dy + r * p.k + g * p.kg(), p.k, r != first, sum + g * p.kg(), p.k);
+          patches.gather(x, r, r + rows, cols.data());
+          gemm<T>()(true, false, width, p.kg(), rows, cols.data(), width, dy + r * p.k + g * p.kg(), p.k, r != first,
+                    sum + g * p.kg(), p.k);
         }
     }
   });
