@@ -409,6 +409,8 @@ ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOp
                         direction);
 }
 
+void autotune_convolutions(const std::string& file) { cpu::conv_autotune(file); }
+
 void list_conv(std::vector<const OpDef*>& out) {
   for (auto* o : {&conv_op, &conv_input_gradient_op, &conv_kernel_gradient_op}) out.push_back(o);
 }

@@ -1,4 +1,5 @@
 // gemm_1x1: a 1x1 kernel multiplies the pixels of x as they lie, or those that its strides leave.
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/gemm.h>
 #include <tapir/backends/cpu/parallel.h>
@@ -122,6 +123,15 @@ void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   else kernel_gradient<T>(p, x, w, y);
 }
 
+double cost(const ConvProblem& p, ConvDirection d) {
+  const ConvWork w(p);
+  const double terms = w.unit * w.pixels * double(p.groups * round_up(p.cg(), w.lanes) * round_up(p.kg(), w.lanes));
+  const double rows = w.pixels * double(p.groups), copied = w.strided(p) ? w.pixels * double(p.c) : 0;
+  if (d == ConvDirection::forward) return 0.98 * terms + 6.2 * rows + 0.07 * (w.pixels * double(p.c) + w.y + copied) + 900;
+  if (d == ConvDirection::kernel_gradient) return 1.02 * terms + (p.groups > 1 ? 6 : 1.5) * rows + 0.23 * copied + 1600;
+  return 0.96 * terms + 6 * rows + (w.strided(p) ? 0.13 * w.x : 0) + 770;
+}
+
 }  // namespace
 
 const ConvEntry conv_gemm_1x1 = {
@@ -133,7 +143,7 @@ const ConvEntry conv_gemm_1x1 = {
       }
       return "";
     },
-    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    cost,
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },

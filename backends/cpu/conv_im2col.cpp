@@ -1,5 +1,6 @@
 // im2col: the patches of a run of output pixels as rows of a matrix, then a matrix product with the kernel. Patches are
 // made for as many pixels as stay in the L2 cache.
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/conv_gemm.h>
 #include <tapir/backends/cpu/isa.h>
@@ -170,12 +171,27 @@ void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   else kernel_gradient<T>(p, x, w, y);
 }
 
+// Multiply-adds, and the runs of channels that patches are made of.
+double cost(const ConvProblem& p, ConvDirection d) {
+  const ConvWork w(p);
+  const bool in_rows = p.groups == 1 && p.dilation[2] == 1;  // a row of a patch is one run
+  const double runs = w.pixels * double(p.groups * (in_rows ? p.taps() / p.kernel[2] : p.taps()));
+  const std::int64_t width = p.taps() * p.cg();
+  const double filters = double(round_up(std::max(p.kg(), 2 * w.lanes), w.lanes)) + 0.75 * double(w.lanes);  // few are slow
+  const double terms = 0.98 * w.unit * w.pixels * double(p.groups) * filters;
+  const double rows = w.pixels * double(p.groups);
+  if (d == ConvDirection::forward) return terms * double(width) + 3.4 * runs + 16 * rows + 350;
+  if (d == ConvDirection::kernel_gradient)
+    return terms * double(round_up(width, w.lanes)) + 0.07 * w.patches + 3.1 * runs + 12 * rows + 400;
+  return 1.05 * terms * double(width) + 0.036 * w.patches + 3 * runs + 24 * rows + 0.1 * (w.x + w.kernel) + 430;
+}
+
 }  // namespace
 
 const ConvEntry conv_im2col = {
     ConvAlgorithm::im2col,
     [](const ConvProblem&, ConvDirection) { return std::string(); },
-    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    cost,
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },

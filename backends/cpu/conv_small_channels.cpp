@@ -3,6 +3,7 @@
 // through the loops of conv_rows.cpp; where there is padding they are read from a padded copy of some input rows.
 //
 // The input gradient with stride 1 is the same convolution of dy by the rotated kernel.
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_row_reader.h>
 #include <tapir/backends/cpu/parallel.h>
 
@@ -153,6 +154,28 @@ void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   else kernel_gradient<T>(p, x, w, y);
 }
 
+// Multiply-adds of whole panels, a copy of x where it is padded, and what a row of a panel costs.
+double cost(const ConvProblem& given, ConvDirection d) {
+  const ConvProblem p = d == ConvDirection::input_gradient ? turned(given) : given;
+  const ConvWork w(p);
+  const std::int64_t last = p.kg() % (2 * w.lanes), reach = (p.kernel[1] - 1) * p.dilation[1] + 1;
+  const std::int64_t narrow = last > 0 && last <= w.lanes, wide = p.kg() / (2 * w.lanes) + (last > w.lanes);
+  const double terms = w.pixels * double(p.taps() * p.c) * w.unit * double(w.lanes);  // of a vector of outputs
+  const double rows = double(p.n * p.out[1]), panels = double(p.groups * (wide + narrow));
+  double time = 0.94 * terms * 2 * double(wide) + 1.2 * terms * double(narrow) + 25 * rows * panels + 200;
+  if (p.before[1] || p.before[2]) {
+    const std::int64_t row = ((p.out[2] - 1) * p.stride[2] + 1) * p.c * std::int64_t(size_of(p.dtype));
+    const double together = double(std::clamp<std::int64_t>(((96 << 10) / row - reach) / p.stride[1] + 1, 1, std::min(kRows, p.out[1])));
+    time += 0.12 * w.x * (1 + double(std::max<std::int64_t>(0, reach - p.stride[1])) / together / double(p.stride[1]));
+  }
+  if (p.kg() % w.lanes) time += 0.4 * w.pixels * double(p.groups * std::min(last, 2 * w.lanes));
+  if (d == ConvDirection::kernel_gradient)
+    return time + 0.35 * terms * double(narrow) + 0.62 * rows * double(p.taps() * p.c) * double(2 * wide + narrow) +
+           1.3 * w.kernel + (p.taps() == 1 ? 0.1 * (w.x + w.y) : 0);
+  if (p.taps() == 1) time += 0.1 * w.pixels * panels * 2 * double(w.lanes);  // short sums
+  return time + (d == ConvDirection::forward ? 0.35 : 1.2) * w.kernel;
+}
+
 }  // namespace
 
 const ConvEntry conv_small_channels = {
@@ -167,16 +190,9 @@ const ConvEntry conv_small_channels = {
       }
       return "";
     },
-    [](const ConvProblem& p, ConvDirection d) -> std::string {
-      if (d == ConvDirection::input_gradient) return "for now";
-      if (p.groups != 1) return fmt::format("{} groups", p.groups);
-      if (p.c <= 4) return "";
-      // Measured on Zen 4: level with oneDNN, ahead of im2col with Eigen's products, but where rows are short.
-      const auto* direct = find_conv_entry(ConvAlgorithm::direct);
-      if (direct && direct->refuses(p, d).empty()) return fmt::format("{} input channels, it pays up to 4", p.c);
-      if (p.pointwise()) return "a 1x1 kernel";
-      if (d == ConvDirection::kernel_gradient && p.out[2] < 24) return fmt::format("rows of {} pixels, few", p.out[2]);
-      return "";
+    // Level with oneDNN on first layers, but pooling is fused with this one alone.
+    [](const ConvProblem& p, ConvDirection d) {
+      return (p.c <= 4 && p.groups == 1 && d != ConvDirection::input_gradient ? 0.8 : 1.0) * cost(p, d);
     },
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
