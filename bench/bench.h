@@ -11,7 +11,9 @@
 
 namespace bench {
 
-struct Timing { double median, minimum; };  // seconds a call
+struct Timing {
+  double median, minimum;
+};  // seconds a call
 
 inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -37,7 +39,9 @@ Timing measure(F&& f, double seconds = 0.4) {
 }
 
 /// The machine's best f32 multiply-adds (FLOP/s) and memory bandwidth (bytes/s), with num_threads() threads.
-struct Roofs { double flops, bandwidth; };
+struct Roofs {
+  double flops, bandwidth;
+};
 Roofs roofs();
 
 /// What bounds a row: `work` FLOPs or bytes a call; none for overhead.

@@ -1,7 +1,7 @@
 // Convolutions drawn by seed, in their three directions: time, share of the roof, and the algorithm taken.
 //   conv_sweep [--json] [ROWS]     measures
-//   conv_sweep --choice [ROWS]     measures every algorithm that can, and lists where the one taken costs over 10 % more
-//   conv_sweep --shapes            prints the shapes as JSON, for bench/peers
+//   conv_sweep --choice [ROWS]     measures every algorithm that can, and lists where the one taken costs over 10 %
+//   more conv_sweep --shapes            prints the shapes as JSON, for bench/peers
 //   --seed N                       draws others
 #include <tapir/bench/bench.h>
 #include <tapir/bench/conv_sweep.h>
@@ -44,9 +44,10 @@ ConvPlan plan(const Operands& o, const ConvOptions& options, ConvDirection d) {
 void print_shapes(const std::vector<ConvShape>& shapes) {
   const char* before = "[";
   for (auto& s : shapes) {
-    std::printf("%s{\"name\": \"%s\", \"n\": %ld, \"size\": %ld, \"channels\": %ld, \"kernel\": %ld, \"stride\": %ld, "
-                "\"dilation\": %ld, \"groups\": %ld, \"filters\": %ld, \"pad\": %ld}",
-                before, s.name().c_str(), s.n, s.size, s.channels, s.kernel, s.stride, s.dilation, s.groups, s.filters, s.pad);
+    std::printf(
+        "%s{\"name\": \"%s\", \"n\": %ld, \"size\": %ld, \"channels\": %ld, \"kernel\": %ld, \"stride\": %ld, "
+        "\"dilation\": %ld, \"groups\": %ld, \"filters\": %ld, \"pad\": %ld}",
+        before, s.name().c_str(), s.n, s.size, s.channels, s.kernel, s.stride, s.dilation, s.groups, s.filters, s.pad);
     before = ",\n ";
   }
   std::printf("]\n");
@@ -69,7 +70,8 @@ void measure_choice(const std::vector<ConvShape>& shapes, const std::string& wor
         const ConvAlgorithmScope scope(algorithm);  // gradients ask it too
         ConvOptions forced = s.options();
         if (d == ConvDirection::forward) forced.algorithm = algorithm;
-        if (plan(operands, s.options(), d).algorithm == algorithm) calls.emplace_back(algorithm, operands.call(d, forced));
+        if (plan(operands, s.options(), d).algorithm == algorithm)
+          calls.emplace_back(algorithm, operands.call(d, forced));
       }
       std::vector<double> least(calls.size(), 1e9);
       for (std::size_t j = 0; j < calls.size();) {  // those that are far slower are timed once
@@ -125,7 +127,8 @@ int main(int argc, char** argv) {
       const std::string row = s.name() + ", " + name;
       if (!table.wants(row)) continue;
       auto call = operands.call(d, s.options());
-      table.add(row, Bound::flops, s.flops(), bench::measure(call, 0.1), name_of(plan(operands, s.options(), d).algorithm));
+      table.add(row, Bound::flops, s.flops(), bench::measure(call, 0.1),
+                name_of(plan(operands, s.options(), d).algorithm));
     }
   }
 }

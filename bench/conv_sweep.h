@@ -14,8 +14,9 @@ struct ConvShape {
   std::int64_t n, size, channels, kernel, stride, dilation, groups, filters, pad;
 
   std::string name() const {
-    std::string s = "sweep " + kind + ": " + std::to_string(n) + "x" + std::to_string(channels) + "x" + std::to_string(size) +
-                    " -> " + std::to_string(filters) + ", " + std::to_string(kernel) + "x" + std::to_string(kernel);
+    std::string s = "sweep " + kind + ": " + std::to_string(n) + "x" + std::to_string(channels) + "x" +
+                    std::to_string(size) + " -> " + std::to_string(filters) + ", " + std::to_string(kernel) + "x" +
+                    std::to_string(kernel);
     auto add = [&](const char* what, std::int64_t v, std::int64_t usual) {
       if (v != usual) s += what + std::to_string(v);
     };

@@ -40,7 +40,7 @@ std::span<const ConvEntry* const> conv_entries() {
 #ifdef TAPIR_ONEDNN
       &conv_direct,
 #endif
-      &conv_gemm_1x1, &conv_im2col, &conv_reference,
+      &conv_gemm_1x1,       &conv_im2col,    &conv_reference,
   };
   return entries;
 }
@@ -70,7 +70,8 @@ const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorith
     const ConvEntry* entry = nullptr;
   };
   static thread_local std::array<Known, 64> known;
-  const auto mixed = std::uint64_t(((((p.n * 31 + p.c) * 31 + p.k) * 31 + p.in[2]) * 31 + p.kernel[2]) * 31 + p.stride[2]);
+  const auto mixed =
+      std::uint64_t(((((p.n * 31 + p.c) * 31 + p.k) * 31 + p.in[2]) * 31 + p.kernel[2]) * 31 + p.stride[2]);
   Known& k = known[(mixed * 3 + std::uint64_t(d)) % known.size()];
   if (!k.entry || !(k.p == p) || k.d != d) k = {p, d, &cheapest(p, d)};
   return *k.entry;
@@ -111,7 +112,8 @@ const ConvEntry& measured(const ConvProblem& p, ConvDirection d, const ConvBuffe
   return known ? *known : tune_conv(p, d, b);
 }
 
-void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y, const Epilogue* after = nullptr) {
+void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y,
+         const Epilogue* after = nullptr) {
   const auto& a = call.attrs.as<ConvAttrs>();
   const Tensor& out = call.out[0];
   // Nothing flows into the result: no images, or no pixels.
@@ -124,7 +126,7 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
   const ConvBuffers buffers{x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(),
                             kernel.id(), after};
   const ConvEntry& entry = a.algorithm == ConvAlgorithm::automatic && autotuning() ? measured(p, d, buffers)
-                                                                                  : choose_conv(p, d, a.algorithm);
+                                                                                   : choose_conv(p, d, a.algorithm);
   entry.run(p, d, buffers);
   if (after && !entry.in_pieces) after->over_all();
 }
@@ -139,7 +141,8 @@ void conv_then(const Call& call) {
   const Shape& shape = program.shape;
   Tensor y;
   for (int k = 0; k < program.sinks && !y.defined(); ++k)
-    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k)) y = call.out[std::size_t(k)].alias();
+    if (call.out[std::size_t(k)].dtype() == x.dtype() && program.may_overwrite(0, k))
+      y = call.out[std::size_t(k)].alias();
   if (!y.defined()) y = Tensor::empty(shape, x.dtype(), x.device());
   SmallVector<Tensor, 8> in{y};
   for (std::size_t i = 2; i < call.in.size(); ++i) in.push_back(call.in[i]);

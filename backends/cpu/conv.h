@@ -27,7 +27,7 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
 /// The dense operands of the three directions; the one that the direction computes is written.
 struct ConvBuffers {
   void *x, *kernel, *y;
-  std::uint64_t kernel_id = 0;  // of the kernel's value, for caches of packed kernels; 0: unknown
+  std::uint64_t kernel_id = 0;      // of the kernel's value, for caches of packed kernels; 0: unknown
   const Epilogue* after = nullptr;  // forward, and ConvEntry::in_pieces: to be called on pieces of y as they are ready
   void ready(std::int64_t begin, std::int64_t count) const {
     if (after) (*after)(begin, count);
@@ -70,7 +70,7 @@ const ConvEntry* find_conv_entry(ConvAlgorithm algorithm);
 /// `forced` if it can, else the one of those that can which is expected to take the least time.
 const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced);
 
-extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_gemm_1x1,
-    conv_im2col, conv_reference;
+extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_gemm_1x1, conv_im2col,
+    conv_reference;
 
 }  // namespace tapir::cpu

@@ -87,8 +87,7 @@ void append(const std::string& file, const std::string& key, const ConvEntry& e)
 void use_file(const std::string& file) {
   Choices choices;
   const std::string wrong = read_choices(file, choices);
-  if (!wrong.empty())
-    std::fprintf(stderr, "tapir: autotune: %s is ignored: %s.\n", file.c_str(), wrong.c_str());
+  if (!wrong.empty()) std::fprintf(stderr, "tapir: autotune: %s is ignored: %s.\n", file.c_str(), wrong.c_str());
   Tuner& t = tuner();
   std::lock_guard lock(t.mutex);
   t.file = wrong.empty() ? file : "";
@@ -105,9 +104,7 @@ std::atomic<bool>& on() {
   return value;
 }
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
 

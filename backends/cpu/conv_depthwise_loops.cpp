@@ -47,8 +47,8 @@ void in_blocks(std::int64_t n, const F& f) {
   }
 }
 
-// Calls f<V>(channel, done) for whole registers, the last of which may overlap the one before by `done` channels; single
-// channels where there are less than a register.
+// Calls f<V>(channel, done) for whole registers, the last of which may overlap the one before by `done` channels;
+// single channels where there are less than a register.
 template <class T, class F>
 void each_channel(std::int64_t channels, const F& f) {
   constexpr std::int64_t width = Pack<T>::width;

@@ -226,7 +226,8 @@ double cost(const ConvProblem& p, ConvDirection d) {
     const double runs = w.pixels * double(p.groups * p.taps());
     return (forward ? 0.45 : 0.3) * w.patches + (forward ? 4 : 1.5) * runs + 20000;
   }
-  const std::int64_t outputs = d == ConvDirection::input_gradient ? p.cg() : p.kg(), blocks = (outputs + w.lanes - 1) / w.lanes;
+  const std::int64_t outputs = d == ConvDirection::input_gradient ? p.cg() : p.kg(),
+                     blocks = (outputs + w.lanes - 1) / w.lanes;
   const std::int64_t inputs = !of_kernel ? p.cg() * p.kg() / outputs : p.cg() > 4 ? round_up(p.cg(), w.lanes) : p.cg();
   const double terms = w.unit * w.pixels * double(p.taps() * p.groups * inputs * blocks * w.lanes);
   const bool strided_1x1 = p.taps() == 1 && w.strided(p);

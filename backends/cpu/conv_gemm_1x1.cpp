@@ -14,7 +14,9 @@ std::int64_t grain(const ConvProblem& p) {
   return std::max<std::int64_t>(1, std::int64_t(8e5 / (p.flops() / double(p.n * p.out_pixels()) + 1)));
 }
 
-bool unit_strides(const ConvProblem& p) { return p.stride[0] == 1 && p.stride[1] == 1 && p.stride[2] == 1 && p.pointwise(); }
+bool unit_strides(const ConvProblem& p) {
+  return p.stride[0] == 1 && p.stride[1] == 1 && p.stride[2] == 1 && p.pointwise();
+}
 
 // Calls f(input pixel, output pixel) for output pixels [first, last) of all images.
 template <class F>
@@ -31,9 +33,8 @@ void each_pixel(const ConvProblem& p, std::int64_t first, std::int64_t last, F&&
 template <class T>
 const T* pixels(const ConvProblem& p, const T* x, std::int64_t first, std::int64_t last, T* memory) {
   if (unit_strides(p)) return x + first * p.c;
-  each_pixel(p, first, last, [&](std::int64_t in, std::int64_t out) {
-    std::copy_n(x + in * p.c, p.c, memory + (out - first) * p.c);
-  });
+  each_pixel(p, first, last,
+             [&](std::int64_t in, std::int64_t out) { std::copy_n(x + in * p.c, p.c, memory + (out - first) * p.c); });
   return memory;
 }
 
@@ -48,7 +49,8 @@ void by_rows(const ConvProblem& p, F&& f) {
 
 // Few rows are better cut by channels too.
 bool few_rows(const ConvProblem& p) {
-  return p.groups == 1 && unit_strides(p) && p.n * p.out_pixels() < 128 * parallel_parts(p.n * p.out_pixels(), grain(p));
+  return p.groups == 1 && unit_strides(p) &&
+         p.n * p.out_pixels() < 128 * parallel_parts(p.n * p.out_pixels(), grain(p));
 }
 
 template <class T>
@@ -85,9 +87,8 @@ void input_gradient(const ConvProblem& p, T* dx, const T* w, const T* dy) {
     T* to = plain ? dx + first * p.c : memory.data();
     for (std::int64_t g = 0; g < p.groups; ++g) gemm_here(product(last - first, g, dy + first * p.k, to), p.dtype);
     if (!plain)
-      each_pixel(p, first, last, [&](std::int64_t in, std::int64_t out) {
-        std::copy_n(to + (out - first) * p.c, p.c, dx + in * p.c);
-      });
+      each_pixel(p, first, last,
+                 [&](std::int64_t in, std::int64_t out) { std::copy_n(to + (out - first) * p.c, p.c, dx + in * p.c); });
   });
 }
 
@@ -104,8 +105,8 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
       const T* from = pixels(p, x, first, last, memory.data());
       T* sum = part ? others.data() + (part - 1) * size : dw;
       for (std::int64_t g = 0; g < p.groups; ++g)
-        gemm_here({p.cg(), p.kg(), last - first, from + g * p.cg(), true, p.c, dy + first * p.k + g * p.kg(), false, p.k,
-                   sum + g * p.kg(), p.k},
+        gemm_here({p.cg(), p.kg(), last - first, from + g * p.cg(), true, p.c, dy + first * p.k + g * p.kg(), false,
+                   p.k, sum + g * p.kg(), p.k},
                   p.dtype);
     }
   });
@@ -127,7 +128,8 @@ double cost(const ConvProblem& p, ConvDirection d) {
   const ConvWork w(p);
   const double terms = w.unit * w.pixels * double(p.groups * round_up(p.cg(), w.lanes) * round_up(p.kg(), w.lanes));
   const double rows = w.pixels * double(p.groups), copied = w.strided(p) ? w.pixels * double(p.c) : 0;
-  if (d == ConvDirection::forward) return 0.98 * terms + 6.2 * rows + 0.07 * (w.pixels * double(p.c) + w.y + copied) + 900;
+  if (d == ConvDirection::forward)
+    return 0.98 * terms + 6.2 * rows + 0.07 * (w.pixels * double(p.c) + w.y + copied) + 900;
   if (d == ConvDirection::kernel_gradient) return 1.02 * terms + (p.groups > 1 ? 6 : 1.5) * rows + 0.23 * copied + 1600;
   return 0.96 * terms + 6 * rows + (w.strided(p) ? 0.13 * w.x : 0) + 770;
 }

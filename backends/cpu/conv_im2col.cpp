@@ -177,7 +177,8 @@ double cost(const ConvProblem& p, ConvDirection d) {
   const bool in_rows = p.groups == 1 && p.dilation[2] == 1;  // a row of a patch is one run
   const double runs = w.pixels * double(p.groups * (in_rows ? p.taps() / p.kernel[2] : p.taps()));
   const std::int64_t width = p.taps() * p.cg();
-  const double filters = double(round_up(std::max(p.kg(), 2 * w.lanes), w.lanes)) + 0.75 * double(w.lanes);  // few are slow
+  const double filters =
+      double(round_up(std::max(p.kg(), 2 * w.lanes), w.lanes)) + 0.75 * double(w.lanes);  // few are slow
   const double terms = 0.98 * w.unit * w.pixels * double(p.groups) * filters;
   const double rows = w.pixels * double(p.groups);
   if (d == ConvDirection::forward) return terms * double(width) + 3.4 * runs + 16 * rows + 350;

@@ -1,5 +1,5 @@
-// A convolution and the max-pooling of its result in one go: rows of the convolution live in the L1 cache until they are pooled, and
-// the kernel's gradient visits the winners alone. For convolutions that small_channels computes.
+// A convolution and the max-pooling of its result in one go: rows of the convolution live in the L1 cache until they
+// are pooled, and the kernel's gradient visits the winners alone. For convolutions that small_channels computes.
 #include <tapir/backends/cpu/conv_row_reader.h>
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/ops/conv_pool.h>
@@ -14,11 +14,14 @@ using i64 = std::int64_t;
 // The convolution, and the pooled rows of its result.
 struct PooledProblem {
   ConvProblem p;
-  i64 rows, columns;        // of a window
-  i64 height, width;        // pooled
+  i64 rows, columns;  // of a window
+  i64 height, width;  // pooled
   PooledProblem(const Shape& x, const Shape& kernel, const ConvPoolAttrs& a, DType dtype)
-      : p(conv_problem(x, kernel, conv_pool_shape(x, kernel, a, false), a.conv, dtype)), rows(a.window[0]), columns(a.window[1]),
-        height(p.out[1] / rows), width(p.out[2] / columns) {}
+      : p(conv_problem(x, kernel, conv_pool_shape(x, kernel, a, false), a.conv, dtype)),
+        rows(a.window[0]),
+        columns(a.window[1]),
+        height(p.out[1] / rows),
+        width(p.out[2] / columns) {}
   i64 grain() const { return std::max<i64>(1, conv_rows_grain(p) / rows); }
 };
 
@@ -48,8 +51,8 @@ void forward(const PooledProblem& q, const T* x, const T* w, T* y, std::uint8_t*
       for (i64 panel = 0; panel < panels.count(); ++panel) {
         const i64 width = panels.width(panel), channels = panels.channels(panel);
         auto pool = [&](T* to, std::uint8_t* numbers, i64 ld) {
-          kernels.max_pool(conv.data() + q.rows * row.pixels * panels.first(panel), row.pixels, int(q.rows), int(q.columns), q.width,
-                           panels.vectors(panel), to, numbers, ld);
+          kernels.max_pool(conv.data() + q.rows * row.pixels * panels.first(panel), row.pixels, int(q.rows),
+                           int(q.columns), q.width, panels.vectors(panel), to, numbers, ld);
         };
         if (const i64 at = r * q.width * p.k + panels.first(panel); winners && channels == width) {
           pool(y + at, winners + at, p.k);
@@ -68,8 +71,8 @@ void forward(const PooledProblem& q, const T* x, const T* w, T* y, std::uint8_t*
 
 // The gradient of the kernel from some pooled rows, in panels.
 template <class T>
-void sum_pooled_rows(const PooledProblem& q, const Panels& panels, const T* x, const T* d, const std::uint8_t* winners, i64 begin,
-                     i64 end, T* sum) {
+void sum_pooled_rows(const PooledProblem& q, const Panels& panels, const T* x, const T* d, const std::uint8_t* winners,
+                     i64 begin, i64 end, T* sum) {
   const ConvProblem& p = q.p;
   const auto& kernels = row_kernels<T>();
   const bool two_by_two = kernels.pooled_gradient && q.rows == 2 && q.columns == 2;
@@ -100,7 +103,8 @@ void sum_pooled_rows(const PooledProblem& q, const Panels& panels, const T* x, c
         const i64 width = panels.width(panel), channels = panels.channels(panel);
         T* to = some.data() + row.taps * panels.first(panel);
         if (const i64 at = r * q.width * p.k + panels.first(panel); two_by_two && channels == width) {
-          kernels.pooled_gradient(row.taps, q.width, table.data(), d + at, winners + at, p.k, panels.vectors(panel), to);
+          kernels.pooled_gradient(row.taps, q.width, table.data(), d + at, winners + at, p.k, panels.vectors(panel),
+                                  to);
           continue;
         }
         for (i64 o = 0; o < q.width; ++o) {
@@ -111,7 +115,8 @@ void sum_pooled_rows(const PooledProblem& q, const Panels& panels, const T* x, c
           std::fill_n(which.data() + o * width + channels, width - channels, std::uint8_t(0));
         }
         if (two_by_two) {
-          kernels.pooled_gradient(row.taps, q.width, table.data(), wide.data(), which.data(), width, panels.vectors(panel), to);
+          kernels.pooled_gradient(row.taps, q.width, table.data(), wide.data(), which.data(), width,
+                                  panels.vectors(panel), to);
           continue;
         }
         for (i64 i = 0; i < q.rows; ++i) {  // row i of the windows as it was before pooling
@@ -136,7 +141,8 @@ void kernel_gradient(const PooledProblem& q, const T* x, const T* d, const std::
   ConvScratch<T> sums(parts * size);
   parallel_for(parts, 1, [&](i64 part, i64 end) {
     for (; part < end; ++part)
-      sum_pooled_rows(q, panels, x, d, winners, rows * part / parts, rows * (part + 1) / parts, sums.data() + part * size);
+      sum_pooled_rows(q, panels, x, d, winners, rows * part / parts, rows * (part + 1) / parts,
+                      sums.data() + part * size);
   });
   unpack_panels(sums.data(), parts, size, taps, panels, dw, q.p.k);
 }
@@ -155,7 +161,8 @@ void conv_max_pool_kernel_gradient(const Call& call) {
   const Tensor &x = call.in[0], &d = call.in[1], &dw = call.out[0];
   const PooledProblem q(x.shape(), dw.shape(), call.attrs.as<ConvPoolAttrs>(), x.dtype());
   const auto* winners = call.in[2].data<std::uint8_t>();
-  if (x.dtype() == DType::f64) kernel_gradient(q, x.data<double>(), d.data<double>(), winners, dw.mutable_data<double>());
+  if (x.dtype() == DType::f64)
+    kernel_gradient(q, x.data<double>(), d.data<double>(), winners, dw.mutable_data<double>());
   else kernel_gradient(q, x.data<float>(), d.data<float>(), winners, dw.mutable_data<float>());
 }
 

@@ -61,7 +61,8 @@ class RowReader {
     const T* image = x + r / p_.out[1] * p_.in[1] * line;
     first_ = image + top * line, step_ = p_.stride[1] * line;
     if (!padded_) return count;
-    const std::int64_t left = std::min(p_.before[2], width_), pixels = std::clamp<std::int64_t>(width_ - left, 0, p_.in[2]);
+    const std::int64_t left = std::min(p_.before[2], width_),
+                       pixels = std::clamp<std::int64_t>(width_ - left, 0, p_.in[2]);
     const std::int64_t between = most_ > 1 ? 1 : p_.dilation[1];
     for (std::int64_t i = 0; i < strip_rows(count); ++i) {
       const std::int64_t h = top + i * between;

@@ -125,8 +125,8 @@ void max_pool_windows(const T* y, std::int64_t pixels, int rows, int columns, st
     }
 }
 template <class T>
-void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best, std::uint8_t* winner,
-              std::int64_t ld) {
+void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
+              std::uint8_t* winner, std::int64_t ld) {
   auto* windows = rows == 2 && columns == 2 ? max_pool_windows<T, 4> : max_pool_windows<T, 0>;
   windows(y, pixels, rows, columns, pooled, vectors, best, winner, ld);
 }
@@ -134,19 +134,25 @@ void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64
 #if defined(__AVX2__)
 #if defined(__AVX512F__)
 using Chosen = __m512;
-inline __m512i chosen_index(const std::uint8_t* w) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w))); }
-inline Chosen choose(const float* four, __m512i index) { return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(four)), index); }
+inline __m512i chosen_index(const std::uint8_t* w) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+}
+inline Chosen choose(const float* four, __m512i index) {
+  return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(four)), index);
+}
 #else
 using Chosen = __m256;
-inline __m256i chosen_index(const std::uint8_t* w) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w))); }
+inline __m256i chosen_index(const std::uint8_t* w) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w)));
+}
 inline Chosen choose(const float* four, __m256i index) {
   return _mm256_permutevar_ps(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(four)), index);
 }
 #endif
 
 template <int V, int B>
-void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner, std::int64_t ld,
-                  float* out) {
+void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, const float* d,
+                  const std::uint8_t* winner, std::int64_t ld, float* out) {
   using P = Pack<float>;
   P sum[B][V];
 #pragma GCC unroll 16
@@ -171,8 +177,8 @@ void pooled_block(std::int64_t taps, std::int64_t pooled, const float* table, co
     }
 }
 
-void pooled_gradient(std::int64_t taps, std::int64_t pooled, const float* table, const float* d, const std::uint8_t* winner,
-                     std::int64_t ld, int vectors, float* sum) {
+void pooled_gradient(std::int64_t taps, std::int64_t pooled, const float* table, const float* d,
+                     const std::uint8_t* winner, std::int64_t ld, int vectors, float* sum) {
   auto run = [&]<int V>() {
     in_register_blocks(taps, [&]<int B>(std::int64_t t) {
       pooled_block<V, B>(taps, pooled, table + 4 * t, d, winner, ld, sum + t * V * Pack<float>::width);

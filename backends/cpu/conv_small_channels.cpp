@@ -1,6 +1,6 @@
 // small_channels: made for few input channels a group, as first layers and grouped convolutions have, where direct
-// convolutions blocked over input channels reach a fraction of the machine; any number will do. Rows of output pixels go
-// through the loops of conv_rows.cpp; where there is padding they are read from a padded copy of some input rows.
+// convolutions blocked over input channels reach a fraction of the machine; any number will do. Rows of output pixels
+// go through the loops of conv_rows.cpp; where there is padding they are read from a padded copy of some input rows.
 //
 // The input gradient with stride 1 is the same convolution of dy by the rotated kernel.
 #include <tapir/backends/cpu/conv_cost.h>
@@ -72,13 +72,14 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffe
 
 // Sums of a row in registers, of 64 rows in `some`, of a thread in `sum`: the error stays small for any batch.
 template <class T>
-void sum_rows(const ConvProblem& p, const GroupPanels& all, const T* x, const T* dy, std::int64_t begin, std::int64_t end,
-              T* sum) {
+void sum_rows(const ConvProblem& p, const GroupPanels& all, const T* x, const T* dy, std::int64_t begin,
+              std::int64_t end, T* sum) {
   const auto& kernels = row_kernels<T>();
   const Panels& panels = all.panels;
   RowReader<T> reader(p, std::min(kRows, end - begin));
   const ConvRow row = reader.row();
-  ConvScratch<T> wide(row.pixels * 2 * panels.lanes) /* a group's last panel, zeros after its channels */, some(all.size());
+  ConvScratch<T> wide(row.pixels * 2 * panels.lanes) /* a group's last panel, zeros after its channels */,
+      some(all.size());
   std::fill_n(wide.data(), row.pixels * 2 * panels.lanes, T(0));
   std::fill_n(sum, all.size(), T(0));
   for (std::int64_t r = begin; r < end;) {
@@ -165,7 +166,8 @@ double cost(const ConvProblem& given, ConvDirection d) {
   double time = 0.94 * terms * 2 * double(wide) + 1.2 * terms * double(narrow) + 25 * rows * panels + 200;
   if (p.before[1] || p.before[2]) {
     const std::int64_t row = ((p.out[2] - 1) * p.stride[2] + 1) * p.c * std::int64_t(size_of(p.dtype));
-    const double together = double(std::clamp<std::int64_t>(((96 << 10) / row - reach) / p.stride[1] + 1, 1, std::min(kRows, p.out[1])));
+    const double together =
+        double(std::clamp<std::int64_t>(((96 << 10) / row - reach) / p.stride[1] + 1, 1, std::min(kRows, p.out[1])));
     time += 0.12 * w.x * (1 + double(std::max<std::int64_t>(0, reach - p.stride[1])) / together / double(p.stride[1]));
   }
   if (p.kg() % w.lanes) time += 0.4 * w.pixels * double(p.groups * std::min(last, 2 * w.lanes));

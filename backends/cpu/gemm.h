@@ -24,9 +24,15 @@ struct GemmFns {
   void (*f32)(const Gemm&);
   void (*f64)(const Gemm&);
 };
-namespace v2 { extern const GemmFns gemm_fns; }
-namespace v3 { extern const GemmFns gemm_fns; }
-namespace v4 { extern const GemmFns gemm_fns; }
+namespace v2 {
+extern const GemmFns gemm_fns;
+}
+namespace v3 {
+extern const GemmFns gemm_fns;
+}
+namespace v4 {
+extern const GemmFns gemm_fns;
+}
 
 inline const GemmFns& gemm_fns() {
   return by_isa(&v2::gemm_fns, TAPIR_TOP_ISA >= 3 ? &v3::gemm_fns : nullptr,

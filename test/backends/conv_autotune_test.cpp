@@ -1,4 +1,5 @@
-// Measured choices among convolution algorithms: taken, kept in a file, read again; files that do not fit are left alone.
+// Measured choices among convolution algorithms: taken, kept in a file, read again; files that do not fit are left
+// alone.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@ namespace {
 struct Tuned {
   std::string file;
   explicit Tuned(const char* name)
-      : file((std::filesystem::temp_directory_path() / ("tapir_autotune_" + std::to_string(getpid()) + name)).string()) {
+      : file(
+            (std::filesystem::temp_directory_path() / ("tapir_autotune_" + std::to_string(getpid()) + name)).string()) {
     std::filesystem::remove(file);
   }
   ~Tuned() {
@@ -122,13 +124,15 @@ TEST_CASE("a foreign or broken file is ignored with a line, and not written to")
   struct Case {
     std::string text, wrong;
   };
-  for (auto& c : {Case{replaced(text, "library ", "library 9"),
-                       "its first line is \"" + replaced(first, "library ", "library 9") + "\", here it would be \"" + first + "\""},
+  for (auto& c : {Case{replaced(text, "library ", "library 9"), "its first line is \"" +
+                                                                    replaced(first, "library ", "library 9") +
+                                                                    "\", here it would be \"" + first + "\""},
                   Case{"PNG\n", "its first line is \"PNG\", here it would be \"" + first + "\""},
                   Case{text + "forward f32 -> magic\n", "it has a line \"forward f32 -> magic\""},
                   Case{text + "half a line", "it has a line \"half a line\""}}) {
     tuned.write(c.text);
-    CHECK(errors_of([&] { autotune_convolutions(tuned.file); }) == "tapir: autotune: " + tuned.file + " is ignored: " + c.wrong + ".\n");
+    CHECK(errors_of([&] { autotune_convolutions(tuned.file); }) ==
+          "tapir: autotune: " + tuned.file + " is ignored: " + c.wrong + ".\n");
     CHECK(plan().why.starts_with("expected: "));
     (void)conv2d(x, k);
     CHECK(plan().why == "measured");  // for this run
@@ -139,7 +143,8 @@ TEST_CASE("a foreign or broken file is ignored with a line, and not written to")
 TEST_CASE("a file that cannot be written costs a line") {
   const std::string file = "/nowhere/to/be/found";
   autotune_convolutions(file);
-  const std::string said = errors_of([&] { (void)conv2d(x, k), (void)conv2d(x, k + k), (void)conv2d(x + x, k, {.strides = {2}}); });
+  const std::string said =
+      errors_of([&] { (void)conv2d(x, k), (void)conv2d(x, k + k), (void)conv2d(x + x, k, {.strides = {2}}); });
   autotune_convolutions("");
   CHECK(said == "tapir: autotune: " + file + " cannot be written; choices are kept for this run alone.\n");
 }
@@ -156,7 +161,8 @@ TEST_CASE("measuring leaves operands alone, eager and traced, in every direction
   };
   const auto want = step(x, k, skip, by_reference);
   autotune_convolutions(tuned.file);
-  auto traced = function([&](const Tensor& a, const Tensor& b, const Tensor& c) { return step(a * 1.0f, b, c + 0.0f, {}); });
+  auto traced =
+      function([&](const Tensor& a, const Tensor& b, const Tensor& c) { return step(a * 1.0f, b, c + 0.0f, {}); });
   for (int i = 0; i < 2; ++i)
     for (auto& got : {step(x, k, skip, {}), traced(x, k, skip)})
       for (std::size_t j = 0; j < want.size(); ++j) CHECK(difference(got[j], want[j]) < 2e-3);
