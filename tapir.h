@@ -5,11 +5,11 @@
 #include <tapir/autograd/gradcheck.h>
 #include <tapir/autograd/gradient_tape.h>
 #include <tapir/data/idx.h>
+#include <tapir/graph/control_flow.h>
+#include <tapir/graph/function.h>
 #include <tapir/io/function_file.h>
 #include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
-#include <tapir/graph/control_flow.h>
-#include <tapir/graph/function.h>
 #include <tapir/nn/activation_layers.h>
 #include <tapir/nn/conv_layers.h>
 #include <tapir/nn/core_layers.h>

@@ -31,9 +31,8 @@ inline Tensors to_tensors(const std::vector<Tensor>& list) {
 }
 template <class Tuple>
 Tensors to_tensors(const Tuple& tuple) {
-  return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return Tensors{std::get<I>(tuple)...};
-  }(std::make_index_sequence<std::tuple_size_v<Tuple>>{});
+  return [&]<std::size_t... I>(std::index_sequence<I...>) { return Tensors{std::get<I>(tuple)...}; }
+  (std::make_index_sequence<std::tuple_size_v<Tuple>>{});
 }
 
 /// No tape of this thread records while it lives. Traces go on.
@@ -93,9 +92,8 @@ struct RerunPullback final : Pullback {
   RerunPullback(F g, std::vector<Tensor> in, std::vector<Variable> v)
       : f(std::move(g)), x(std::move(in)), variables(std::move(v)) {}
   static Tensor call(const void* p, std::span<const Tensor> in) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return (*static_cast<const F*>(p))(in[I]...);
-    }(std::make_index_sequence<n>{});
+    return [&]<std::size_t... I>(std::index_sequence<I...>) { return (*static_cast<const F*>(p))(in[I]...); }
+    (std::make_index_sequence<n>{});
   }
   Tensors operator()(const Tensor& dy) const override { return rerun(call, &f, x, variables, dy); }
 };
@@ -122,16 +120,16 @@ struct Recompute {
 }  // namespace detail
 
 /// A function with a gradient of its own. `f(x...)` returns a pair: the value, and a function from the gradient of the
-/// value to that of x (one Tensor, or a std::array, std::tuple or std::vector with one per input). The inside of `f` is not
-/// differentiated; Variables read in it get no gradient. The gradient function may itself be differentiated.
+/// value to that of x (one Tensor, or a std::array, std::tuple or std::vector with one per input). The inside of `f` is
+/// not differentiated; Variables read in it get no gradient. The gradient function may itself be differentiated.
 template <class F>
 auto custom_gradient(F f) {
   return detail::CustomGradient<F>{std::move(f)};
 }
 
 /// A function that computes the same as `f(x...)` but keeps nothing of its inside for the gradient: it runs `f` again
-/// when the gradient is asked for (T. Chen et al., "Training deep nets with sublinear memory cost", 2016). Variables read
-/// in `f` get their gradients. `f` must be a pure function of its arguments and of the Variables.
+/// when the gradient is asked for (T. Chen et al., "Training deep nets with sublinear memory cost", 2016). Variables
+/// read in `f` get their gradients. `f` must be a pure function of its arguments and of the Variables.
 template <class F>
 auto recompute(F f) {
   return detail::Recompute<F>{std::move(f)};

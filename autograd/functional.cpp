@@ -28,11 +28,11 @@ void check_tangents(const std::vector<Tensor>& x, const std::vector<Tensor>& tan
     throw ShapeError(fmt::format("jvp: {} inputs but {} tangents.", x.size(), tangents.size()));
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (x[i].shape() != tangents[i].shape())
-      throw ShapeError(fmt::format("jvp: input {} has shape {}, its tangent {}.", i, x[i].shape().str(),
-                                   tangents[i].shape().str()));
+      throw ShapeError(
+          fmt::format("jvp: input {} has shape {}, its tangent {}.", i, x[i].shape().str(), tangents[i].shape().str()));
     if (x[i].dtype() != tangents[i].dtype())
-      throw DTypeError(fmt::format("jvp: input {} is {}, its tangent {}.", i, name_of(x[i].dtype()),
-                                   name_of(tangents[i].dtype())));
+      throw DTypeError(
+          fmt::format("jvp: input {} is {}, its tangent {}.", i, name_of(x[i].dtype()), name_of(tangents[i].dtype())));
   }
 }
 
@@ -47,7 +47,8 @@ Tensor push_forward(GradientTape& tape, const Tensor& y, const std::vector<Tenso
   Tensor total;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!pulled[i].defined() || !outer.recorded(pulled[i])) continue;
-    Tensor part = outer.gradient(Operand(pulled[i], where), u, {.output_gradients = tangents[i]});
+    Tensor part = outer.stop_recording(
+        [&] { return outer.gradient(Operand(pulled[i], where), u, {.output_gradients = tangents[i]}); });
     if (part.defined()) total = total.defined() ? total + part : part;
   }
   return total.defined() ? total : zeros_like(y);

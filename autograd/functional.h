@@ -7,7 +7,8 @@ namespace tapir {
 namespace detail {
 /// The gradient of scalar `y`, zeros where it does not depend on x. Throws ShapeError if y is no scalar.
 Tensor scalar_gradient(GradientTape& tape, const Tensor& y, const Tensor& x, const char* what);
-std::vector<Tensor> scalar_gradient(GradientTape& tape, const Tensor& y, const std::vector<Tensor>& x, const char* what);
+std::vector<Tensor> scalar_gradient(GradientTape& tape, const Tensor& y, const std::vector<Tensor>& x,
+                                    const char* what);
 /// The tangent of y, given the tape that saw y computed from x.
 Tensor push_forward(GradientTape& tape, const Tensor& y, const std::vector<Tensor>& x,
                     const std::vector<Tensor>& tangents, const Where& where);
@@ -57,14 +58,15 @@ struct OnlyGrad {
 };
 }  // namespace detail
 
-/// A function (x, others...) -> {f(x, others...), df/dx}. f returns a floating scalar, else ShapeError. x is a Tensor, or
-/// a std::vector<Tensor> and the gradient one too.
+/// A function (x, others...) -> {f(x, others...), df/dx}. f returns a floating scalar, else ShapeError. x is a Tensor,
+/// or a std::vector<Tensor> and the gradient one too.
 template <class F>
 auto value_and_grad(F f) {
   return detail::ValueAndGrad<F>{std::move(f)};
 }
 
-/// A function (x, others...) -> df/dx: `grad(f)(x)`. Nests: `grad(grad(f))`. f returns a floating scalar, else ShapeError.
+/// A function (x, others...) -> df/dx: `grad(f)(x)`. Nests: `grad(grad(f))`. f returns a floating scalar, else
+/// ShapeError.
 template <class F>
 auto grad(F f) {
   return detail::OnlyGrad<F>{{std::move(f)}};
@@ -75,8 +77,8 @@ struct PrimalAndTangent {
   Tensor primal, tangent;
 };
 
-/// The value of f at x and its derivative in direction `tangent` (of x's shape and dtype): forward mode, by two backward
-/// passes (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
+/// The value of f at x and its derivative in direction `tangent` (of x's shape and dtype): forward mode, by two
+/// backward passes (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
 template <class F>
 PrimalAndTangent jvp(const F& f, const Tensor& x, const Tensor& tangent, Where where = Where::current()) {
   CallSite site(where);

@@ -77,8 +77,10 @@ void compare(TensorFunction call, const void* f, const std::vector<Tensor>& in, 
       double weight = std::fabs(a[e] - numeric) / std::max(1.0, std::fabs(numeric));
       if (!(weight <= o.tolerance) && (result.ok || !(weight <= result.worst))) {
         result.ok = false;
-        result.report = fmt::format("gradcheck: order {}, input {}, element {} at {:.6g}: the tape gives {:.10g}, central "
-                                    "differences {:.10g}.", order, which, e, x[e], a[e], numeric);
+        result.report = fmt::format(
+            "gradcheck: order {}, input {}, element {} at {:.6g}: the tape gives {:.10g}, central "
+            "differences {:.10g}.",
+            order, which, e, x[e], a[e], numeric);
       }
       if (!(weight <= result.worst)) result.worst = weight;
     }
@@ -90,10 +92,17 @@ void compare(TensorFunction call, const void* f, const std::vector<Tensor>& in, 
 GradcheckResult gradcheck(TensorFunction call, const void* f, const std::vector<Tensor>& inputs,
                           const GradcheckOptions& o, const Where& where) {
   CallSite site(where);
+  if (inputs.empty()) throw UsageError("gradcheck: there are no inputs.");
+  if (o.order != 1 && o.order != 2) throw UsageError(fmt::format("gradcheck: order must be 1 or 2, got {}.", o.order));
+  if (!(o.step > 0 && o.tolerance > 0))
+    throw UsageError(
+        fmt::format("gradcheck: step and tolerance must be positive, got {} and {}.", o.step, o.tolerance));
   for (auto& x : inputs)
     if (is_floating(x.dtype()) && x.dtype() != DType::f64)
-      throw DTypeError(fmt::format("gradcheck: inputs must be f64 for central differences to mean anything, got {}. Cast "
-                                   "them: x.astype(DType::f64).", name_of(x.dtype())));
+      throw DTypeError(
+          fmt::format("gradcheck: inputs must be f64 for central differences to mean anything, got {}. Cast "
+                      "them: x.astype(DType::f64).",
+                      name_of(x.dtype())));
   GradcheckResult result;
   Checked c{call, f};
   compare(scalar_of, &c, inputs, o, 1, result);

@@ -26,8 +26,8 @@ GradcheckResult gradcheck(TensorFunction call, const void* f, const std::vector<
 }  // namespace detail
 
 /// Compares the tape's gradients of `f` at `inputs` with central differences, element by element. f takes a
-/// std::vector<Tensor> (or, for one input, a Tensor) and returns a floating Tensor of any shape. Floating inputs must be
-/// f64, else DTypeError; integer and bool inputs are held fixed.
+/// std::vector<Tensor> (or, for one input, a Tensor) and returns a floating Tensor of any shape. Floating inputs must
+/// be f64, else DTypeError; integer and bool inputs are held fixed.
 template <class F>
 GradcheckResult gradcheck(const F& f, const std::vector<Tensor>& inputs, GradcheckOptions options = {},
                           Where where = Where::current()) {

@@ -18,8 +18,8 @@ std::uint32_t GradientTape::SlotMap::find(std::uint64_t id) const {
   if (count == 0) return kNone;
   const std::size_t mask = cells.size() - 1;
   for (std::size_t i = home_of(id) & mask;; i = (i + 1) & mask) {
-    if (cells[i].first == id) return cells[i].second;
-    if (cells[i].first == 0) return kNone;
+    if (cells[i].era != era) return kNone;
+    if (cells[i].id == id) return cells[i].slot;
   }
 }
 
@@ -27,23 +27,23 @@ std::uint32_t GradientTape::SlotMap::insert(std::uint64_t id) {
   auto free_or = [&](std::uint64_t wanted) {
     const std::size_t mask = cells.size() - 1;
     std::size_t i = home_of(wanted) & mask;
-    while (cells[i].first && cells[i].first != wanted) i = (i + 1) & mask;
+    while (cells[i].era == era && cells[i].id != wanted) i = (i + 1) & mask;
     return &cells[i];
   };
   if (2 * (count + 1) > cells.size()) {
     auto old = std::move(cells);
-    cells.assign(std::max<std::size_t>(32, old.size() * 2), {0, 0});
+    cells.assign(std::max<std::size_t>(32, old.size() * 2), {0, 0, 0});
     for (auto& c : old)
-      if (c.first) *free_or(c.first) = c;
+      if (c.era == era) *free_or(c.id) = c;
   }
-  auto* cell = free_or(id);
-  if (!cell->first) *cell = {id, count++};
-  return cell->second;
+  Cell* cell = free_or(id);
+  if (cell->era != era) *cell = {id, count++, era};
+  return cell->slot;
 }
 
 void GradientTape::SlotMap::clear() {
-  if (count) std::fill(cells.begin(), cells.end(), std::pair<std::uint64_t, std::uint32_t>{0, 0});
   count = 0;
+  if (++era == 0) cells.clear(), era = 1;
 }
 
 void GradientTape::Memory::clear() {
@@ -127,8 +127,8 @@ void GradientTape::watch(const Tensor& x, Where where) {
 void GradientTape::watch(const Variable& v, Where where) {
   CallSite site(where);
   if (!is_floating(v.dtype()))
-    throw DTypeError(fmt::format("watch: variable '{}' is {}; only floating ones have gradients.", v.name(),
-                                 name_of(v.dtype())));
+    throw DTypeError(
+        fmt::format("watch: variable '{}' is {}; only floating ones have gradients.", v.name(), name_of(v.dtype())));
   Tensor value = v.value();
   std::uint32_t slot = m_->map.insert(value.id());
   for (auto& known : m_->variables)
@@ -168,7 +168,8 @@ void GradientTape::record(const OpDef& op, Inputs in, std::span<const Tensor> ou
   auto keep = [&](const Tensor& t, bool saved) {  // values inside the header cost nothing to keep
     m.tensors.push_back(saved || !t.impl()->storage ? t : Tensor::only_spec(t.shape(), t.dtype(), t.device()));
   };
-  m.nodes.push_back({&op, keep_attrs(attrs), std::uint32_t(first), std::uint16_t(in.size()), std::uint16_t(out.size())});
+  m.nodes.push_back(
+      {&op, keep_attrs(attrs), std::uint32_t(first), std::uint16_t(in.size()), std::uint16_t(out.size())});
   for (std::size_t i = 0; i < in.size(); ++i) keep(in[i], op.saves == Saves::inputs || op.saves == Saves::both);
   for (auto& t : out) {
     keep(t, op.saves == Saves::output || op.saves == Saves::both);
@@ -187,7 +188,8 @@ void GradientTape::each_slot(const GradientSource& source, F f) const {
   }
 }
 
-// One reverse walk over the nodes. Only what lies between the target and a source is computed.
+// One reverse walk over the nodes. Only what lies between the target and a source is computed. What a persistent tape
+// records meanwhile goes behind them, so that everything here may move.
 std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::span<const GradientSource> sources) {
   Memory& m = *m_;
   constexpr std::uint8_t leads = 1, is_source = 2;  // to a source
@@ -206,8 +208,9 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
   grads.clear();
   grads.resize(m.map.count);
   for (auto& s : seeds) grads[s.slot] = grads[s.slot].defined() ? grads[s.slot] + s.dy : s.dy;
+  std::vector<Tensor> kept;
   for (std::size_t k = m.nodes.size(); k-- > 0;) {
-    const Entry& n = m.nodes[k];
+    const Entry n = m.nodes[k];
     const std::uint32_t *in = &m.slots[n.first], *out = in + n.inputs;
     bool flows = false, any = false;
     for (std::size_t i = 0; i < n.outputs; ++i) flows |= out[i] != kNone && grads[out[i]].defined();
@@ -221,12 +224,17 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
       else dys[i] = std::exchange(grads[out[i]], Tensor());
     }
     if (!any) continue;
-    Node node{n.op, Attrs(n.attrs, n.attrs ? n.op->attrs : nullptr), {&m.tensors[n.first], n.inputs},
-              {&m.tensors[n.first + n.inputs], n.outputs}, {wants.data(), wants.size()}};
+    std::span<const Tensor> tensors{&m.tensors[n.first], std::size_t(n.inputs) + n.outputs};
+    if (linked_) kept.assign(tensors.begin(), tensors.end()), tensors = kept;
+    Node node{n.op,
+              Attrs(n.attrs, n.attrs ? n.op->attrs : nullptr),
+              tensors.first(n.inputs),
+              tensors.subspan(n.inputs),
+              {wants.data(), wants.size()}};
     Tensors dx = n.op->gradient(node, {dys.data(), dys.size()});
     for (std::size_t i = 0; i < dx.size(); ++i) {
       if (!dx[i].defined() || !wants[i]) continue;
-      Tensor& g = grads[in[i]];
+      Tensor& g = grads[m.slots[n.first + i]];
       g = g.defined() ? std::move(g) + std::move(dx[i]) : std::move(dx[i]);
     }
   }
@@ -234,8 +242,8 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
   std::vector<Tensor> result;
   for (auto& s : sources) {
     Tensor sum;
-    each_slot(s, [&](std::uint32_t slot) {
-      if (grads[slot].defined()) sum = sum.defined() ? sum + grads[slot] : grads[slot];
+    each_slot(s, [&](std::uint32_t slot) {  // a variable that was read meanwhile has a slot beyond
+      if (slot < grads.size() && grads[slot].defined()) sum = sum.defined() ? sum + grads[slot] : grads[slot];
     });
     result.push_back(std::move(sum));
   }
@@ -245,15 +253,19 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
 
 std::uint32_t GradientTape::start(const Tensor& t, const char* what) const {
   if (used_)
-    throw UsageError(fmt::format("{}: this tape was used already. For several gradients make it persistent: "
-                                 "GradientTape tape({{.persistent = true}}).", what));
+    throw UsageError(
+        fmt::format("{}: this tape was used already. For several gradients make it persistent: "
+                    "GradientTape tape({{.persistent = true}}).",
+                    what));
   if (!is_floating(t.dtype()))
-    throw DTypeError(fmt::format("{}: the target is {}; only floating tensors have gradients.", what,
-                                 name_of(t.dtype())));
+    throw DTypeError(
+        fmt::format("{}: the target is {}; only floating tensors have gradients.", what, name_of(t.dtype())));
   std::uint32_t slot = m_->map.find(t.id());
   if (slot == kNone)
-    throw UsageError(fmt::format("{}: target does not depend on a watched tensor. Call tape.watch(x) before "
-                                 "computing it.", what));
+    throw UsageError(
+        fmt::format("{}: target does not depend on a watched tensor. Call tape.watch(x) before "
+                    "computing it.",
+                    what));
   return slot;
 }
 
@@ -262,12 +274,13 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
   CallSite site(target.where());
   const Tensor& t = target.tensor();
   std::uint32_t slot = start(t, "gradient");
+  check_sources("gradient", sources);
   Tensor dy = o.output_gradients;
   if (!dy.defined()) dy = ones_like(t);
   else check_seed(t, dy);
   std::vector<Tensor> g;
   {
-    Paused paused(*this);
+    Paused paused(*this, !options_.persistent);
     const Seed seed{slot, dy};
     g = backward({&seed, 1}, sources);
     if (o.unconnected == UnconnectedGradients::zero)
@@ -284,6 +297,7 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
 std::vector<Tensor> GradientTape::gradients(std::span<const Tensor> targets, std::span<const Tensor> dy,
                                             std::span<const GradientSource> sources, Where where) {
   CallSite site(where);
+  check_sources("gradients", sources);
   if (targets.size() != dy.size())
     throw UsageError(fmt::format("gradients: {} targets, {} gradients of them.", targets.size(), dy.size()));
   std::vector<Seed> seeds;
@@ -293,20 +307,26 @@ std::vector<Tensor> GradientTape::gradients(std::span<const Tensor> targets, std
   }
   std::vector<Tensor> g;
   {
-    Paused paused(*this);
+    Paused paused(*this, !options_.persistent);
     g = backward(seeds, sources);
   }
   if (!options_.persistent) use_up();
   return g;
 }
 
+void GradientTape::check_sources(const char* what, std::span<const GradientSource> sources) {
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    if (sources[i].tensor() ? !sources[i].tensor()->defined() : !sources[i].variable()->defined())
+      throw UsageError(fmt::format("{}: source {} is undefined.", what, i));
+}
+
 void GradientTape::check_seed(const Tensor& target, const Tensor& dy) const {
   if (dy.shape() != target.shape())
-    throw ShapeError(fmt::format("gradient: output_gradients has shape {}, the target {}.", dy.shape().str(),
-                                 target.shape().str()));
+    throw ShapeError(
+        fmt::format("gradient: output_gradients has shape {}, the target {}.", dy.shape().str(), target.shape().str()));
   if (dy.dtype() != target.dtype())
-    throw DTypeError(fmt::format("gradient: output_gradients is {}, the target {}.", name_of(dy.dtype()),
-                                 name_of(target.dtype())));
+    throw DTypeError(
+        fmt::format("gradient: output_gradients is {}, the target {}.", name_of(dy.dtype()), name_of(target.dtype())));
 }
 
 Tensor GradientTape::gradient(const Operand& target, const GradientSource& source, GradientOptions o) {

@@ -12,7 +12,7 @@ namespace tapir {
 enum class UnconnectedGradients : std::uint8_t { none, zero };
 
 struct TapeOptions {
-  bool persistent = false;               ///< may gradient() be called more than once?
+  bool persistent = false;               ///< may gradient() be called more than once? It is recorded too then
   bool watch_accessed_variables = true;  ///< watch each trainable Variable when it is read
 };
 
@@ -39,7 +39,8 @@ class GradientSource {
 };
 
 /// Records what depends on watched tensors, from its construction to its destruction, on the thread that made it.
-/// Tapes nest; gradients taken on an inner one are seen by the outer ones, which gives derivatives of higher order.
+/// Tapes nest; gradients taken on an inner one are seen by the outer ones, which gives derivatives of higher order. A
+/// persistent tape sees its own gradients as well; `stop_recording` around gradient() saves the memory of that.
 class GradientTape final : private Recorder, private detail::VariableObserver {
  public:
   explicit GradientTape(TapeOptions options = {});
@@ -59,7 +60,7 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   /// Forgets everything, what was watched included, and starts again.
   void reset();
   /// Was `x` watched, or computed here from something watched?
-  bool recorded(const Tensor& x) const { return m_->map.find(x.id()) != kNone; }
+  bool recorded(const Tensor& x) const { return x.defined() && m_->map.find(x.id()) != kNone; }
   /// The number of operations recorded.
   std::size_t size() const { return m_->nodes.size(); }
 
@@ -69,13 +70,15 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   Tensor gradient(const Operand& target, const GradientSource& source, GradientOptions options = {});
   /// With respect to several at once: `auto [dx, dw] = tape.gradient(loss, x, w);`
   template <class... Sources>
-    requires(sizeof...(Sources) >= 2 && (std::convertible_to<const Sources&, GradientSource> && ...))
-  std::array<Tensor, sizeof...(Sources)> gradient(const Operand& target, const Sources&... sources) {
+  requires(sizeof...(Sources) >= 2 &&
+           (std::convertible_to<const Sources&, GradientSource> &&
+            ...)) std::array<Tensor, sizeof...(Sources)> gradient(const Operand& target, const Sources&... sources) {
     const GradientSource list[] = {GradientSource(sources)...};
     std::vector<Tensor> g = run(target, list, {});
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::array<Tensor, sizeof...(Sources)>{std::move(g[I])...};
-    }(std::index_sequence_for<Sources...>{});
+    }
+    (std::index_sequence_for<Sources...>{});
   }
   std::vector<Tensor> gradient(const Operand& target, const std::vector<Tensor>& sources, GradientOptions options = {});
   std::vector<Tensor> gradient(const Operand& target, const std::vector<Variable>& sources,
@@ -85,8 +88,8 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     return run(target, sources, options);
   }
 
-  /// sum_k dy[k] * d targets[k] / d source, per source: the vector-Jacobian product of several targets at once. `dy` have the
-  /// targets' shapes and dtypes. Undefined where nothing flows.
+  /// sum_k dy[k] * d targets[k] / d source, per source: the vector-Jacobian product of several targets at once. `dy`
+  /// have the targets' shapes and dtypes. Undefined where nothing flows.
   std::vector<Tensor> gradients(std::span<const Tensor> targets, std::span<const Tensor> dy,
                                 std::span<const GradientSource> sources, Where where = Where::current());
 
@@ -105,7 +108,9 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     std::uint16_t inputs, outputs;
   };
   struct Paused {
-    explicit Paused(GradientTape& t) : tape(t), was_linked(t.linked_) { t.unlink(); }
+    explicit Paused(GradientTape& t, bool pause = true) : tape(t), was_linked(pause && t.linked_) {
+      if (pause) t.unlink();
+    }
     ~Paused() {
       if (was_linked) tape.link();
     }
@@ -114,8 +119,12 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   };
   // From the id of a value to its slot: open addressing, no deletion.
   struct SlotMap {
-    std::vector<std::pair<std::uint64_t, std::uint32_t>> cells;
-    std::uint32_t count = 0;
+    struct Cell {
+      std::uint64_t id;
+      std::uint32_t slot, era;  // taken in this era, else free: so that clearing does not touch the cells
+    };
+    std::vector<Cell> cells;
+    std::uint32_t count = 0, era = 1;
     std::uint32_t find(std::uint64_t id) const;
     std::uint32_t insert(std::uint64_t id);
     void clear();
@@ -125,13 +134,13 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   struct Memory {
     std::vector<Entry> nodes;
     std::vector<Tensor> tensors;
-    std::vector<std::uint32_t> slots;                           // of tensors, kNone where nothing is watched
+    std::vector<std::uint32_t> slots;  // of tensors, kNone where nothing is watched
     SlotMap map;
     std::vector<std::pair<Variable, std::uint32_t>> variables;  // each version read
     std::vector<std::unique_ptr<std::byte[]>> arena;            // attributes, in chunks
     std::size_t arena_used = 0;
-    std::vector<Tensor> grads;                                  // while backward runs, by slot
-    std::vector<std::uint8_t> marks;                            // the same
+    std::vector<Tensor> grads;        // while backward runs, by slot
+    std::vector<std::uint8_t> marks;  // the same
     void clear();
   };
   struct Store;
@@ -144,6 +153,7 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   void unlink();
   const void* keep_attrs(Attrs attrs);
   std::uint32_t start(const Tensor& target, const char* what) const;
+  static void check_sources(const char* what, std::span<const GradientSource> sources);
   void check_seed(const Tensor& target, const Tensor& dy) const;
   std::vector<Tensor> run(const Operand& target, std::span<const GradientSource> sources, const GradientOptions& o);
   template <class F>
@@ -153,7 +163,8 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     Tensor dy;
   };
   std::vector<Tensor> backward(std::span<const Seed> seeds, std::span<const GradientSource> sources);
-  Tensor rows(const char* what, const Operand& target, const GradientSource& source, JacobianOptions options, bool batch);
+  Tensor rows(const char* what, const Operand& target, const GradientSource& source, JacobianOptions options,
+              bool batch);
   void use_up();
 
   TapeOptions options_;

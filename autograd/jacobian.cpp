@@ -17,6 +17,7 @@ Tensor GradientTape::rows(const char* what, const Operand& target, const Gradien
   CallSite site(target.where());
   const Tensor& y = target.tensor();
   const std::uint32_t slot = start(y, what);
+  check_sources(what, {&source, 1});
   const Shape from = source.tensor() ? source.tensor()->shape() : source.variable()->shape();
   if (batch && (y.rank() < 1 || from.rank() < 1 || y.shape()[0] != from[0]))
     throw ShapeError(fmt::format("{}: target {} and source {} must have the same first dimension.", what,
@@ -25,7 +26,7 @@ Tensor GradientTape::rows(const char* what, const Operand& target, const Gradien
   std::vector<Tensor> rows;
   bool connected = false;
   {
-    Paused paused(*this);
+    Paused paused(*this, !options_.persistent);
     for (std::int64_t i = 0; i < n; ++i) {
       std::vector<std::uint8_t> hit(static_cast<std::size_t>(y.size()), 0);
       for (std::int64_t b = 0; b < examples; ++b) hit[std::size_t(b * n + i)] = 1;

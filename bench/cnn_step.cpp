@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
                          nn::Dense(10)};
     model.build({28, 28, 1});
     optim::Adam adam({.learning_rate = 1e-3});
-    Tensor images = random::uniform({batch, 28, 28, 1}, {.seed = 1}), labels = random::integers({batch}, 0, 10, {.seed = 2});
+    Tensor images = random::uniform({batch, 28, 28, 1}, {.seed = 1}),
+           labels = random::integers({batch}, 0, 10, {.seed = 2});
     // convolution twice (forward, kernel gradient), dense three times
     double flops = double(batch) * (2 * 2.0 * 26 * 26 * 32 * 9 + 3 * 2.0 * 5408 * 10);
     std::string size = ", batch " + std::to_string(batch);

@@ -1,5 +1,5 @@
-// How well the network of examples/digits_demo.cpp reads digits that it has not seen, over five seeds of weights and orders.
-// All 8,000 are learned, 10 epochs. Start it in the repository: it reads examples/digits.
+// How well the network of examples/digits_demo.cpp reads digits that it has not seen, over five seeds of weights and
+// orders. All 8,000 are learned, 10 epochs. Start it in the repository: it reads examples/digits.
 #include <tapir/bench/bench.h>
 
 #include <cmath>

@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   Tensor image = random::normal({4096, 1024}, {.seed = 3}), row = random::normal({1024}, {.seed = 4});
   double bytes = 4.0 * 4096 * 1024;
   table.row("[4096, 1024] + [1024]", Bound::bytes, 2 * bytes, [&] { image + row; });
-  table.row("[4096, 1024] + [4096, 1]", Bound::bytes, 2 * bytes, [&, c = random::normal({4096, 1}, {.seed = 5})] { image + c; });
+  table.row("[4096, 1024] + [4096, 1]", Bound::bytes, 2 * bytes,
+            [&, c = random::normal({4096, 1}, {.seed = 5})] { image + c; });
   table.row("transpose copy [4096, 1024]", Bound::bytes, 2 * bytes, [&] { contiguous(permute_dims(image, {1, 0})); });
   table.row("f32 to bf16 [4096, 1024]", Bound::bytes, 1.5 * bytes, [&] { image.astype(DType::bf16); });
   table.row("f32 to f16 [4096, 1024]", Bound::bytes, 1.5 * bytes, [&] { image.astype(DType::f16); });

@@ -13,7 +13,8 @@ Tensor chain(const Tensor& x) {
   return sigmoid(gelu) * gelu + x;
 }
 
-void training(bench::Table& table, const std::string& name, nn::Sequential model, const Shape& input, int batch, double flops) {
+void training(bench::Table& table, const std::string& name, nn::Sequential model, const Shape& input, int batch,
+              double flops) {
   Shape all{batch};
   model.build(input);
   optim::Adam adam({.learning_rate = 1e-3});
@@ -39,7 +40,8 @@ void training(bench::Table& table, const std::string& name, nn::Sequential model
 
 int main(int argc, char** argv) {
   bench::Table table("trace", argc, argv);
-  Tensor a = random::normal({8}, {.seed = 1}), b = random::normal({8}, {.seed = 2}), w = random::normal({8}, {.seed = 3});
+  Tensor a = random::normal({8}, {.seed = 1}), b = random::normal({8}, {.seed = 2}),
+         w = random::normal({8}, {.seed = 3});
   {
     auto add = function([](const Tensor& x, const Tensor& y) { return x + y; });
     table.row("a + b, 8 floats, eager", Bound::overhead, 0, [&] { a + b; });
@@ -55,10 +57,12 @@ int main(int argc, char** argv) {
     table.row("value and gradient of sum(w*a + b), traced", Bound::overhead, 0, [&] { traced(w, a, b); });
   }
   auto digits = [] {
-    return nn::Sequential{nn::Conv2D(32, {3, 3}, {.activation = "relu"}), nn::MaxPooling2D({2, 2}), nn::Flatten(), nn::Dense(10)};
+    return nn::Sequential{nn::Conv2D(32, {3, 3}, {.activation = "relu"}), nn::MaxPooling2D({2, 2}), nn::Flatten(),
+                          nn::Dense(10)};
   };
   auto mlp = [] {
-    return nn::Sequential{nn::Dense(512, {.activation = "relu"}), nn::Dense(512, {.activation = "relu"}), nn::Dense(10)};
+    return nn::Sequential{nn::Dense(512, {.activation = "relu"}), nn::Dense(512, {.activation = "relu"}),
+                          nn::Dense(10)};
   };
   for (int batch : {1, 32, 128})
     training(table, "digits CNN step, batch " + std::to_string(batch), digits(), {28, 28, 1}, batch,

@@ -37,8 +37,8 @@ int main(int argc, char** argv) try {
   model.fit(train.images, train.labels, {.epochs = 10, .batch_size = 32, .validation_split = 0.1});
 
   nn::Logs result = model.evaluate(test.images, test.labels);
-  std::printf("\n%lld digits that it has never seen: %.2f %% right (loss %.4f)\n\n", static_cast<long long>(test.images.shape(0)),
-              100 * result["accuracy"], result["loss"]);
+  std::printf("\n%lld digits that it has never seen: %.2f %% right (loss %.4f)\n\n",
+              static_cast<long long>(test.images.shape(0)), 100 * result["accuracy"], result["loss"]);
 
   Tensor probabilities = model.predict(test.images);
   std::vector<std::int64_t> said = argmax(probabilities, {.axis = -1}).to_vector<std::int64_t>();

@@ -14,18 +14,22 @@ constexpr std::size_t kMaxExecutables = 16;
 // forward: inputs -> outputs, saved; backward: saved, dy of `flowing` outputs -> gradients of the wanted inputs.
 struct Concrete::Differentiated {
   std::shared_ptr<Concrete> forward, backward;
-  std::shared_ptr<Concrete> again;       // forward as repeatable() makes it, with what was drawn as inputs
-  std::vector<int> drawn;                // the outputs of forward that hold it
-  std::vector<int> saved;                // of the forward graph: >= 0 an input, -1 - k the k-th extra output
-  std::vector<int> flowing;              // outputs that a gradient comes from
-  std::vector<int> gradient_of;          // per result of backward: the input
-  std::exception_ptr error;              // why there is none; thrown when a gradient is asked for
+  std::shared_ptr<Concrete> again;  // forward as repeatable() makes it, with what was drawn as inputs
+  std::vector<int> drawn;           // the outputs of forward that hold it
+  std::vector<int> saved;           // of the forward graph: >= 0 an input, -1 - k the k-th extra output
+  std::vector<int> flowing;         // outputs that a gradient comes from
+  std::vector<int> gradient_of;     // per result of backward: the input
+  std::exception_ptr error;         // why there is none; thrown when a gradient is asked for
 };
 
 Concrete::Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
                    std::vector<int> assigned)
-    : traced_(std::move(traced)), symbols_(std::move(symbols)), arguments_(arguments), results_(results),
-      variables_(std::move(variables)), assigned_(std::move(assigned)) {
+    : traced_(std::move(traced)),
+      symbols_(std::move(symbols)),
+      arguments_(arguments),
+      results_(results),
+      variables_(std::move(variables)),
+      assigned_(std::move(assigned)) {
   if (!homeless_sizes(traced_, symbols_).empty())
     throw InternalError("a graph depends on a size that none of its inputs has.\n" + symbols_.named(to_text(traced_)));
 }
@@ -68,11 +72,17 @@ std::shared_ptr<Executable> Concrete::executable(std::span<const Tensor> inputs)
   std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < executables_.size(); ++i)
     if (executables_[i].first == sizes) {
-      if (i) std::rotate(executables_.begin(), executables_.begin() + std::ptrdiff_t(i), executables_.begin() + std::ptrdiff_t(i) + 1);
+      if (i)
+        std::rotate(executables_.begin(), executables_.begin() + std::ptrdiff_t(i),
+                    executables_.begin() + std::ptrdiff_t(i) + 1);
       return executables_[0].second;
     }
   Untraced untraced;
-  auto made = std::make_shared<Executable>(optimise(specialise(traced_, symbols_, sizes)));
+  std::vector<Assignment> assignments;
+  for (std::size_t k = 0; k < assigned_.size(); ++k)
+    assignments.push_back(
+        {std::size_t(arguments_ + assigned_[k]), std::size_t(results_) + k, variables_[std::size_t(assigned_[k])]});
+  auto made = std::make_shared<Executable>(optimise(specialise(traced_, symbols_, sizes)), std::move(assignments));
   executables_.insert(executables_.begin(), {sizes, made});
   if (executables_.size() > kMaxExecutables) executables_.pop_back();
   return made;
@@ -122,18 +132,22 @@ std::shared_ptr<Concrete> Concrete::vjp() {
   const int results = int(gradients.size());
   Graph g = prune(tracer.finish(gradients));
   const int arguments = int(g.inputs.size());
-  return vjp_ = std::make_shared<Concrete>(std::move(g), symbols_, arguments, results, std::vector<Variable>(), std::vector<int>());
+  return vjp_ = std::make_shared<Concrete>(std::move(g), symbols_, arguments, results, std::vector<Variable>(),
+                                           std::vector<int>());
 }
 
-std::vector<Tensor> Concrete::run(std::span<const Tensor> inputs) { return executable(inputs)->run(inputs); }
+std::vector<Tensor> Concrete::run(std::vector<Tensor> inputs) {
+  auto made = executable(inputs);
+  return made->run(std::move(inputs));
+}
 
 std::vector<Tensor> Concrete::call(std::span<const Tensor> arguments) {
   std::vector<Tensor> inputs(arguments.begin(), arguments.end()), outputs;
   for (auto& v : variables_) inputs.push_back(v.value());
-  outputs = apply_concrete(*this, inputs);
+  outputs = apply_concrete(*this, std::move(inputs));
   for (std::size_t k = 0; k < assigned_.size(); ++k) {
     Variable v = variables_[std::size_t(assigned_[k])];
-    v.assign(outputs[std::size_t(results_) + k]);
+    if (Tensor& next = outputs[std::size_t(results_) + k]; next.defined()) v.assign(next);
   }
   outputs.resize(std::size_t(results_));
   return outputs;
@@ -147,11 +161,12 @@ using Pair = std::shared_ptr<Differentiated>;
 // A shared object as a tensor, so that tapes keep it alive. Its "data" is the pointer.
 Tensor handle_of(Pair pair) {
   auto* own = new Pair(std::move(pair));
-  return Tensor::from_external(own, {std::int64_t(sizeof(Pair))}, DType::u8, [](void* p) { delete static_cast<Pair*>(p); }, own);
+  return Tensor::from_external(
+      own, {std::int64_t(sizeof(Pair))}, DType::u8, [](void* p) { delete static_cast<Pair*>(p); }, own);
 }
 
-// A gradient that comes through the saved values too, as in derivatives of higher order: the forward graph once more, under a
-// tape of its own.
+// A gradient that comes through the saved values too, as in derivatives of higher order: the forward graph once more,
+// under a tape of its own.
 Tensors gradient_of_saved(const Differentiated& d, const tapir::Node& n, std::span<const Tensor> dy) {
   std::vector<Tensor> inputs(n.inputs.begin() + 1, n.inputs.end()), targets, seeds;
   for (auto& t : inputs) t = t.alias();
@@ -195,7 +210,8 @@ const OpDef call_op = {.name = "call", .gradient = call_gradient, .saves = Saves
 
 }  // namespace
 
-// Forward and backward are traced as one graph, then cut: the backward part gets what it reads of the forward part as inputs.
+// Forward and backward are traced as one graph, then cut: the backward part gets what it reads of the forward part as
+// inputs.
 std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::vector<bool>& wanted) {
   std::lock_guard lock(mutex_);
   auto& made = differentiated_[wanted];
@@ -283,29 +299,29 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
     if (at == forward.outputs.end()) forward.outputs.push_back(v);
   }
   again.outputs = forward.outputs;
-  d->again = std::make_shared<Concrete>(std::move(again), symbols_, int(inputs.size() + drawn.size()), int(forward.outputs.size()),
-                                        std::vector<Variable>(), std::vector<int>());
+  d->again = std::make_shared<Concrete>(std::move(again), symbols_, int(inputs.size() + drawn.size()),
+                                        int(forward.outputs.size()), std::vector<Variable>(), std::vector<int>());
   const int saved_count = int(backward.inputs.size()), gradient_count = int(backward.outputs.size());
   d->forward = std::make_shared<Concrete>(std::move(forward), symbols_, int(inputs.size()), int(outputs.size()),
                                           std::vector<Variable>(), std::vector<int>());
-  d->backward = std::make_shared<Concrete>(std::move(backward), symbols_, saved_count, gradient_count, std::vector<Variable>(),
-                                           std::vector<int>());
+  d->backward = std::make_shared<Concrete>(std::move(backward), symbols_, saved_count, gradient_count,
+                                           std::vector<Variable>(), std::vector<int>());
   return made = d;
 }
 
-std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs) {
+std::vector<Tensor> apply_concrete(Concrete& c, std::vector<Tensor> inputs) {
   if (Tracer::current()) return replay(c.traced(), inputs);
   std::vector<bool> wanted(inputs.size(), false);
   bool any = false;
   for (Recorder* r = recorder(); r; r = r->previous)
     for (std::size_t i = 0; i < inputs.size(); ++i)
       if (is_floating(inputs[i].dtype()) && r->follows(inputs[i])) any = wanted[i] = true;
-  if (!any) return c.run(inputs);
+  if (!any) return c.run(std::move(inputs));
 
   Pair pair;
   try {
     pair = c.differentiated(wanted);
-    if (pair->flowing.empty()) return c.run(inputs);
+    if (pair->flowing.empty()) return c.run(std::move(inputs));
   } catch (const UsageError&) {
     pair = std::make_shared<Differentiated>();
     pair->error = std::current_exception();

@@ -10,14 +10,16 @@ namespace tapir::graph {
 
 class Concrete {
  public:
-  /// `traced` has `arguments` inputs, then one for each of `variables`; `results` outputs, then the new values of `assigned`
-  /// (indices into `variables`).
-  Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables, std::vector<int> assigned);
+  /// `traced` has `arguments` inputs, then one for each of `variables`; `results` outputs, then the new values of
+  /// `assigned` (indices into `variables`).
+  Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
+           std::vector<int> assigned);
 
-  /// Runs it: reads the variables, assigns them, records on the tapes of this thread, becomes part of the trace of this thread.
+  /// Runs it: reads the variables, assigns them, records on the tapes of this thread, becomes part of the trace of this
+  /// thread.
   std::vector<Tensor> call(std::span<const Tensor> arguments);
   /// The graph alone: inputs and outputs as in `traced`; nothing is recorded.
-  std::vector<Tensor> run(std::span<const Tensor> inputs);
+  std::vector<Tensor> run(std::vector<Tensor> inputs);
 
   const Graph& traced() const { return traced_; }
   const std::vector<Variable>& variables() const { return variables_; }
@@ -54,12 +56,14 @@ class Concrete {
   const std::vector<Variable> variables_;
   const std::vector<int> assigned_;
   mutable std::mutex mutex_;
-  std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>> executables_;  // by the unknown sizes, latest first
+  std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>>
+      executables_;  // by the unknown sizes, latest first
   std::map<std::vector<bool>, std::shared_ptr<Differentiated>> differentiated_;
   std::shared_ptr<Concrete> vjp_;
 };
 
-/// The inputs through the graph of `c`, seen by the tapes and traces of this thread: what call() does after reading variables.
-std::vector<Tensor> apply_concrete(Concrete& c, std::span<const Tensor> inputs);
+/// The inputs through the graph of `c`, seen by the tapes and traces of this thread: what call() does after reading
+/// variables. New values of variables may be missing: those have them already.
+std::vector<Tensor> apply_concrete(Concrete& c, std::vector<Tensor> inputs);
 
 }  // namespace tapir::graph

@@ -1,4 +1,5 @@
-// The rows of control flow. A body is a graph, handed over as a handle; what it reads of the outside are inputs of the row.
+// The rows of control flow. A body is a graph, handed over as a handle; what it reads of the outside are inputs of the
+// row.
 #include <tapir/graph/control_flow.h>
 #include <tapir/graph/effects.h>
 #include <tapir/graph/handle.h>
@@ -58,7 +59,10 @@ Tensor zeros_if_undefined(const Tensor& dy, const Tensor& y) { return dy.defined
 
 struct SwitchAttrs {
   int branches = 0;
-  template <class V> void visit(V&& v) { v("branches", branches); }
+  template <class V>
+  void visit(V&& v) {
+    v("branches", branches);
+  }
 };
 
 extern const OpDef switch_op;
@@ -103,7 +107,8 @@ struct LoopAttrs {
   int states = 0, scanned = 0, condition_reads = 0;
   std::int64_t trip = -1, most = -1;
   bool backwards = false;
-  template <class V> void visit(V&& v) {
+  template <class V>
+  void visit(V&& v) {
     v("states", states), v("scanned", scanned), v("condition_reads", condition_reads), v("trip", trip), v("most", most);
     v("backwards", backwards);
   }
@@ -159,7 +164,8 @@ Tensors make_loop(Inputs in, Attrs attrs) {
   std::vector<Tensor> states = l.states, stacked;
   Specs specs;
   infer_loop(in, attrs, specs);
-  for (std::size_t i = states.size(); i < specs.size(); ++i) stacked.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
+  for (std::size_t i = states.size(); i < specs.size(); ++i)
+    stacked.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
   for (std::int64_t i = 0; trip < 0 ? l.goes_on(states) : i < trip; ++i) {
     if (a.most >= 0 && i >= a.most) detail::too_many_rounds(a.most, Where());
     const std::int64_t at = a.backwards ? trip - 1 - i : i;
@@ -167,7 +173,8 @@ Tensors make_loop(Inputs in, Attrs attrs) {
     for (std::size_t k = 0; k < stacked.size(); ++k) {
       Shape shape = stacked[k].shape(), strides = stacked[k].strides();
       shape.erase(0), strides.erase(0);
-      Tensor row = stacked[k].impl()->storage ? stacked[k].view_as(shape, strides, at * stacked[k].strides()[0]) : Tensor();
+      Tensor row =
+          stacked[k].impl()->storage ? stacked[k].view_as(shape, strides, at * stacked[k].strides()[0]) : Tensor();
       if (row.defined()) {
         cast_into(next[states.size() + k], row);
       } else {  // a small value lies in its header, which a view would copy
@@ -184,21 +191,24 @@ Tensors make_loop(Inputs in, Attrs attrs) {
   return out;
 }
 
-// Rounds are counted: a scan forward that keeps each round's states, and one backwards over them. Both are rows like this
-// one, so it can be differentiated again.
+// Rounds are counted: a scan forward that keeps each round's states, and one backwards over them. Both are rows like
+// this one, so it can be differentiated again.
 Tensors counted_gradient(const LoopAttrs& a, const Node& n, const LoopInputs& l, std::span<const Tensor> dy) {
   const std::size_t states = l.states.size();
   const std::int64_t trip = l.scanned.empty() ? a.trip : l.scanned[0].shape()[0];
   const auto again = body_of(graph::repeatable(n.in(1)));
-  detail::Loop forward{.body = [&](std::span<const Tensor> s, std::span<const Tensor> slices) {
-    std::vector<Tensor> in(s.begin(), s.end());
-    in.insert(in.end(), slices.begin(), slices.end());
-    in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
-    std::vector<Tensor> out = graph::replay(again->traced(), in);
-    out.resize(states);
-    out.insert(out.end(), s.begin(), s.end());
-    return out;
-  }, .trip = trip, .backwards = a.backwards};
+  detail::Loop forward{.body =
+                           [&](std::span<const Tensor> s, std::span<const Tensor> slices) {
+                             std::vector<Tensor> in(s.begin(), s.end());
+                             in.insert(in.end(), slices.begin(), slices.end());
+                             in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
+                             std::vector<Tensor> out = graph::replay(again->traced(), in);
+                             out.resize(states);
+                             out.insert(out.end(), s.begin(), s.end());
+                             return out;
+                           },
+                       .trip = trip,
+                       .backwards = a.backwards};
   std::vector<Tensor> kept = detail::traced_loop("loop", forward, l.states, l.scanned, Where::current());
   kept.erase(kept.begin(), kept.begin() + std::ptrdiff_t(states));
 
@@ -216,16 +226,22 @@ Tensors counted_gradient(const LoopAttrs& a, const Node& n, const LoopInputs& l,
   auto vjp = l.body->vjp();
   std::size_t slice_gradients = 0;
   for (auto& t : l.scanned) slice_gradients += is_floating(t.dtype());
-  detail::Loop backward{.body = [&](std::span<const Tensor> c, std::span<const Tensor> s) {
-    std::vector<Tensor> in(s.begin(), s.begin() + std::ptrdiff_t(states + l.scanned.size()));
-    in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
-    in.insert(in.end(), c.begin(), c.begin() + std::ptrdiff_t(state_gradients));
-    in.insert(in.end(), s.begin() + std::ptrdiff_t(states + l.scanned.size()), s.end());
-    std::vector<Tensor> g = graph::replay(vjp->traced(), in), out(g.begin(), g.begin() + std::ptrdiff_t(state_gradients));
-    for (std::size_t k = state_gradients; k < c.size(); ++k) out.push_back(c[k] + g[k + slice_gradients]);
-    out.insert(out.end(), g.begin() + std::ptrdiff_t(state_gradients), g.begin() + std::ptrdiff_t(state_gradients + slice_gradients));
-    return out;
-  }, .trip = trip, .backwards = !a.backwards};
+  detail::Loop backward{.body =
+                            [&](std::span<const Tensor> c, std::span<const Tensor> s) {
+                              std::vector<Tensor> in(s.begin(), s.begin() + std::ptrdiff_t(states + l.scanned.size()));
+                              in.insert(in.end(), l.body_reads.begin(), l.body_reads.end());
+                              in.insert(in.end(), c.begin(), c.begin() + std::ptrdiff_t(state_gradients));
+                              in.insert(in.end(), s.begin() + std::ptrdiff_t(states + l.scanned.size()), s.end());
+                              std::vector<Tensor> g = graph::replay(vjp->traced(), in),
+                                                  out(g.begin(), g.begin() + std::ptrdiff_t(state_gradients));
+                              for (std::size_t k = state_gradients; k < c.size(); ++k)
+                                out.push_back(c[k] + g[k + slice_gradients]);
+                              out.insert(out.end(), g.begin() + std::ptrdiff_t(state_gradients),
+                                         g.begin() + std::ptrdiff_t(state_gradients + slice_gradients));
+                              return out;
+                            },
+                        .trip = trip,
+                        .backwards = !a.backwards};
   std::vector<Tensor> g = detail::traced_loop("loop", backward, carry, scanned, Where::current());
 
   Tensors dx(n.inputs.size());
@@ -288,17 +304,20 @@ std::size_t split_while(Inputs in, const LoopAttrs& a) {  // how many of the inp
 
 const OpDef while_gradient_op = {
     .name = "while_gradient",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<LoopAttrs>();
-      auto add = [&](const Tensor& t) {
-        if (is_floating(t.dtype())) out.push_back({t.shape(), t.dtype()});
-      };
-      const std::size_t own_inputs = split_while(in, a);
-      for (std::size_t i = 2; i < own_inputs; ++i)
-        if (i < std::size_t(2 + a.states) || i >= std::size_t(2 + a.states + a.condition_reads)) add(in[i]);
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<LoopAttrs>();
+          auto add = [&](const Tensor& t) {
+            if (is_floating(t.dtype())) out.push_back({t.shape(), t.dtype()});
+          };
+          const std::size_t own_inputs = split_while(in, a);
+          for (std::size_t i = 2; i < own_inputs; ++i)
+            if (i < std::size_t(2 + a.states) || i >= std::size_t(2 + a.states + a.condition_reads)) add(in[i]);
+        },
     .gradient = [](const Node&, std::span<const Tensor>) -> Tensors {
-      throw UsageError("while_loop: in a trace it has first derivatives only. Use for_loop or scan, or run_functions_eagerly(true).");
+      throw UsageError(
+          "while_loop: in a trace it has first derivatives only. Use for_loop or scan, or "
+          "run_functions_eagerly(true).");
     },
     .saves = Saves::inputs,
     .make = [](Inputs in, Attrs attrs) -> Tensors {
@@ -342,16 +361,19 @@ bool tracing() { return Tracer::current() != nullptr; }
 
 bool truth_of(const char* what, const Tensor& t, const Where& where) {
   CallSite site(where);
-  if (t.size() != 1) throw ShapeError(fmt::format("{}: the condition must be a scalar, got {}.", what, t.shape().str()));
+  if (t.size() != 1)
+    throw ShapeError(fmt::format("{}: the condition must be a scalar, got {}.", what, t.shape().str()));
   if (t.dtype() != DType::boolean)
-    throw DTypeError(fmt::format("{}: the condition must be bool, got {}. Compare it: x != 0.", what, name_of(t.dtype())));
+    throw DTypeError(
+        fmt::format("{}: the condition must be bool, got {}. Compare it: x != 0.", what, name_of(t.dtype())));
   return t.has_data() ? t.item<bool>() : false;
 }
 
 std::int64_t index_of(const Tensor& t, std::int64_t branches, const Where& where) {
   CallSite site(where);
   if (t.size() != 1) throw ShapeError(fmt::format("switch_case: the index must be a scalar, got {}.", t.shape().str()));
-  if (!is_integer(t.dtype())) throw DTypeError(fmt::format("switch_case: the index must be an integer, got {}.", name_of(t.dtype())));
+  if (!is_integer(t.dtype()))
+    throw DTypeError(fmt::format("switch_case: the index must be an integer, got {}.", name_of(t.dtype())));
   const std::int64_t i = t.has_data() ? t.item<std::int64_t>() : 0;
   return i < 0 || i >= branches ? branches - 1 : i;
 }
@@ -365,24 +387,29 @@ void nothing_to_scan(const Where& where) {
   throw ShapeError("scan: the first axis is empty, so the shape of the result is not known.");
 }
 
-static void check_branch(const char* what, const std::vector<Tensor>& first, const std::vector<Tensor>& other, const Where& where) {
+static void check_branch(const char* what, const std::vector<Tensor>& first, const std::vector<Tensor>& other,
+                         const Where& where) {
   CallSite site(where);
   if (first.size() != other.size())
     throw UsageError(fmt::format("{}: one branch gives {} tensors, another {}.", what, first.size(), other.size()));
   for (std::size_t i = 0; i < first.size(); ++i)
     if (!(first[i].shape() == other[i].shape()) || first[i].dtype() != other[i].dtype())
-      throw ShapeError(fmt::format("{}: one branch gives {}{}, another {}{}; in a trace they must agree.", what, name_of(first[i].dtype()),
-                                   first[i].shape().str(), name_of(other[i].dtype()), other[i].shape().str()));
+      throw ShapeError(fmt::format("{}: one branch gives {}{}, another {}{}; in a trace they must agree.", what,
+                                   name_of(first[i].dtype()), first[i].shape().str(), name_of(other[i].dtype()),
+                                   other[i].shape().str()));
 }
 
-void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const Where& where) {
+void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
+                 const Where& where) {
   CallSite site(where);
   if (before.size() != after.size())
-    throw UsageError(fmt::format("{}: the state has {} tensors, the body returns {}.", what, before.size(), after.size()));
+    throw UsageError(
+        fmt::format("{}: the state has {} tensors, the body returns {}.", what, before.size(), after.size()));
   for (std::size_t i = 0; i < before.size(); ++i)
     if (!(before[i].shape() == after[i].shape()) || before[i].dtype() != after[i].dtype())
       throw ShapeError(fmt::format("{}: state {} changes from {}{} to {}{}; loops keep dtypes and shapes.", what, i,
-                                   name_of(before[i].dtype()), before[i].shape().str(), name_of(after[i].dtype()), after[i].shape().str()));
+                                   name_of(before[i].dtype()), before[i].shape().str(), name_of(after[i].dtype()),
+                                   after[i].shape().str()));
 }
 
 std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows, const Where& where) {
@@ -410,8 +437,9 @@ Tensor plus_one(const Tensor& i, const Where& where) { return add({i, where}, {1
 
 namespace {
 
-// A body as a graph of its own. Inputs: those of the given specs, then what it captured; outputs: results, then the new values
-// of the variables that it assigned. What it draws can be drawn outside: a gradient, which runs it again, must see the same.
+// A body as a graph of its own. Inputs: those of the given specs, then what it captured; outputs: results, then the new
+// values of the variables that it assigned. What it draws can be drawn outside: a gradient, which runs it again, must
+// see the same.
 struct Body {
   graph::Graph graph;
   std::vector<Tracer::Captured> captured;
@@ -446,7 +474,8 @@ struct Body {
     return out;
   }
 
-  Body(const std::vector<Tensor>& like, const Callable<std::vector<Tensor>(std::span<const Tensor>)>& f) : given(like.size()) {
+  Body(const std::vector<Tensor>& like, const Callable<std::vector<Tensor>(std::span<const Tensor>)>& f)
+      : given(like.size()) {
     Tracer tracer(Tracer::current()->symbols());
     std::vector<Tensor> inputs;
     for (auto& t : like) inputs.push_back(tracer.input({t.shape(), t.dtype()}));
@@ -473,7 +502,8 @@ struct Body {
   }
   std::vector<Tensor> result_specs() const {
     std::vector<Tensor> out;
-    for (std::size_t k = 0; k < results; ++k) out.push_back(Tensor::only_spec(graph.spec(graph.outputs[k]).shape, graph.spec(graph.outputs[k]).dtype));
+    for (std::size_t k = 0; k < results; ++k)
+      out.push_back(Tensor::only_spec(graph.spec(graph.outputs[k]).shape, graph.spec(graph.outputs[k]).dtype));
     return out;
   }
 };
@@ -489,8 +519,9 @@ void add_new(std::vector<Tensor>& all, const Tensor& t) {
 }
 
 Tensor handle(const graph::Graph& g) {
-  return graph::handle_of(std::make_shared<Concrete>(graph::prune(g), Tracer::current()->symbols(), int(g.inputs.size()),
-                                                     int(g.outputs.size()), std::vector<Variable>(), std::vector<int>()));
+  return graph::handle_of(std::make_shared<Concrete>(graph::prune(g), Tracer::current()->symbols(),
+                                                     int(g.inputs.size()), int(g.outputs.size()),
+                                                     std::vector<Variable>(), std::vector<int>()));
 }
 
 }  // namespace
@@ -545,15 +576,16 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
 }
 
 // Variables that the body assigns travel as states.
-std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::vector<Tensor>& states, const std::vector<Tensor>& scanned,
-                                const Where& where) {
+std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::vector<Tensor>& states,
+                                const std::vector<Tensor>& scanned, const Where& where) {
   std::vector<Tensor> given = states;
   for (auto& t : scanned) {
     Shape s = t.shape();
     s.erase(0);
     given.push_back(Tensor::only_spec(s, t.dtype()));
   }
-  Body body(given, [&](std::span<const Tensor> in) { return loop.body(in.first(states.size()), in.subspan(states.size())); });
+  Body body(given,
+            [&](std::span<const Tensor> in) { return loop.body(in.first(states.size()), in.subspan(states.size())); });
   {
     std::vector<Tensor> next = body.result_specs();
     if (next.size() > states.size()) next.resize(states.size());
@@ -582,17 +614,20 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
     body.draw_outside();
     const std::int64_t trip = scanned.empty() ? loop.trip : scanned[0].shape()[0];
     if (body.key_count)
-      for (auto& k : body.parts_of(reshape(random::keys(trip * body.key_count), {trip, body.key_count, 2}))) all_scanned.push_back(k);
+      for (auto& k : body.parts_of(reshape(random::keys(trip * body.key_count), {trip, body.key_count, 2})))
+        all_scanned.push_back(k);
   }
   graph::Graph& g = body.graph;
   std::vector<int> in(g.inputs.begin(), g.inputs.begin() + std::ptrdiff_t(states.size()));
   std::vector<int> out(g.outputs.begin(), g.outputs.begin() + std::ptrdiff_t(states.size()));
   for (std::size_t i = states.size(); i < all_states.size(); ++i) in.push_back(body.input_for(all_states[i]));
-  in.insert(in.end(), g.inputs.begin() + std::ptrdiff_t(states.size()), g.inputs.begin() + std::ptrdiff_t(given.size()));
+  in.insert(in.end(), g.inputs.begin() + std::ptrdiff_t(states.size()),
+            g.inputs.begin() + std::ptrdiff_t(given.size()));
   in.insert(in.end(), body.keys.begin(), body.keys.end());
   for (auto& t : body_reads) in.push_back(body.input_for(t));
   for (auto& v : body.assigned) out.push_back(body.last_of(v, -1));
-  out.insert(out.end(), g.outputs.begin() + std::ptrdiff_t(states.size()), g.outputs.begin() + std::ptrdiff_t(body.results));
+  out.insert(out.end(), g.outputs.begin() + std::ptrdiff_t(states.size()),
+             g.outputs.begin() + std::ptrdiff_t(body.results));
   g.inputs = in;
   g.outputs = out;
 
@@ -600,7 +635,8 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   *condition_handle.mutable_data<std::uint8_t>() = 0;
   if (test) {
     if (!test->assigned.empty())
-      throw UsageError(fmt::format("{}: the condition assigns variable '{}'. Assign in the body.", what, test->assigned[0].name()));
+      throw UsageError(
+          fmt::format("{}: the condition assigns variable '{}'. Assign in the body.", what, test->assigned[0].name()));
     for (auto& c : test->captured)
       if (!is_state(c.outer)) add_new(condition_reads, c.outer);
     std::vector<int> inputs(test->graph.inputs.begin(), test->graph.inputs.begin() + std::ptrdiff_t(states.size()));
@@ -613,7 +649,11 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   for (const std::vector<Tensor>& part : {all_states, all_scanned, condition_reads, body_reads})
     inputs.insert(inputs.end(), part.begin(), part.end());
   auto refs = refs_of(inputs);
-  LoopAttrs attrs{int(all_states.size()), int(all_scanned.size()), int(condition_reads.size()), loop.condition ? -1 : loop.trip, loop.most,
+  LoopAttrs attrs{int(all_states.size()),
+                  int(all_scanned.size()),
+                  int(condition_reads.size()),
+                  loop.condition ? -1 : loop.trip,
+                  loop.most,
                   loop.backwards};
   Tensors results = apply_all(loop_op, Inputs(refs), attrs, where);
   for (std::size_t k = 0; k < body.assigned.size(); ++k) body.assigned[k].assign(results[states.size() + k]);
@@ -624,7 +664,8 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
 
 }  // namespace detail
 
-std::optional<graph::Graph> graph::unrolled(const Graph& g, const Node& n, std::int64_t most_rounds, std::size_t most_nodes) {
+std::optional<graph::Graph> graph::unrolled(const Graph& g, const Node& n, std::int64_t most_rounds,
+                                            std::size_t most_nodes) {
   if (n.op != &loop_op) return {};
   const LoopAttrs a = n.attrs.get().as<LoopAttrs>();
   Tracer tracer;

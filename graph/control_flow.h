@@ -1,5 +1,5 @@
-// Control flow that depends on tensors: cond, switch_case, while_loop, for_loop, scan. Eager calls just run; in function()
-// they become nodes whose bodies are graphs. Gradients flow through all of them.
+// Control flow that depends on tensors: cond, switch_case, while_loop, for_loop, scan. Eager calls just run; in
+// function() they become nodes whose bodies are graphs. Gradients flow through all of them.
 #pragma once
 #include <tapir/graph/structure.h>
 #include <tapir/ops/operand.h>
@@ -31,7 +31,8 @@ struct Loop {
 std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::vector<Tensor>& states,
                                 const std::vector<Tensor>& scanned, const Where& where);
 // `where` is the line of the control flow; what bodies do keeps its own.
-void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after, const Where& where);
+void check_state(const char* what, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
+                 const Where& where);
 [[noreturn]] void too_many_rounds(std::int64_t most, const Where& where);
 std::vector<Tensor> stack_up(const std::vector<std::vector<Tensor>>& rows, const Where& where);
 Tensor slice_of(const Tensor& t, std::int64_t i, const Where& where);
@@ -58,20 +59,20 @@ template <class F, class State, class... First>
 decltype(auto) call_with(F& f, const State& state, const First&... first) {
   if constexpr (is_tuple<State>)
     return std::apply([&](const auto&... s) -> decltype(auto) { return f(first..., s...); }, state);
-  else
-    return f(first..., state);
+  else return f(first..., state);
 }
 
 }  // namespace detail
 
-/// `then()` if `condition` (one bool) holds, else `otherwise()`; both give the same structure, dtypes and shapes. Only one
-/// is run. Gradients flow into what the branches use.
+/// `then()` if `condition` (one bool) holds, else `otherwise()`; both give the same structure, dtypes and shapes. Only
+/// one is run. Gradients flow into what the branches use.
 template <class Then, class Else>
 auto cond(const Operand& condition, Then then, Else otherwise) {
   using R = std::decay_t<std::invoke_result_t<Then&>>;
   if (!detail::tracing()) return detail::truth_of("cond", condition, condition.where()) ? R(then()) : R(otherwise());
   R first{};
-  detail::Bodies bodies{[&] { return detail::leaves_of(first = then()); }, [&] {
+  detail::Bodies bodies{[&] { return detail::leaves_of(first = then()); },
+                        [&] {
                           R second = otherwise();
                           return detail::leaves_of(second);
                         }};
@@ -87,7 +88,8 @@ auto switch_case(const Operand& index, Branch branch, Branches... branches) {
   if (!detail::tracing()) return all[std::size_t(detail::index_of(index, std::int64_t(all.size()), index.where()))]();
   std::vector<R> results(all.size());
   detail::Bodies bodies;
-  for (std::size_t i = 0; i < all.size(); ++i) bodies.push_back([&, i] { return detail::leaves_of(results[i] = all[i]()); });
+  for (std::size_t i = 0; i < all.size(); ++i)
+    bodies.push_back([&, i] { return detail::leaves_of(results[i] = all[i]()); });
   auto out = detail::traced_switch("switch_case", index, bodies, index.where());
   return detail::with_leaves(results[0], out);
 }
@@ -96,14 +98,16 @@ struct WhileOptions {
   std::int64_t max_iterations = -1;  ///< more rounds are a UsageError; no limit if negative
 };
 
-/// Repeats state = body(state) while condition(state), one bool, holds. A std::tuple is handed over as several arguments.
-/// Dtypes and shapes of the state stay the same. Traced, first derivatives keep each round's state; for derivatives of
-/// higher order use for_loop or scan.
+/// Repeats state = body(state) while condition(state), one bool, holds. A std::tuple is handed over as several
+/// arguments. Dtypes and shapes of the state stay the same. Traced, first derivatives keep each round's state; for
+/// derivatives of higher order use for_loop or scan.
 template <class Condition, class Body, class State>
-State while_loop(Condition condition, Body body, State state, WhileOptions options = {}, Where where = Where::current()) {
+State while_loop(Condition condition, Body body, State state, WhileOptions options = {},
+                 Where where = Where::current()) {
   if (!detail::tracing()) {
     for (std::int64_t i = 0; detail::truth_of("while_loop", detail::call_with(condition, state), where); ++i) {
-      if (options.max_iterations >= 0 && i >= options.max_iterations) detail::too_many_rounds(options.max_iterations, where);
+      if (options.max_iterations >= 0 && i >= options.max_iterations)
+        detail::too_many_rounds(options.max_iterations, where);
       State next = detail::call_with(body, state);
       detail::check_state("while_loop", detail::leaves_of(state), detail::leaves_of(next), where);
       state = std::move(next);
@@ -112,7 +116,9 @@ State while_loop(Condition condition, Body body, State state, WhileOptions optio
   }
   detail::Loop loop;
   loop.most = options.max_iterations;
-  loop.condition = [&](std::span<const Tensor> s) { return Tensor(detail::call_with(condition, detail::with_leaves(state, s))); };
+  loop.condition = [&](std::span<const Tensor> s) {
+    return Tensor(detail::call_with(condition, detail::with_leaves(state, s)));
+  };
   loop.body = [&](std::span<const Tensor> s, std::span<const Tensor>) {
     State next = detail::call_with(body, detail::with_leaves(state, s));
     return detail::leaves_of(next);
@@ -120,7 +126,8 @@ State while_loop(Condition condition, Body body, State state, WhileOptions optio
   return detail::with_leaves(state, detail::traced_loop("while_loop", loop, detail::leaves_of(state), {}, where));
 }
 
-/// state = body(i, state) for i = begin ... end - 1, a scalar i64 Tensor; a std::tuple is handed over as several arguments.
+/// state = body(i, state) for i = begin ... end - 1, a scalar i64 Tensor; a std::tuple is handed over as several
+/// arguments.
 template <class Body, class State>
 State for_loop(std::int64_t begin, std::int64_t end, Body body, State state, Where where = Where::current()) {
   constexpr std::int64_t unrolled = 8;  // in a trace

@@ -4,7 +4,9 @@
 #include <tapir/ops/tile_program.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <optional>
 #include <set>
 
 namespace tapir::graph {
@@ -12,15 +14,16 @@ namespace tapir::graph {
 struct Executable::Step {
   const Node* node;
   Attrs attrs;
-  std::uint32_t first_in, first_out;  // in the frame's `ins` and `outs`
-  bool made;                          // by a view or by control flow; else by a kernel
-  bool fresh;                         // some outputs are allocated in each call
-  bool empty;                         // nothing to compute
+  std::uint32_t first_in, first_out;            // in the frame's `ins` and `outs`
+  bool made;                                    // by a view or by control flow; else by a kernel
+  bool fresh;                                   // some outputs are allocated in each call
+  bool empty;                                   // nothing to compute
+  std::uint32_t first_target = 0, targets = 0;  // in `targets_`
 };
 
 // What one call needs. Tensor headers are made once; a call sets the pointers.
 struct Executable::Frame {
-  detail::Storage arena;         // stands for the arena's memory in headers; never released by them
+  detail::Storage arena;  // stands for the arena's memory in headers; never released by them
   std::vector<Tensor> values;
   std::vector<Inputs::Ref> ins;  // the inputs of the steps, one after the other
   std::vector<Tensor> outs;      // the outputs alike, the same headers as in `values`
@@ -36,21 +39,25 @@ struct Executable::Frame {
 
 namespace {
 
+constexpr std::uint32_t kMostTargets = 8;
+
 std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
 
-// May output o be written over input k while it is read? Elementwise ops read each element before they write it; a program must
-// not read it again once its output is made.
+// May output o be written over input k while it is read? Elementwise ops read each element before they write it; a
+// program must not read it again once its output is made.
 bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
   const Spec &in = g.spec(n.in[k]), &out = g.spec(n.out[o]);
   if (!(in.shape == out.shape) || in.dtype != out.dtype) return false;
   if (n.op->tile) return !n.op->tile->bool_result;
+  if (n.op->in_place) return k == o;
   if (n.op != &tile_program_op) return false;
   return n.attrs.get().as<TileProgramAttrs>().program->may_overwrite(int(k), int(o));
 }
 
 }  // namespace
 
-Executable::Executable(Graph g) : graph_(std::move(g)) {
+Executable::Executable(Graph g, std::vector<Assignment> assignments)
+    : graph_(std::move(g)), assignments_(std::move(assignments)) {
   plan();
   idle_.push_back(make_frame());
 }
@@ -95,7 +102,8 @@ void Executable::plan() {
       unshared.push_back({i, last[o], bytes_of(graph_.spec(v))});
       for (std::size_t k = 0; k < n.in.size() && buffer[o] < 0; ++k) {
         const auto in = std::size_t(n.in[k]);
-        if (place_[in] != Place::arena || last[in] != i || taken.contains(buffer[in]) || !in_place(graph_, n, k, j)) continue;
+        if (place_[in] != Place::arena || last[in] != i || taken.contains(buffer[in]) || !in_place(graph_, n, k, j))
+          continue;
         int readers = 0;  // another operand in the same memory may be read in another order
         for (int w : n.in) readers += root_[std::size_t(w)] == int(in);
         bool direct = true;
@@ -128,6 +136,35 @@ void Executable::plan() {
     ins += std::uint32_t(n.in.size()), outs += std::uint32_t(n.out.size());
     steps_.push_back(s);
   }
+  plan_overwrites(last);
+}
+
+// `last`: the step that reads a root last.
+void Executable::plan_overwrites(const std::vector<int>& last) {
+  // A step that throws must find the variables as they were.
+  std::size_t begin = steps_.size();
+  while (begin > 0 && !steps_[begin - 1].made && !steps_[begin - 1].node->op->effect) --begin;
+  for (std::size_t i = begin; i < steps_.size(); ++i) {
+    const Node& n = *steps_[i].node;
+    steps_[i].first_target = std::uint32_t(targets_.size());
+    for (std::size_t o = 0; o < n.out.size(); ++o)
+      for (const Assignment& a : assignments_) {
+        const int in = graph_.inputs[a.input], out = graph_.outputs[a.output];
+        if (out != n.out[o] || last[std::size_t(in)] != int(i)) continue;
+        const auto k = std::size_t(std::find(n.in.begin(), n.in.end(), in) - n.in.begin());
+        // Another operand in the same memory may be read in another order.
+        const auto there = std::count_if(n.in.begin(), n.in.end(), [&](int v) { return root_[std::size_t(v)] == in; });
+        const auto results = std::count(graph_.outputs.begin(), graph_.outputs.end(), out);
+        if (k == n.in.size() || there != std::count(n.in.begin(), n.in.end(), in) || results != 1 ||
+            !in_place(graph_, n, k, o))
+          continue;
+        Target t{in, out, a.variable, {}};
+        for (std::size_t v = 0; v < root_.size(); ++v)
+          if (root_[v] == in && int(v) != in) t.views.push_back(int(v));
+        targets_.push_back(std::move(t));
+      }
+    steps_[i].targets = std::uint32_t(targets_.size()) - steps_[i].first_target;
+  }
 }
 
 std::unique_ptr<Executable::Frame> Executable::make_frame() const {
@@ -156,17 +193,17 @@ double Executable::seconds_per_call() const {
   return n ? double(nanoseconds_.load(std::memory_order_relaxed)) * 1e-9 / double(n) : 0;
 }
 
-std::vector<Tensor> Executable::run(std::span<const Tensor> inputs) {
+std::vector<Tensor> Executable::run(std::vector<Tensor> inputs) {
   // The first call warms up; then one in 16 is timed.
-  if (calls_.fetch_add(1, std::memory_order_relaxed) % 16 != 1) return run_once(inputs);
+  if (calls_.fetch_add(1, std::memory_order_relaxed) % 16 != 1) return run_once(std::move(inputs));
   const auto start = std::chrono::steady_clock::now();
-  std::vector<Tensor> out = run_once(inputs);
+  std::vector<Tensor> out = run_once(std::move(inputs));
   nanoseconds_.fetch_add((std::chrono::steady_clock::now() - start).count(), std::memory_order_relaxed);
   timed_.fetch_add(1, std::memory_order_relaxed);
   return out;
 }
 
-std::vector<Tensor> Executable::run_once(std::span<const Tensor> inputs) {
+std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
   std::unique_ptr<Frame> frame;
   {
     std::lock_guard lock(mutex_);
@@ -186,7 +223,8 @@ std::vector<Tensor> Executable::run_once(std::span<const Tensor> inputs) {
   } arena{arena_bytes_ ? detail::new_storage(arena_bytes_) : nullptr};
   if (arena.storage) f.move_to(arena.storage->data);
 
-  for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = inputs[i];
+  for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = std::move(inputs[i]);
+  std::vector<int> done;  // outputs that variables have already
   for (const Step& s : steps_) {
     const Node& n = *s.node;
     CallSite site(n.where, CallSite::Inner());
@@ -200,9 +238,22 @@ std::vector<Tensor> Executable::run_once(std::span<const Tensor> inputs) {
       }
       continue;
     }
+    std::optional<std::array<detail::Overwrite, kMostTargets>> overwrites;
+    if (s.targets) overwrites.emplace();
+    for (std::uint32_t t = 0; t < std::min(s.targets, kMostTargets); ++t) {
+      const Target& target = targets_[s.first_target + t];
+      for (int v : target.views) f.values[std::size_t(v)] = Tensor();
+      if (!(*overwrites)[t].take(target.variable, f.values[std::size_t(target.input)])) continue;
+      f.values[std::size_t(target.output)] = (*overwrites)[t].next();
+      done.push_back(target.output);
+    }
     if (s.fresh)
       for (std::size_t k = 0; k < n.out.size(); ++k) {
         if (place_[std::size_t(n.out[k])] != Place::fresh) continue;
+        if (s.targets && f.values[std::size_t(n.out[k])].defined()) {
+          f.outs[s.first_out + k] = f.values[std::size_t(n.out[k])];
+          continue;
+        }
         const Spec& spec = graph_.spec(n.out[k]);
         f.outs[s.first_out + k] = f.values[std::size_t(n.out[k])] = Tensor::empty(spec.shape, spec.dtype);
       }
@@ -212,7 +263,10 @@ std::vector<Tensor> Executable::run_once(std::span<const Tensor> inputs) {
   }
   std::vector<Tensor> results;
   results.reserve(graph_.outputs.size());
-  for (int v : graph_.outputs) results.push_back(f.values[std::size_t(v)]);
+  for (int v : graph_.outputs) {
+    const bool assigned = std::find(done.begin(), done.end(), v) != done.end();
+    results.push_back(assigned ? Tensor() : f.values[std::size_t(v)]);
+  }
 
   for (std::size_t v = 0; v < f.values.size(); ++v)
     if (place_[v] == Place::input || place_[v] == Place::fresh || place_[v] == Place::made) f.values[v] = Tensor();

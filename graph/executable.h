@@ -2,26 +2,36 @@
 // other with ready-made arguments. Any number of threads may run one at once.
 #pragma once
 #include <tapir/graph/graph.h>
+#include <tapir/tensor/variable.h>
 
 #include <atomic>
 #include <mutex>
 
 namespace tapir::graph {
 
+/// An input that is the value of a variable, and the output that is to be its next value.
+struct Assignment {
+  std::size_t input, output;
+  Variable variable;
+};
+
 class Executable {
  public:
   /// The graph as it is to run: passes have been over it.
-  explicit Executable(Graph g);
+  explicit Executable(Graph g, std::vector<Assignment> assignments = {});
   ~Executable();
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
 
-  /// Inputs as in `Graph::inputs`, of the dtypes and shapes that were traced; results as in `Graph::outputs`.
-  std::vector<Tensor> run(std::span<const Tensor> inputs);
+  /// Inputs as in `Graph::inputs`, of the dtypes and shapes that were traced; results as in `Graph::outputs`. Where
+  /// nobody else holds the value of a variable that is to be assigned, and its last reader may write over it, that is
+  /// done: the variable has its next value then, and the result is undefined.
+  std::vector<Tensor> run(std::vector<Tensor> inputs);
 
   const Graph& graph() const { return graph_; }
   std::size_t arena_bytes() const { return arena_bytes_; }
-  /// What the same values need at most at once when each is freed after its last use, with no sharing of buffers by passes.
+  /// What the same values need at most at once when each is freed after its last use, with no sharing of buffers by
+  /// passes.
   std::size_t unplanned_bytes() const { return unplanned_bytes_; }
   /// Calls so far, and seconds that one took on average: one in 16 is timed.
   std::int64_t calls() const { return calls_.load(std::memory_order_relaxed); }
@@ -31,11 +41,21 @@ class Executable {
   struct Step;
   struct Frame;
   void plan();
-  std::vector<Tensor> run_once(std::span<const Tensor> inputs);
+  void plan_overwrites(const std::vector<int>& last);
+  std::vector<Tensor> run_once(std::vector<Tensor> inputs);
   std::unique_ptr<Frame> make_frame() const;
 
+  // Where a step may write over the value of a variable.
+  struct Target {
+    int input, output;  // values
+    Variable variable;
+    std::vector<int> views;  // of the input; nobody reads them any more
+  };
+
   Graph graph_;
+  std::vector<Assignment> assignments_;
   std::vector<Step> steps_;
+  std::vector<Target> targets_;  // by step
   // Where a value lives.
   enum class Place : std::uint8_t { input, constant, arena, fresh, made };  // made: by a view or by control flow
   std::vector<Place> place_;

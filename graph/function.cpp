@@ -27,8 +27,9 @@ namespace detail {
 namespace {
 
 std::string duration(double seconds) {
-  return seconds < 1e-5 ? fmt::format("{:.2f} us", seconds * 1e6) : seconds < 1e-2 ? fmt::format("{:.0f} us", seconds * 1e6)
-                                                                                  : fmt::format("{:.1f} ms", seconds * 1e3);
+  return seconds < 1e-5   ? fmt::format("{:.2f} us", seconds * 1e6)
+         : seconds < 1e-2 ? fmt::format("{:.0f} us", seconds * 1e6)
+                          : fmt::format("{:.1f} ms", seconds * 1e3);
 }
 std::string line_of(const Where& where) {
   const std::string file = where.file_name();
@@ -51,14 +52,16 @@ bool fits(const TensorSpec& spec, const Tensor& t) {
   return true;
 }
 
-static void check_arguments(const std::string& name, const std::vector<TensorSpec>& signature, std::span<const Tensor> arguments) {
+static void check_arguments(const std::string& name, const std::vector<TensorSpec>& signature,
+                            std::span<const Tensor> arguments) {
   if (signature.size() != arguments.size())
-    throw UsageError(fmt::format("{}: its signature has {} tensors, the call {}.", name, signature.size(), arguments.size()));
+    throw UsageError(
+        fmt::format("{}: its signature has {} tensors, the call {}.", name, signature.size(), arguments.size()));
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const Tensor& t = arguments[i];
     if (fits(signature[i], t)) continue;
-    throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", name, i, name_of(t.dtype()), t.shape().str(),
-                                 name_of(signature[i].dtype), signature[i].shape.str()));
+    throw ShapeError(fmt::format("{}: argument {} is {}{}, its signature says {}{}.", name, i, name_of(t.dtype()),
+                                 t.shape().str(), name_of(signature[i].dtype), signature[i].shape.str()));
   }
 }
 
@@ -96,8 +99,8 @@ struct FunctionCore::Impl {
     entries.insert(entries.begin(), std::move(e));
   }
 
-
-  // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice before.
+  // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice
+  // before.
   std::vector<TensorSpec> specs_for(const CallKey& key, std::string& why) const {
     if (!options.signature.empty()) {
       why = "the signature given";
@@ -127,7 +130,9 @@ struct FunctionCore::Impl {
           for (int d = 0; d < specs[i].shape.rank(); ++d)
             if (e.specs[i].shape[d] != specs[i].shape[d] && e.specs[i].shape[d] != unknown) {
               // tensors that change together, as a batch does, count as one dimension
-              if (differences && specs[i].shape[d] == specs[at].shape[dim] && e.specs[i].shape[d] == e.specs[at].shape[dim]) continue;
+              if (differences && specs[i].shape[d] == specs[at].shape[dim] &&
+                  e.specs[i].shape[d] == e.specs[at].shape[dim])
+                continue;
               ++differences, at = i, dim = d;
             }
       }
@@ -141,7 +146,8 @@ struct FunctionCore::Impl {
       if (e.plain != key.plain || e.specs.size() != specs.size()) continue;
       for (std::size_t i = 0; i < specs.size(); ++i)
         for (int d = 0; d < specs[i].shape.rank() && d < e.specs[i].shape.rank(); ++d)
-          if (e.specs[i].shape[d] != key.tensors[i].shape()[d] && key.tensors[i].shape()[d] == size) specs[i].shape[d] = unknown;
+          if (e.specs[i].shape[d] != key.tensors[i].shape()[d] && key.tensors[i].shape()[d] == size)
+            specs[i].shape[d] = unknown;
     }
     why = fmt::format("dimension {} of argument {} took three sizes, so it is unknown now", dimension, which);
     return specs;
@@ -153,14 +159,16 @@ struct FunctionCore::Impl {
     std::vector<Spec> inputs;
     for (std::size_t i = 0; i < specs.size(); ++i)
       for (int d = 0; d < specs[i].shape.rank(); ++d)
-        if (specs[i].shape[d] == unknown && std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) == sizes.end())
+        if (specs[i].shape[d] == unknown &&
+            std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) == sizes.end())
           sizes.push_back(key.tensors[i].shape()[d]);
     Symbols symbols(int(sizes.size()));
     for (std::size_t i = 0; i < specs.size(); ++i) {
       Spec s{specs[i].shape, specs[i].dtype};
       for (int d = 0; d < s.shape.rank(); ++d)
         if (s.shape[d] == unknown)
-          s.shape[d] = symbols.numbers()[std::size_t(std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) - sizes.begin())];
+          s.shape[d] = symbols.numbers()[std::size_t(std::find(sizes.begin(), sizes.end(), key.tensors[i].shape()[d]) -
+                                                     sizes.begin())];
       inputs.push_back(s);
     }
     Tracer tracer(symbols);
@@ -175,7 +183,8 @@ struct FunctionCore::Impl {
       variables.push_back(c.variable);
     }
     graph::Graph g = graph::prune(tracer.finish(results));
-    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned), structure};
+    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned),
+            structure};
   }
 };
 
@@ -190,8 +199,10 @@ static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, boo
   return key;
 }
 
-FunctionCore::FunctionCore(FunctionOptions options) : impl_(std::make_unique<Impl>()) {
-  if (options.max_traces < 1) throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
+FunctionCore::FunctionCore(FunctionOptions options, const Where& where) : impl_(std::make_unique<Impl>()) {
+  CallSite site(where);
+  if (options.max_traces < 1)
+    throw UsageError(fmt::format("function: max_traces must be at least 1, got {}.", options.max_traces));
   impl_->options = std::move(options);
 }
 FunctionCore::~FunctionCore() = default;
@@ -227,7 +238,8 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
   return traced;
 }
 
-Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body, const Where& where) {
+Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body,
+                                  const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
   for (auto& e : impl.entries)
@@ -276,15 +288,20 @@ std::vector<Tensor> ConcreteCore::call(const std::vector<Tensor>& arguments, Whe
     if (!traced_.graph->takes(arguments)) {
       std::vector<TensorSpec> got;
       for (auto& t : arguments) got.push_back(t.spec());
-      throw ShapeError(fmt::format("{}: sizes that are one unknown size in its trace differ, in ({}).", name_, text_of(got)));
+      throw ShapeError(
+          fmt::format("{}: sizes that are one unknown size in its trace differ, in ({}).", name_, text_of(got)));
     }
   }
   return traced_.graph->call(arguments);
 }
 
 std::vector<TensorSpec> ConcreteCore::signature() const { return traced_.graph->signature(); }
-std::string ConcreteCore::graph() const { return traced_.graph->symbols().named(graph::to_text(traced_.graph->traced())); }
-void ConcreteCore::save(const std::string& path, Where where) const { save_traces(path, {{"function", {traced_.graph}}}, where); }
+std::string ConcreteCore::graph() const {
+  return traced_.graph->symbols().named(graph::to_text(traced_.graph->traced()));
+}
+void ConcreteCore::save(const std::string& path, Where where) const {
+  save_traces(path, {{"function", {traced_.graph}}}, where);
+}
 
 std::vector<Tensor> FunctionCore::call(const Traced& traced, std::span<const Tensor> arguments) {
   return traced.graph->call(arguments);
@@ -294,17 +311,18 @@ std::string FunctionCore::explain() const {
   std::lock_guard lock(impl_->mutex);
   std::string s = fmt::format("{}: {} traces, {} kept\n", impl_->options.name, impl_->traces, impl_->entries.size());
   for (auto& e : impl_->entries) {
-    s += fmt::format("  ({})\n    traced because: {}; {:.2f} ms, {} operations, {} variables read, {} assigned\n", text_of(e.specs), e.why,
-                     e.seconds * 1e3, e.traced.graph->traced().nodes.size(), e.traced.graph->variables().size(),
-                     e.traced.graph->assigned().size());
+    s += fmt::format("  ({})\n    traced because: {}; {:.2f} ms, {} operations, {} variables read, {} assigned\n",
+                     text_of(e.specs), e.why, e.seconds * 1e3, e.traced.graph->traced().nodes.size(),
+                     e.traced.graph->variables().size(), e.traced.graph->assigned().size());
     for (auto& x : e.traced.graph->executables()) {
       std::vector<TensorSpec> specs;
       for (int i = 0; i < e.traced.graph->arguments(); ++i) {
         const Spec& spec = x->graph().spec(x->graph().inputs[std::size_t(i)]);
         specs.emplace_back(spec.shape, spec.dtype);
       }
-      s += fmt::format("    for ({}): {} operations after the passes, arena {:.1f} KB (op by op {:.1f} KB)\n", text_of(specs),
-                       x->graph().nodes.size(), double(x->arena_bytes()) / 1e3, double(x->unplanned_bytes()) / 1e3);
+      s += fmt::format("    for ({}): {} operations after the passes, arena {:.1f} KB (op by op {:.1f} KB)\n",
+                       text_of(specs), x->graph().nodes.size(), double(x->arena_bytes()) / 1e3,
+                       double(x->unplanned_bytes()) / 1e3);
       if (x->calls() > 1) s += fmt::format("      {} calls, {} each\n", x->calls(), duration(x->seconds_per_call()));
       for (auto& n : x->graph().nodes)
         if (!n.note.empty()) s += fmt::format("      {}: {}{}\n", n.op->name, n.note, line_of(n.where));

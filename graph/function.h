@@ -1,6 +1,7 @@
 // function(): traces a callable once for each signature into a graph and runs the graph afterwards.
 #pragma once
 #include <tapir/graph/structure.h>
+#include <tapir/ops/operand.h>
 #include <tapir/tensor/callable.h>
 
 #include <memory>
@@ -9,8 +10,8 @@
 namespace tapir {
 
 struct FunctionOptions {
-  /// Dtypes and shapes of the tensor arguments in order, `unknown` where any size will do; then one trace serves all sizes
-  /// (at most 4 unknown dimensions). Empty: each call's own.
+  /// Dtypes and shapes of the tensor arguments in order, `unknown` where any size will do; then one trace serves all
+  /// sizes (at most 4 unknown dimensions). Empty: each call's own.
   std::vector<TensorSpec> signature = {};
   /// After two traces that differ in the size of one dimension alone, trace that dimension as unknown.
   bool generalise = true;
@@ -19,7 +20,8 @@ struct FunctionOptions {
   std::string name = "function";  ///< for explain() and errors
 };
 
-/// From now on functions run their body op by op, and trace nothing; for finding an error with a debugger. Also: TAPIR_EAGER=1.
+/// From now on functions run their body op by op, and trace nothing; for finding an error with a debugger. Also:
+/// TAPIR_EAGER=1.
 void run_functions_eagerly(bool eagerly);
 
 namespace graph {
@@ -45,7 +47,7 @@ class FunctionCore {
  public:
   /// Runs the body on traced tensors in place of the leaves; gives the tensors of the result and the result.
   using Body = FunctionRef<std::pair<std::vector<Tensor>, std::shared_ptr<void>>(std::span<const Tensor>)>;
-  explicit FunctionCore(FunctionOptions options);
+  FunctionCore(FunctionOptions options, const Where& where);
   ~FunctionCore();
   /// Is the body to be run as it is: in a trace, or eagerly?
   static bool eager();
@@ -110,7 +112,8 @@ template <class F, std::size_t n = 0>
 constexpr int arity() {
   constexpr bool takes = []<std::size_t... I>(std::index_sequence<I...>) {
     return std::is_invocable_v<F&, std::enable_if_t<I + 1 != 0, Tensor&>...>;
-  }(std::make_index_sequence<n>{});
+  }
+  (std::make_index_sequence<n>{});
   if constexpr (takes) return int(n);
   else if constexpr (n < 8) return arity<F, n + 1>();
   else return -1;
@@ -144,35 +147,43 @@ class ConcreteFunction : public detail::ConcreteCore {
   using ConcreteCore::ConcreteCore;
   /// Throws ShapeError unless the tensors fit the signature; UsageError where sizes that were one in the trace differ.
   template <class... Tensors>
-    requires(std::convertible_to<const Tensors&, Tensor> && ...)
-  Result operator()(const Tensors&... tensors) const {
-    return detail::with_tensors<Result>(traced_, call({Tensor(tensors)...}));
+  requires(std::convertible_to<const Tensors&, Tensor>&&...) Result operator()(const Operand& first,
+                                                                               const Tensors&... rest) const {
+    return detail::with_tensors<Result>(traced_, call({first.tensor(), Tensor(rest)...}, first.where()));
+  }
+  Result operator()(Where where = Where::current()) const {
+    return detail::with_tensors<Result>(traced_, call({}, where));
   }
 };
 
 /// A callable over tensors, with the results of the callable it was made from. Copies share their traces.
 ///
-/// The first call with a signature (dtypes, shapes, and the values of other arguments) traces the body: operations become
-/// nodes of a graph, Tensors from outside become constants, Variables are read and assigned on every call. Later calls run
-/// the graph. C++ code of the body that is no tensor operation runs during the trace only. Reading a value in the body
-/// (`item`, `to_vector`, printing) is a UsageError; use cond(), while_loop() and print(). Safe to call from many threads.
+/// The first call with a signature (dtypes, shapes, and the values of other arguments) traces the body: operations
+/// become nodes of a graph, Tensors from outside become constants, Variables are read and assigned on every call. Later
+/// calls run the graph. C++ code of the body that is no tensor operation runs during the trace only. Reading a value in
+/// the body
+/// (`item`, `to_vector`, printing) is a UsageError; use cond(), while_loop() and print(). Safe to call from many
+/// threads.
 template <class F>
 class Function {
  public:
   explicit Function(F f, FunctionOptions options = {}, Where where = Where::current())
-      : f_(std::make_shared<F>(std::move(f))), core_(std::make_shared<detail::FunctionCore>(std::move(options))), where_(where) {}
+      : f_(std::make_shared<F>(std::move(f))),
+        core_(std::make_shared<detail::FunctionCore>(std::move(options), where)),
+        where_(where) {}
 
   template <class... Args>
-    requires std::invocable<F&, std::decay_t<Args>&...>
-  auto operator()(Args&&... args) const {
+  requires std::invocable < F&, std::decay_t<Args>
+  &... > auto operator()(Args&&... args) const {
     using Result = std::decay_t<std::invoke_result_t<F&, std::decay_t<Args>&...>>;
     if (detail::FunctionCore::eager()) return Result((*f_)(args...));
     return call<Result>(where_, std::tuple<std::decay_t<Args>...>(args...));
   }
 
-  /// Traces for these dtypes and shapes without a call: `f.get_concrete({TensorSpec({unknown, 5})})`, or with arguments of other
-  /// kinds in their places, `f.get_concrete(TensorSpec({unknown, 5}), 0.5)`. Unknown sizes of the same axis are one size
-  /// (the batch of all arguments); all are, where the body does not take that. Later calls that fit use the trace.
+  /// Traces for these dtypes and shapes without a call: `f.get_concrete({TensorSpec({unknown, 5})})`, or with arguments
+  /// of other kinds in their places, `f.get_concrete(TensorSpec({unknown, 5}), 0.5)`. Unknown sizes of the same axis
+  /// are one size (the batch of all arguments); all are, where the body does not take that. Later calls that fit use
+  /// the trace.
   auto get_concrete(const std::vector<TensorSpec>& specs, Where where = Where::current()) const {
     constexpr int n = detail::arity<F>();
     detail::Placeholders all;
@@ -182,14 +193,16 @@ class Function {
       core_->check_count(specs.size(), std::size_t(n), where);
       return [&]<std::size_t... I>(std::index_sequence<I...>) {
         return concrete(where, std::tuple(detail::argument_of(specs[I], all)...), all);
-      }(std::make_index_sequence<std::size_t(n)>{});
+      }
+      (std::make_index_sequence<std::size_t(n)>{});
     }
   }
   template <class... Args>
-    requires(sizeof...(Args) > 0 && !(std::same_as<std::decay_t<Args>, std::vector<TensorSpec>> || ...))
-  auto get_concrete(const Args&... args) const {
+  requires(sizeof...(Args) > 0 && !(std::same_as<std::decay_t<Args>, std::vector<TensorSpec>> ||
+                                    ...)) auto get_concrete(const Args&... args) const {
     detail::Placeholders all;
-    return concrete(where_, std::tuple<decltype(detail::argument_of(args, all))...>(detail::argument_of(args, all)...), all);
+    return concrete(where_, std::tuple<decltype(detail::argument_of(args, all))...>(detail::argument_of(args, all)...),
+                    all);
   }
 
   /// Signatures with the reason for each trace, time to trace, what was fused, memory, time per call.

@@ -34,30 +34,35 @@ void verify(const Graph& g, const char* after) {
     const Node& n = g.nodes[i];
     std::vector<Tensor> in;
     for (int v : n.in) {
-      if (v < 0 || std::size_t(v) >= known.size() || !known[std::size_t(v)]) fail(fmt::format("node {} reads %{} before it is made.", i, v));
+      if (v < 0 || std::size_t(v) >= known.size() || !known[std::size_t(v)])
+        fail(fmt::format("node {} reads %{} before it is made.", i, v));
       in.push_back(stand_in(g.values[std::size_t(v)]));
     }
     auto refs = refs_of(in);
     Specs specs;
     n.op->infer(Inputs(refs), n.attrs.get(), specs);
-    if (specs.size() != n.out.size()) fail(fmt::format("node {} ({}) has {} outputs, infer says {}.", i, n.op->name, n.out.size(), specs.size()));
+    if (specs.size() != n.out.size())
+      fail(fmt::format("node {} ({}) has {} outputs, infer says {}.", i, n.op->name, n.out.size(), specs.size()));
     for (std::size_t k = 0; k < n.out.size(); ++k) {
       const Spec& s = g.spec(n.out[k]);
       if (!(s.shape == specs[k].shape) || s.dtype != specs[k].dtype)
-        fail(fmt::format("node {} ({}): output {} is {} {}, infer says {} {}.", i, n.op->name, k, name_of(s.dtype), s.shape.str(),
-                         name_of(specs[k].dtype), specs[k].shape.str()));
+        fail(fmt::format("node {} ({}): output {} is {} {}, infer says {} {}.", i, n.op->name, k, name_of(s.dtype),
+                         s.shape.str(), name_of(specs[k].dtype), specs[k].shape.str()));
       if (known[std::size_t(n.out[k])]) fail(fmt::format("%{} is made twice.", n.out[k]));
       known[std::size_t(n.out[k])] = 1;
     }
   }
   for (int v : g.outputs)
-    if (v < 0 || std::size_t(v) >= known.size() || !known[std::size_t(v)]) fail(fmt::format("output %{} is never made.", v));
+    if (v < 0 || std::size_t(v) >= known.size() || !known[std::size_t(v)])
+      fail(fmt::format("output %{} is never made.", v));
 }
 
 static std::string typed(const Graph& g, int v) {
   const Value& x = g.values[std::size_t(v)];
-  if (x.constant.defined() && x.spec.shape.rank() == 0 && x.constant.has_data()) return x.constant.is_weak() || is_floating(x.spec.dtype)
-      ? fmt::format("{}", x.constant.astype(DType::f64).item<double>()) : fmt::format("{}", x.constant.item<std::int64_t>());
+  if (x.constant.defined() && x.spec.shape.rank() == 0 && x.constant.has_data())
+    return x.constant.is_weak() || is_floating(x.spec.dtype)
+               ? fmt::format("{}", x.constant.astype(DType::f64).item<double>())
+               : fmt::format("{}", x.constant.item<std::int64_t>());
   return fmt::format("{}{}", x.constant.defined() ? "const" : "%", v);
 }
 
@@ -67,9 +72,11 @@ std::string to_text(const Graph& g) {
   s += "\n";
   for (auto& n : g.nodes) {
     std::string left, right, attrs = n.attrs.get().str();
-    for (int v : n.out) left += fmt::format("{}%{} {}{}", left.empty() ? "" : ", ", v, name_of(g.spec(v).dtype), g.spec(v).shape.str());
+    for (int v : n.out)
+      left += fmt::format("{}%{} {}{}", left.empty() ? "" : ", ", v, name_of(g.spec(v).dtype), g.spec(v).shape.str());
     for (int v : n.in) right += (right.empty() ? "" : ", ") + typed(g, v);
-    s += fmt::format("  {} = {}({}){}{}", left, n.op->name, right, attrs.empty() ? "" : " " + attrs, n.note.empty() ? "" : fmt::format(" [{}]", n.note));
+    s += fmt::format("  {} = {}({}){}{}", left, n.op->name, right, attrs.empty() ? "" : " " + attrs,
+                     n.note.empty() ? "" : fmt::format(" [{}]", n.note));
     if (n.where.line()) {
       std::string file = n.where.file_name();
       s += fmt::format("  # {}:{}", file.substr(file.rfind('/') + 1), n.where.line());
@@ -87,11 +94,13 @@ std::string to_dot(const Graph& g) {
   const auto by = producers(g);
   for (int v : g.inputs) s += fmt::format("  v{} [label=\"input {}\", shape=ellipse];\n", v, label(v));
   for (std::size_t i = 0; i < g.nodes.size(); ++i) {
-    s += fmt::format("  n{} [label=\"{}{}\"];\n", i, g.nodes[i].op->name, g.nodes[i].note.empty() ? "" : "\\n" + g.nodes[i].note);
+    s += fmt::format("  n{} [label=\"{}{}\"];\n", i, g.nodes[i].op->name,
+                     g.nodes[i].note.empty() ? "" : "\\n" + g.nodes[i].note);
     for (int v : g.nodes[i].in) {
       if (g.is_constant(v)) continue;
       const int p = by[std::size_t(v)];
-      s += fmt::format("  {} -> n{} [label=\"{}\"];\n", p < 0 ? fmt::format("v{}", v) : fmt::format("n{}", p), i, label(v));
+      s += fmt::format("  {} -> n{} [label=\"{}\"];\n", p < 0 ? fmt::format("v{}", v) : fmt::format("n{}", p), i,
+                       label(v));
     }
   }
   for (std::size_t k = 0; k < g.outputs.size(); ++k) {

@@ -13,7 +13,8 @@ class OwnAttrs {
  public:
   OwnAttrs() = default;
   OwnAttrs(Attrs a) : type_(a.type()) {
-    if (a) bytes_.assign(static_cast<const std::byte*>(a.data()), static_cast<const std::byte*>(a.data()) + type_->size);
+    if (a)
+      bytes_.assign(static_cast<const std::byte*>(a.data()), static_cast<const std::byte*>(a.data()) + type_->size);
   }
   Attrs get() const { return bytes_.empty() ? Attrs() : Attrs(bytes_.data(), type_); }
   void visit(AttrVisitor& v) {
@@ -34,9 +35,9 @@ struct Node {
   const OpDef* op = nullptr;
   OwnAttrs attrs;
   std::vector<int> in, out;
-  Where where;                         // the user's line
-  std::shared_ptr<const void> keep;    // what `attrs` points to, if anything
-  std::string note;                    // for people: what was fused into it
+  Where where;                       // the user's line
+  std::shared_ptr<const void> keep;  // what `attrs` points to, if anything
+  std::string note;                  // for people: what was fused into it
 };
 
 struct Graph {

@@ -22,7 +22,9 @@ MemoryPlan plan_memory(const std::vector<Life>& lives) {
     }
     plan.offsets[i] = at;
     plan.bytes = std::max(plan.bytes, at + rounded(lives[i].bytes));
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), i, [&](auto a, auto b) { return plan.offsets[a] < plan.offsets[b]; }), i);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
+                                   [&](auto a, auto b) { return plan.offsets[a] < plan.offsets[b]; }),
+                  i);
   }
   return plan;
 }

@@ -12,9 +12,11 @@ struct Pass {
 
 /// In the order in which they run.
 std::span<const Pass> all_passes();
-/// Runs those that are not switched off (TAPIR_PASSES_OFF=name,name or disable_pass), verifies and dumps (TAPIR_DUMP=folder).
+/// Runs those that are not switched off (TAPIR_PASSES_OFF=name,name or disable_pass), verifies and dumps
+/// (TAPIR_DUMP=folder).
 Graph optimise(Graph g);
-/// Switches one pass off or on again, for this process; for tests and for finding out what is wrong. Throws UsageError if unknown.
+/// Switches one pass off or on again, for this process; for tests and for finding out what is wrong. Throws UsageError
+/// if unknown.
 void enable_pass(const std::string& name, bool on);
 
 Graph batch_norm_elementwise(Graph g);

@@ -29,9 +29,14 @@ inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 template <class T>
-concept IsMap = requires { typename T::key_type; typename T::mapped_type; };
+concept IsMap = requires {
+  typename T::key_type;
+  typename T::mapped_type;
+};
 template <class T>
-concept HasFields = requires(T& t) { t.visit([](auto&&...) {}); };
+concept HasFields = requires(T& t) {
+  t.visit([](auto&&...) {});
+};
 
 /// What a walk over a structure meets. Sizes and plain values join a function's signature.
 struct StructureVisitor {
@@ -77,8 +82,9 @@ void walk(T& value, StructureVisitor& v) {
   } else if constexpr (HasFields<T>) {
     value.visit([&](auto&... fields) { (walk(fields, v), ...); });
   } else {
-    static_assert(sizeof(T) == 0, "function(): no way to find the tensors in this type. Give it "
-                                  "`template <class V> void visit(V&& v) { v(field); ... }`");
+    static_assert(sizeof(T) == 0,
+                  "function(): no way to find the tensors in this type. Give it "
+                  "`template <class V> void visit(V&& v) { v(field); ... }`");
   }
 }
 

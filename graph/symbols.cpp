@@ -9,10 +9,10 @@
 namespace tapir::graph {
 namespace {
 
-// By count. Primes, large and with small multiples far from products of 2, 3, 5 and 7, so that no number of a program is near one;
-// small enough that products of all, and the square of one, are sizes that a tensor can have.
-const std::vector<std::int64_t> kNumbers[] = {{}, {84217579}, {18296111, 13108847}, {305131, 212183, 173713},
-                                              {17791, 14851, 11383, 8329}};
+// By count. Primes, large and with small multiples far from products of 2, 3, 5 and 7, so that no number of a program
+// is near one; small enough that products of all, and the square of one, are sizes that a tensor can have.
+const std::vector<std::int64_t> kNumbers[] = {
+    {}, {84217579}, {18296111, 13108847}, {305131, 212183, 173713}, {17791, 14851, 11383, 8329}};
 
 }  // namespace
 
@@ -60,7 +60,8 @@ std::string Symbols::formula(std::int64_t v) const {
   auto [product, ab] = *f;
   std::string out = ab.first == 1 ? "" : formula(ab.first) + "*";
   for (std::size_t k = 0, first = 1; k < numbers_.size(); ++k)
-    if (product.mask >> k & 1) out += (std::exchange(first, 0) ? "?" : "*?") + (numbers_.size() > 1 ? std::to_string(k) : "");
+    if (product.mask >> k & 1)
+      out += (std::exchange(first, 0) ? "?" : "*?") + (numbers_.size() > 1 ? std::to_string(k) : "");
   return out + (ab.second ? fmt::format("{:+}", ab.second) : "");
 }
 
@@ -91,7 +92,9 @@ double Symbols::put(double v, std::span<const std::int64_t> sizes) const {
       if (std::fabs(a) > 0.5 && std::fabs(a - std::round(a)) < 4e-15 * std::fabs(a))
         return double(put(std::int64_t(std::round(a)), sizes)) * double(product(p.mask, sizes));
     }
-  auto whole = [](double x) { return std::round(x) >= 1 && std::round(x) < 1e6 && std::fabs(x - std::round(x)) < 1e-12 * x; };
+  auto whole = [](double x) {
+    return std::round(x) >= 1 && std::round(x) < 1e6 && std::fabs(x - std::round(x)) < 1e-12 * x;
+  };
   for (auto& p : products_) {
     const double n = double(p.value), now = double(product(p.mask, sizes)), a = std::fabs(v);
     if (whole(a * n)) return v * n / now;
@@ -147,8 +150,9 @@ std::vector<std::size_t> homeless_sizes(const Graph& g, const Symbols& symbols) 
     std::vector<std::int64_t> sizes = symbols.numbers();  // what another size would change depends on it
     sizes[k] = 1;
     Rewriter rewrite(symbols, sizes);
-    for (auto& v : g.values) used |= !(symbols.put(v.spec.shape, sizes) == v.spec.shape) ||
-                                     (v.constant.defined() && put_constant(v.constant, symbols, sizes).id() != v.constant.id());
+    for (auto& v : g.values)
+      used |= !(symbols.put(v.spec.shape, sizes) == v.spec.shape) ||
+              (v.constant.defined() && put_constant(v.constant, symbols, sizes).id() != v.constant.id());
     for (auto& n : g.nodes) {
       OwnAttrs attrs = n.attrs;
       attrs.visit(rewrite);

@@ -1,5 +1,5 @@
-// Unknown sizes. While a function is traced, an unknown dimension is a large number of its own; wherever that number, or
-// a simple formula of it, turns up in shapes, attributes and C++ numbers, it is found again and replaced by a size.
+// Unknown sizes. While a function is traced, an unknown dimension is a large number of its own; wherever that number,
+// or a simple formula of it, turns up in shapes, attributes and C++ numbers, it is found again and replaced by a size.
 #pragma once
 #include <tapir/graph/graph.h>
 
@@ -24,7 +24,10 @@ class Symbols {
 
  private:
   std::vector<std::int64_t> numbers_;
-  struct Product { std::int64_t value; unsigned mask; };
+  struct Product {
+    std::int64_t value;
+    unsigned mask;
+  };
   std::vector<Product> products_;  // of subsets, largest first
   std::int64_t slack_ = 0;
   std::optional<std::pair<Product, std::pair<std::int64_t, std::int64_t>>> find(std::int64_t v) const;

@@ -31,7 +31,8 @@ Tracer::~Tracer() {
 }
 
 Untraced::Untraced()
-    : recorder_(std::exchange(recorder(), nullptr)), observer_(std::exchange(detail::variable_observer(), nullptr)),
+    : recorder_(std::exchange(recorder(), nullptr)),
+      observer_(std::exchange(detail::variable_observer(), nullptr)),
       tracer_(std::exchange(innermost(), nullptr)) {}
 Untraced::~Untraced() {
   recorder() = recorder_;
@@ -67,8 +68,10 @@ int Tracer::value_of(const Tensor& t) {
   keep_.push_back(t);
   if (!computed_outside(t)) return values_[t.id()] = graph_.add({t.shape(), t.dtype()}, t);
   if (!outer_)
-    throw UsageError(fmt::format("function: a tensor {} {} from another trace is used here. Return it from the function that made "
-                                 "it, or keep it in a Variable.", name_of(t.dtype()), t.shape().str()));
+    throw UsageError(
+        fmt::format("function: a tensor {} {} from another trace is used here. Return it from the function that made "
+                    "it, or keep it in a Variable.",
+                    name_of(t.dtype()), t.shape().str()));
   Tensor inside = input({t.shape(), t.dtype()});
   captured_.push_back({{}, t, inside, false});
   return values_[t.id()] = values_[inside.id()];
@@ -83,8 +86,10 @@ bool Tracer::intercept(const OpDef& op, Inputs in, Attrs attrs, const Specs& spe
   for (auto& s : specs) traced |= symbols_.in(s.shape);
   if (!traced) return false;
   if (!symbols_.empty() && graph_.nodes.size() >= kMostNodes)
-    throw ShapeError(fmt::format("function: more than {} operations while a size is unknown. For a C++ loop over it "
-                                 "use for_loop or scan, or give the size.", kMostNodes));
+    throw ShapeError(
+        fmt::format("function: more than {} operations while a size is unknown. For a C++ loop over it "
+                    "use for_loop or scan, or give the size.",
+                    kMostNodes));
   Node n;
   n.op = &op;
   n.attrs = OwnAttrs(attrs);
@@ -121,7 +126,8 @@ Tensor Tracer::on_value(const Variable& v) { return capture(v).now; }
 bool Tracer::on_assign(const Variable& v, const Tensor& value) {
   Captured& c = capture(v);
   const int known = value_of(value);
-  c.now = Tensor::only_spec(value.shape(), value.dtype());  // an identity of its own: what was watched stays the old value
+  c.now =
+      Tensor::only_spec(value.shape(), value.dtype());  // an identity of its own: what was watched stays the old value
   values_[c.now.id()] = known;
   keep_.push_back(c.now);
   c.assigned = true;

@@ -27,7 +27,7 @@ class Tracer final : private Recorder, private detail::VariableObserver {
   struct Captured {
     Variable variable;  // undefined: `outer` is a value of the enclosing trace
     Tensor outer;
-    Tensor now;         // the value inside, after the last assignment
+    Tensor now;  // the value inside, after the last assignment
     bool assigned = false;
   };
   const std::vector<Captured>& captured() const { return captured_; }
@@ -52,7 +52,7 @@ class Tracer final : private Recorder, private detail::VariableObserver {
   Symbols symbols_;
   std::unordered_map<std::uint64_t, int> values_;  // by tensor id
   std::vector<Captured> captured_;
-  std::vector<Tensor> keep_;                       // so that ids stay unique to their tensors
+  std::vector<Tensor> keep_;  // so that ids stay unique to their tensors
   Recorder* outer_recorder_;
   detail::VariableObserver* outer_observer_;
   Tracer* outer_;

@@ -1,5 +1,5 @@
-// The graph is JSON in the metadata, key "tapir": {version, functions: {name: [graphs]}, variables, graphs}. A graph may refer to
-// graphs before it alone (bodies of control flow), so there are no cycles.
+// The graph is JSON in the metadata, key "tapir": {version, functions: {name: [graphs]}, variables, graphs}. A graph
+// may refer to graphs before it alone (bodies of control flow), so there are no cycles.
 #include <tapir/graph/concrete.h>
 #include <tapir/graph/handle.h>
 #include <tapir/io/function_file.h>
@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace tapir {
@@ -105,8 +105,15 @@ struct Writer {
     }
     json reads = json::array();
     for (auto& v : c.variables()) reads.push_back(variable(v));
-    json j{{"unknown", c.symbols().numbers().size()}, {"arguments", c.arguments()}, {"results", c.results()}, {"inputs", inputs},
-           {"outputs", list(g.outputs)}, {"reads", reads}, {"assigns", c.assigned()}, {"values", values}, {"nodes", nodes}};
+    json j{{"unknown", c.symbols().numbers().size()},
+           {"arguments", c.arguments()},
+           {"results", c.results()},
+           {"inputs", inputs},
+           {"outputs", list(g.outputs)},
+           {"reads", reads},
+           {"assigns", c.assigned()},
+           {"values", values},
+           {"nodes", nodes}};
     graphs.push_back(j);
     return written[&c] = int(graphs.size()) - 1;
   }
@@ -135,7 +142,9 @@ struct FunctionReader {
     return *it;
   }
   const json& items(const json& j, const char* name) const { return field(j, name, json::value_t::array); }
-  std::string text(const json& j, const char* name) const { return field(j, name, json::value_t::string).get<std::string>(); }
+  std::string text(const json& j, const char* name) const {
+    return field(j, name, json::value_t::string).get<std::string>();
+  }
   std::int64_t integer(const json& j) const {
     if (!j.is_number_integer()) bad("a number is expected");
     return j.get<std::int64_t>();
@@ -199,12 +208,15 @@ struct FunctionReader {
     Tensor t = tensor(text(j, "tensor"));
     if (j.value("weak", false)) {
       if (t.rank() != 0) bad("a C++ number is a scalar");
-      t = t.dtype() == DType::boolean ? Tensor(t.item<bool>()) : is_floating(t.dtype()) ? Tensor(t.item<double>()) : Tensor(t.item<std::int64_t>());
+      t = t.dtype() == DType::boolean ? Tensor(t.item<bool>())
+          : is_floating(t.dtype())    ? Tensor(t.item<double>())
+                                      : Tensor(t.item<std::int64_t>());
     } else if (j.value("splat", false)) {
       if (t.rank() != 0) bad("a splat is a scalar");
       t = broadcast_to(t, spec.shape);
     }
-    if (!(t.shape() == spec.shape) || t.dtype() != spec.dtype) bad("a constant does not have the dtype and shape that its graph says");
+    if (!(t.shape() == spec.shape) || t.dtype() != spec.dtype)
+      bad("a constant does not have the dtype and shape that its graph says");
     return t;
   }
 
@@ -243,22 +255,26 @@ struct FunctionReader {
       }
       g.nodes.push_back(std::move(node));
     }
-    const int unknown_sizes = int(count(j, "unknown", 4)), arguments = int(count(j, "arguments", std::int64_t(g.inputs.size()))),
+    const int unknown_sizes = int(count(j, "unknown", 4)),
+              arguments = int(count(j, "arguments", std::int64_t(g.inputs.size()))),
               results = int(count(j, "results", std::int64_t(g.outputs.size())));
     std::vector<Variable> reads;
     std::vector<int> assigned;
     for (auto& v : items(j, "reads")) reads.push_back(variables[std::size_t(index(v, variables.size(), "variable"))]);
     for (auto& v : items(j, "assigns")) assigned.push_back(index(v, reads.size(), "variable"));
-    if (g.inputs.size() != std::size_t(arguments) + reads.size() || g.outputs.size() != std::size_t(results) + assigned.size())
+    if (g.inputs.size() != std::size_t(arguments) + reads.size() ||
+        g.outputs.size() != std::size_t(results) + assigned.size())
       bad("a graph's inputs and outputs are not as many as it says");
     for (std::size_t i = 0; i < reads.size(); ++i) {
       const Spec& s = g.spec(g.inputs[std::size_t(arguments) + i]);
-      if (!(s.shape == reads[i].shape()) || s.dtype != reads[i].dtype()) bad(fmt::format("variable \"{}\" does not fit its graph", reads[i].name()));
+      if (!(s.shape == reads[i].shape()) || s.dtype != reads[i].dtype())
+        bad(fmt::format("variable \"{}\" does not fit its graph", reads[i].name()));
     }
     for (std::size_t k = 0; k < assigned.size(); ++k) {
       const Spec& s = g.spec(g.outputs[std::size_t(results) + k]);
       const Variable& v = reads[std::size_t(assigned[k])];
-      if (!(s.shape == v.shape()) || s.dtype != v.dtype()) bad(fmt::format("variable \"{}\" does not fit its graph", v.name()));
+      if (!(s.shape == v.shape()) || s.dtype != v.dtype())
+        bad(fmt::format("variable \"{}\" does not fit its graph", v.name()));
     }
     try {
       graph::verify(g, "load");
@@ -266,7 +282,8 @@ struct FunctionReader {
       std::string why = e.what();
       bad(why.substr(0, why.find('\n')));
     }
-    if (!graph::homeless_sizes(g, graph::Symbols(unknown_sizes)).empty()) bad("a graph depends on a size that none of its inputs has");
+    if (!graph::homeless_sizes(g, graph::Symbols(unknown_sizes)).empty())
+      bad("a graph depends on a size that none of its inputs has");
     return std::make_shared<Concrete>(std::move(g), graph::Symbols(unknown_sizes), arguments, results, reads, assigned);
   }
 
@@ -281,7 +298,8 @@ struct FunctionReader {
     if (j.is_discarded()) bad("its graph is no JSON");
     const std::int64_t version = count(j, "version", 1 << 30);
     if (version > kVersion)
-      throw FileError(fmt::format("load_function: {}: it has version {} of the format, this tapir reads up to {}.", path, version, kVersion));
+      throw FileError(fmt::format("load_function: {}: it has version {} of the format, this tapir reads up to {}.",
+                                  path, version, kVersion));
     for (auto& v : items(j, "variables"))
       variables.emplace_back(tensor(text(v, "tensor")), text(v, "name"),
                              VariableOptions{.trainable = field(v, "trainable", json::value_t::boolean).get<bool>()});
@@ -298,7 +316,9 @@ struct FunctionReader {
   }
 };
 
-void FunctionCore::save(const std::string& path, const Where& where) const { save_traces(path, {{"function", concretes()}}, where); }
+void FunctionCore::save(const std::string& path, const Where& where) const {
+  save_traces(path, {{"function", concretes()}}, where);
+}
 
 void save_traces(const std::string& path, const NamedTraces& functions, const Where& where) {
   CallSite site(where);
@@ -307,7 +327,8 @@ void save_traces(const std::string& path, const NamedTraces& functions, const Wh
   for (auto& [name, concretes] : functions) {
     json traces = json::array();
     for (auto& c : concretes) traces.push_back(w.concrete(*c));
-    if (traces.empty()) throw UsageError(fmt::format("save: function \"{}\" has no trace yet. Call it once, then save it.", name));
+    if (traces.empty())
+      throw UsageError(fmt::format("save: function \"{}\" has no trace yet. Call it once, then save it.", name));
     if (names.contains(name)) throw UsageError(fmt::format("save: two functions are called \"{}\".", name));
     names[name] = traces;
   }
@@ -336,7 +357,8 @@ LoadedFunction load_function(const std::string& path, const std::string& name, W
   std::string names;
   for (auto& f : all) names += (names.empty() ? "" : ", ") + f.first;
   throw UsageError(fmt::format("load_function: {}: {}. It has {}.", path,
-                               name.empty() ? "say which function" : fmt::format("there is no function \"{}\"", name), names));
+                               name.empty() ? "say which function" : fmt::format("there is no function \"{}\"", name),
+                               names));
 }
 
 std::vector<std::vector<TensorSpec>> LoadedFunction::signatures() const {
@@ -355,6 +377,7 @@ std::vector<Variable> LoadedFunction::variables() const {
 
 std::vector<Tensor> LoadedFunction::operator()(const std::vector<Tensor>& arguments, Where where) const {
   CallSite site(where);
+  if (traces_.empty()) throw UsageError("LoadedFunction: it is empty. Get one from load_function().");
   for (auto& c : traces_) {
     if (c->arguments() != int(arguments.size())) continue;
     bool fits = true;
@@ -363,7 +386,9 @@ std::vector<Tensor> LoadedFunction::operator()(const std::vector<Tensor>& argume
     if (fits && c->takes(arguments)) return c->call(arguments);
   }
   std::string got, has;
-  for (auto& t : arguments) got += fmt::format("{}{}", got.empty() ? "" : ", ", t.defined() ? name_of(t.dtype()) + t.shape().str() : "undefined");
+  for (auto& t : arguments)
+    got +=
+        fmt::format("{}{}", got.empty() ? "" : ", ", t.defined() ? name_of(t.dtype()) + t.shape().str() : "undefined");
   for (auto& s : signatures()) has += fmt::format("{}({})", has.empty() ? "" : " or ", detail::text_of(s));
   throw UsageError(fmt::format("{}: it takes {}, got ({}).", path_, has, got));
 }

@@ -57,7 +57,8 @@ void check_has_value(const Tensor& x, const char* op, const std::string& name) {
     throw UsageError(fmt::format("{}: tensor{} {}", op, name.empty() ? "" : " \"" + name + "\"", rule));
   };
   if (!x.defined()) refuse("is undefined and holds no value.");
-  if (!x.has_data()) refuse("has no value yet, it is being traced by function(). Return it from the function and save it outside.");
+  if (!x.has_data())
+    refuse("has no value yet, it is being traced by function(). Return it from the function and save it outside.");
 }
 
 Tensor dense_on_cpu(const Tensor& x, const char* op, const std::string& name) {

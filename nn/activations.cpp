@@ -42,7 +42,7 @@ thread_local detail::LogitsScope* scope = nullptr;
 
 }  // namespace
 
-ActivationFunction::ActivationFunction(const char* name, Where where) : name_(name) {
+ActivationFunction::ActivationFunction(const char* name, Where where) : name_(detail::text_of(name)) {
   CallSite site(where);
   std::vector<std::string> known;
   for (auto& [n, f] : table) {
@@ -55,7 +55,10 @@ ActivationFunction::ActivationFunction(const char* name, Where where) : name_(na
   detail::unknown_name("activation", name_, known);
 }
 
-Tensor ActivationFunction::operator()(const Tensor& x) const { return function_ ? function_(x) : x; }
+Tensor ActivationFunction::operator()(const Tensor& x, Where where) const {
+  CallSite site(where);
+  return function_ ? function_(x) : x;
+}
 
 namespace detail {
 

@@ -13,12 +13,13 @@ class ActivationFunction {
  public:
   ActivationFunction() = default;
   ActivationFunction(const char* name, Where where = Where::current());
-  ActivationFunction(const std::string& name, Where where = Where::current()) : ActivationFunction(name.c_str(), where) {}
+  ActivationFunction(const std::string& name, Where where = Where::current())
+      : ActivationFunction(name.c_str(), where) {}
   template <class F>
-    requires std::is_invocable_r_v<Tensor, F&, const Tensor&>
-  ActivationFunction(F f) : name_("custom"), function_(std::move(f)) {}
+  requires std::is_invocable_r_v<Tensor, F&, const Tensor&> ActivationFunction(F f)
+      : name_("custom"), function_(std::move(f)) {}
 
-  Tensor operator()(const Tensor& x) const;
+  Tensor operator()(const Tensor& x, Where where = Where::current()) const;
   bool linear() const { return !function_; }
   const std::string& name() const { return name_; }
 

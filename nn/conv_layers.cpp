@@ -28,7 +28,8 @@ std::int64_t channels(const char* layer, const Shape& s, int rank, DataFormat fo
 
 Tensor with_bias(Tensor y, const Variable& bias, DataFormat format) {
   if (!first(format)) return std::move(y) + bias;
-  return std::move(y) + reshape(bias, Shape({bias.size()}).concat(Shape::filled(y.rank() - 2, 1)));
+  const Tensor per_channel = reshape(bias, Shape({bias.size()}).concat(Shape::filled(y.rank() - 2, 1)));
+  return std::move(y) + per_channel;
 }
 
 // Checks and spreads what all these layers have. `same` for valid only.

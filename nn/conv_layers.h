@@ -74,8 +74,8 @@ struct ConvTransposeLayerOptions {
 /// Transposed convolution ("deconvolution"): x [N, H, W, C] -> [N, OH, OW, filters], kernel [KH, KW, filters, C].
 class Conv2DTranspose : public Layer {
  public:
-  explicit Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size, const ConvTransposeLayerOptions& options = {},
-                           Where where = Where::current());
+  explicit Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size,
+                           const ConvTransposeLayerOptions& options = {}, Where where = Where::current());
 
  protected:
   void make_weights(const Shape& input_shape) override;
@@ -150,10 +150,12 @@ struct ZeroPadding2DOptions {
   DataFormat data_format = DataFormat::channels_last;
   std::string name = "";
 };
-/// Rows and columns of zeros around x [N, H, W, C]: `ZeroPadding2D(1)`, `({height, width})`, `({{top, bottom}, {left, right}})`.
+/// Rows and columns of zeros around x [N, H, W, C]: `ZeroPadding2D(1)`, `({height, width})`, `({{top, bottom}, {left,
+/// right}})`.
 class ZeroPadding2D : public Layer {
  public:
-  explicit ZeroPadding2D(std::int64_t amount = 1, const ZeroPadding2DOptions& options = {}, Where where = Where::current());
+  explicit ZeroPadding2D(std::int64_t amount = 1, const ZeroPadding2DOptions& options = {},
+                         Where where = Where::current());
   explicit ZeroPadding2D(std::initializer_list<std::int64_t> amounts, const ZeroPadding2DOptions& options = {},
                          Where where = Where::current());
   explicit ZeroPadding2D(std::initializer_list<std::initializer_list<std::int64_t>> amounts,

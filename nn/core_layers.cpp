@@ -15,7 +15,7 @@ namespace tapir::nn {
 
 LayerPadding::LayerPadding(const char* name, Where where) {
   CallSite site(where);
-  const std::string n = name;
+  const std::string n = detail::text_of(name);
   if (n == "same") padding_ = Padding::same;
   else if (n == "causal") causal_ = true;
   else if (n != "valid") detail::unknown_name("padding", n, {"causal", "same", "valid"});

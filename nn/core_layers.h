@@ -39,7 +39,7 @@ struct EmbeddingOptions {
   std::string name = "";
 };
 /// A row of a table for each number: x [...], integers in [0, input_dim) -> [..., output_dim]. Floating x is cast.
-/// Negative numbers count from the end, as in `take`; others out of range throw UsageError.
+/// Any other number throws UsageError, in function() on the call that brings it.
 class Embedding : public Layer {
  public:
   Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options = {},

@@ -1,5 +1,5 @@
-// What training and evaluation report. The values of training come first, sorted, then those of validation: "accuracy", "loss",
-// "val_accuracy", ...
+// What training and evaluation report. The values of training come first, sorted, then those of validation: "accuracy",
+// "loss", "val_accuracy", ...
 #pragma once
 #include <tapir/tensor/named_values.h>
 

@@ -61,6 +61,7 @@ constexpr double kTruncatedStddev = 0.87962566103423978;  // of a unit normal cu
 
 Initializer::Initializer(const char* name, Where where) {
   CallSite site(where);
+  name = detail::text_of(name);
   std::vector<std::string> known;
   for (auto& [n, make] : table) {
     if (std::string(n) == name) {

@@ -277,7 +277,8 @@ const std::pair<const char*, Function> table[] = {
 };
 }  // namespace
 
-Loss::Loss(const char* name, const LossOptions& options, Where where) : name_(name), options_(options) {
+Loss::Loss(const char* name, const LossOptions& options, Where where)
+    : name_(detail::text_of(name)), options_(options) {
   CallSite site(where);
   std::vector<std::string> known;
   for (auto& [n, f] : table) {
@@ -290,11 +291,14 @@ Loss::Loss(const char* name, const LossOptions& options, Where where) : name_(na
   detail::unknown_name("loss", name_, known);
 }
 
-Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight) const {
+Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight, Where where) const {
+  CallSite site(where);
+  if (!defined()) throw UsageError("loss: it is empty; give it a name or a function.");
   if (custom_) {
     Tensor value = custom_(y_true, y_pred);
+    if (!value.defined()) throw UsageError("loss: the function gave an undefined tensor.");
     if (sample_weight.defined()) return reduced("loss", value, {.sample_weight = sample_weight});
-    return value.defined() && value.size() != 1 ? mean(value) : value;
+    return value.size() != 1 ? mean(value) : value;
   }
   LossOptions o = options_;
   if (sample_weight.defined()) o.sample_weight = sample_weight;

@@ -1,7 +1,7 @@
 // Losses: how wrong y_pred is about y_true. Names, formulas and defaults are Keras's.
 #pragma once
-#include <tapir/tensor/callable.h>
 #include <tapir/ops/operand.h>
+#include <tapir/tensor/callable.h>
 
 #include <optional>
 #include <string>
@@ -75,7 +75,8 @@ class Loss {
   bool defined() const { return !name_.empty(); }
   const std::string& name() const { return name_; }
   /// The scalar loss of a batch; `sample_weight` may be undefined.
-  Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {}) const;
+  Tensor operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {},
+                    Where where = Where::current()) const;
 
  private:
   std::string name_;

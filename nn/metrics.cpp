@@ -365,6 +365,7 @@ const std::pair<const char*, Make> table[] = {
 
 Metric::Metric(const char* name, Where where) {
   CallSite site(where);
+  name = detail::text_of(name);
   std::vector<std::string> known;
   for (auto& [n, make] : table) {
     if (std::string(n) == name) {

@@ -84,6 +84,8 @@ class Model : public Layer {
 
  protected:
   explicit Model(std::string name = "");
+  Model(const Model&) = default;  // and no move: what was moved from goes on, as a Layer does
+  Model& operator=(const Model&) = default;
   /// The layers that summary() lists: those found in `call`.
   virtual std::vector<std::shared_ptr<State>> summarised() const;
 
@@ -113,6 +115,8 @@ class Sequential : public Model {
   explicit Sequential(const std::vector<AnyLayer>& layers = {}, const std::string& name = "");
   void add(const AnyLayer& layer);
   const std::vector<AnyLayer>& layers() const { return layers_; }
+  Sequential(const Sequential&) = default;
+  Sequential& operator=(const Sequential&) = default;
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

@@ -27,7 +27,8 @@ int distance(const std::string& a, const std::string& b) {
   for (std::size_t i = 1; i <= a.size(); ++i)
     for (std::size_t j = 1; j <= b.size(); ++j) {
       d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
   return d[a.size()][b.size()];
 }
@@ -55,7 +56,8 @@ std::string unique_name(const std::string& base) {
 }
 
 void unknown_name(const char* what, const std::string& name, const std::vector<std::string>& known) {
-  auto nearest = std::min_element(known.begin(), known.end(), [&](auto& a, auto& b) { return distance(name, a) < distance(name, b); });
+  auto nearest = std::min_element(known.begin(), known.end(),
+                                  [&](auto& a, auto& b) { return distance(name, a) < distance(name, b); });
   std::string hint;
   if (nearest != known.end() && distance(name, *nearest) <= std::max<int>(2, int(name.size()) / 3))
     hint = fmt::format(" Did you mean '{}'?", *nearest);

@@ -8,6 +8,8 @@ namespace tapir::nn::detail {
 
 /// As Keras: "Conv2D" -> "conv2d", "MaxPooling2D" -> "max_pooling2d", "ReLU" -> "re_lu".
 std::string snake_case(const std::string& type);
+/// A null name is one that nothing has.
+inline const char* text_of(const char* name) { return name ? name : ""; }
 /// "conv2d", then "conv2d_1", "conv2d_2", ... in this process.
 std::string unique_name(const std::string& base);
 /// Throws UsageError: `activation: there is no 'rleu'. Did you mean 'relu'? There are: elu, ...`

@@ -34,7 +34,10 @@ Tensor features_last(const Tensor& x, int axis, F&& f) {
 Shape sizes_of(const char* layer, const Axes& axes, const Shape& example) {
   const Shape full = Shape({1}).concat(example);
   Shape sizes;
-  for (auto a : check_axes(layer, axes, full.rank())) sizes.push_back(full[int(a)]);
+  for (auto a : check_axes(layer, axes, full.rank())) {
+    if (a == 0) throw ShapeError(fmt::format("{}: axis 0 is the batch; name the axes of the features.", layer));
+    sizes.push_back(full[int(a)]);
+  }
   return sizes;
 }
 
@@ -93,7 +96,9 @@ void LayerNormalization::make_weights(const Shape& s) {
 }
 
 Tensor LayerNormalization::call(const Tensor& input, bool) {
-  const Tensor x = options_.scale ? detail::as_weights(input, gamma_) : options_.center ? detail::as_weights(input, beta_) : input;
+  const Tensor x = options_.scale    ? detail::as_weights(input, gamma_)
+                   : options_.center ? detail::as_weights(input, beta_)
+                                     : input;
   auto weight = [&](bool has, const Variable& v) {
     return has ? in_order(v, "LayerNormalization", options_.axis, x) : Tensor();
   };
@@ -120,7 +125,9 @@ void GroupNormalization::make_weights(const Shape& s) {
 }
 
 Tensor GroupNormalization::call(const Tensor& input, bool) {
-  const Tensor x = options_.scale ? detail::as_weights(input, gamma_) : options_.center ? detail::as_weights(input, beta_) : input;
+  const Tensor x = options_.scale    ? detail::as_weights(input, gamma_)
+                   : options_.center ? detail::as_weights(input, beta_)
+                                     : input;
   const int axis = check_axis("GroupNormalization", options_.axis, x.rank());
   const std::int64_t groups = options_.groups > 0 ? options_.groups : x.shape()[axis];
   return features_last(x, axis, [&](const Tensor& t) {

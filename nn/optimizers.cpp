@@ -151,7 +151,7 @@ Adagrad::Adagrad(const AdagradOptions& o, Where where)
 
 Optimizer::Optimizer(const char* name, Where where) {
   CallSite site(where);
-  const std::string n = name;
+  const std::string n = nn::detail::text_of(name);
   if (n == "sgd") *this = SGD();
   else if (n == "adam") *this = Adam();
   else if (n == "adamw") *this = AdamW();

@@ -28,37 +28,43 @@ class PoolLayer : public Layer {
 /// The largest of each window: x [N, W, C] -> [N, OW, C].
 class MaxPooling1D : public PoolLayer {
  public:
-  explicit MaxPooling1D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {}, Where where = Where::current())
+  explicit MaxPooling1D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {},
+                        Where where = Where::current())
       : PoolLayer("MaxPooling1D", Kind::max, 1, pool_size, options, where) {}
 };
 /// x [N, H, W, C] -> [N, OH, OW, C].
 class MaxPooling2D : public PoolLayer {
  public:
-  explicit MaxPooling2D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {}, Where where = Where::current())
+  explicit MaxPooling2D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {},
+                        Where where = Where::current())
       : PoolLayer("MaxPooling2D", Kind::max, 2, pool_size, options, where) {}
 };
 /// x [N, D, H, W, C] -> [N, OD, OH, OW, C].
 class MaxPooling3D : public PoolLayer {
  public:
-  explicit MaxPooling3D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {}, Where where = Where::current())
+  explicit MaxPooling3D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {},
+                        Where where = Where::current())
       : PoolLayer("MaxPooling3D", Kind::max, 3, pool_size, options, where) {}
 };
 /// The mean of each window, padding not counted: x [N, W, C] -> [N, OW, C].
 class AveragePooling1D : public PoolLayer {
  public:
-  explicit AveragePooling1D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {}, Where where = Where::current())
+  explicit AveragePooling1D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {},
+                            Where where = Where::current())
       : PoolLayer("AveragePooling1D", Kind::average, 1, pool_size, options, where) {}
 };
 /// x [N, H, W, C] -> [N, OH, OW, C].
 class AveragePooling2D : public PoolLayer {
  public:
-  explicit AveragePooling2D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {}, Where where = Where::current())
+  explicit AveragePooling2D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {},
+                            Where where = Where::current())
       : PoolLayer("AveragePooling2D", Kind::average, 2, pool_size, options, where) {}
 };
 /// x [N, D, H, W, C] -> [N, OD, OH, OW, C].
 class AveragePooling3D : public PoolLayer {
  public:
-  explicit AveragePooling3D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {}, Where where = Where::current())
+  explicit AveragePooling3D(const Sizes& pool_size = 2, const PoolLayerOptions& options = {},
+                            Where where = Where::current())
       : PoolLayer("AveragePooling3D", Kind::average, 3, pool_size, options, where) {}
 };
 
@@ -83,27 +89,33 @@ class GlobalPoolLayer : public Layer {
 
 class GlobalMaxPooling1D : public GlobalPoolLayer {
  public:
-  explicit GlobalMaxPooling1D(const GlobalPoolLayerOptions& options = {}) : GlobalPoolLayer("GlobalMaxPooling1D", true, 1, options) {}
+  explicit GlobalMaxPooling1D(const GlobalPoolLayerOptions& options = {})
+      : GlobalPoolLayer("GlobalMaxPooling1D", true, 1, options) {}
 };
 class GlobalMaxPooling2D : public GlobalPoolLayer {
  public:
-  explicit GlobalMaxPooling2D(const GlobalPoolLayerOptions& options = {}) : GlobalPoolLayer("GlobalMaxPooling2D", true, 2, options) {}
+  explicit GlobalMaxPooling2D(const GlobalPoolLayerOptions& options = {})
+      : GlobalPoolLayer("GlobalMaxPooling2D", true, 2, options) {}
 };
 class GlobalMaxPooling3D : public GlobalPoolLayer {
  public:
-  explicit GlobalMaxPooling3D(const GlobalPoolLayerOptions& options = {}) : GlobalPoolLayer("GlobalMaxPooling3D", true, 3, options) {}
+  explicit GlobalMaxPooling3D(const GlobalPoolLayerOptions& options = {})
+      : GlobalPoolLayer("GlobalMaxPooling3D", true, 3, options) {}
 };
 class GlobalAveragePooling1D : public GlobalPoolLayer {
  public:
-  explicit GlobalAveragePooling1D(const GlobalPoolLayerOptions& options = {}) : GlobalPoolLayer("GlobalAveragePooling1D", false, 1, options) {}
+  explicit GlobalAveragePooling1D(const GlobalPoolLayerOptions& options = {})
+      : GlobalPoolLayer("GlobalAveragePooling1D", false, 1, options) {}
 };
 class GlobalAveragePooling2D : public GlobalPoolLayer {
  public:
-  explicit GlobalAveragePooling2D(const GlobalPoolLayerOptions& options = {}) : GlobalPoolLayer("GlobalAveragePooling2D", false, 2, options) {}
+  explicit GlobalAveragePooling2D(const GlobalPoolLayerOptions& options = {})
+      : GlobalPoolLayer("GlobalAveragePooling2D", false, 2, options) {}
 };
 class GlobalAveragePooling3D : public GlobalPoolLayer {
  public:
-  explicit GlobalAveragePooling3D(const GlobalPoolLayerOptions& options = {}) : GlobalPoolLayer("GlobalAveragePooling3D", false, 3, options) {}
+  explicit GlobalAveragePooling3D(const GlobalPoolLayerOptions& options = {})
+      : GlobalPoolLayer("GlobalAveragePooling3D", false, 3, options) {}
 };
 
 }  // namespace tapir::nn

@@ -27,12 +27,16 @@ std::string step_text(double s) {
 std::string metrics_text(const Logs& logs) {
   std::string out;
   for (auto& [name, v] : logs)
-    out += std::fabs(v) > 1e-3 || v == 0 ? fmt::format(" - {}: {:.4f}", name, v) : fmt::format(" - {}: {:.4e}", name, v);
+    out +=
+        std::fabs(v) > 1e-3 || v == 0 ? fmt::format(" - {}: {:.4f}", name, v) : fmt::format(" - {}: {:.4e}", name, v);
   return out;
 }
 
 Progress::Progress(int verbose, int epochs)
-    : style_(verbose == 0 ? Style::none : verbose == 1 && isatty(STDOUT_FILENO) ? Style::bar : Style::lines), epochs_(epochs) {}
+    : style_(verbose == 0                            ? Style::none
+             : verbose == 1 && isatty(STDOUT_FILENO) ? Style::bar
+                                                     : Style::lines),
+      epochs_(epochs) {}
 
 void Progress::start_epoch(int epoch, std::int64_t steps) {
   epoch_ = epoch;

@@ -8,7 +8,7 @@ namespace tapir::nn::detail {
 
 // Each shape has its own trace, so that C++ code of a layer may look at the size of a batch.
 Step::Step(const char* name, std::atomic<bool>& told)
-    : name_(name), told_(told), core_({.generalise = false, .name = name}) {}
+    : name_(name), told_(told), core_({.generalise = false, .name = name}, Where::current()) {}
 
 Tensor Step::run(bool eagerly, const std::string& key, std::span<const Tensor> arguments, Body body) {
   if (eagerly || eagerly_ || tapir::detail::FunctionCore::eager()) return body(arguments);

@@ -85,9 +85,11 @@ std::string Model::summary_text() const {
   }
   out += line("└", "─", "┴", "┘", widths);
   Size trainable, fixed, optimizer, total;
-  detail::visit_variables(*state(), [&](const Variable& v, bool t, const std::string&) { (t ? trainable : fixed).add(v), total.add(v); });
+  detail::visit_variables(
+      *state(), [&](const Variable& v, bool t, const std::string&) { (t ? trainable : fixed).add(v), total.add(v); });
   for (auto& v : optimizer_variables()) optimizer.add(v), total.add(v);
-  out += fmt::format(" Total params: {}\n Trainable params: {}\n Non-trainable params: {}\n", total.text(), trainable.text(), fixed.text());
+  out += fmt::format(" Total params: {}\n Trainable params: {}\n Non-trainable params: {}\n", total.text(),
+                     trainable.text(), fixed.text());
   if (optimizer.numbers > 0) out += fmt::format(" Optimizer params: {}\n", optimizer.text());
   return out;
 }

@@ -19,10 +19,10 @@ Tensor hard_sigmoid(const Tensor& x, Where w) { return apply(op<HardSigmoid>, {x
 Tensor hard_silu(const Tensor& x, Where w) { return apply(op<HardSilu>, {x}, {}, w); }
 Tensor leaky_relu(const Tensor& x, double alpha, Where w) { return apply(op<LeakyRelu>, {x}, LeakyRelu{{}, alpha}, w); }
 Tensor elu(const Tensor& x, double alpha, Where w) { return apply(op<Elu>, {x}, Elu{{}, alpha}, w); }
-Tensor gelu(const Tensor& x, GeluOptions o, Where w) { return apply(o.approximate ? op<GeluTanh> : op<Gelu>, {x}, {}, w); }
-
-void list_activations(std::vector<const OpDef*>& out) {
-  list_rows(ActivationOps{}, out);
+Tensor gelu(const Tensor& x, GeluOptions o, Where w) {
+  return apply(o.approximate ? op<GeluTanh> : op<Gelu>, {x}, {}, w);
 }
+
+void list_activations(std::vector<const OpDef*>& out) { list_rows(ActivationOps{}, out); }
 
 }  // namespace tapir

@@ -71,7 +71,8 @@ void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs a
     if (op.needs_contiguous) t = contiguous(t);
     inputs.push_back(t);
   }
-  for (auto& o : out) outputs.push_back(halves && is_half(o.dtype()) ? Tensor::empty(o.shape(), DType::f32, device) : o);
+  for (auto& o : out)
+    outputs.push_back(halves && is_half(o.dtype()) ? Tensor::empty(o.shape(), DType::f32, device) : o);
   auto refs = refs_of(inputs);
   kernel({op, Inputs(refs), outputs, attrs});
   for (std::size_t i = 0; i < out.size(); ++i)

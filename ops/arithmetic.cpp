@@ -22,7 +22,9 @@ Tensor minimum(const Operand& a, const Operand& b) { return apply_elementwise(op
 Tensor squared_difference(const Operand& a, const Operand& b) { return apply_elementwise(op<SquaredDifference>, a, b); }
 Tensor copysign(const Operand& a, const Operand& b) { return apply(op<Copysign>, {a, b}, {}, a.where()); }
 Tensor nextafter(const Operand& a, const Operand& b) { return apply(op<Nextafter>, {a, b}, {}, a.where()); }
-Tensor clip(const Operand& x, const Operand& lo, const Operand& hi) { return apply(op<Clip>, {x, lo, hi}, {}, x.where()); }
+Tensor clip(const Operand& x, const Operand& lo, const Operand& hi) {
+  return apply(op<Clip>, {x, lo, hi}, {}, x.where());
+}
 Tensor negative(const Tensor& x, Where w) { return apply(op<Negative>, {x}, {}, w); }
 Tensor abs(const Tensor& x, Where w) { return apply(op<Abs>, {x}, {}, w); }
 Tensor sign(const Tensor& x, Where w) { return apply(op<Sign>, {x}, {}, w); }
@@ -31,7 +33,7 @@ Tensor ceil(const Tensor& x, Where w) { return apply(op<Ceil>, {x}, {}, w); }
 Tensor round(const Tensor& x, Where w) { return apply(op<Round>, {x}, {}, w); }
 Tensor trunc(const Tensor& x, Where w) { return apply(op<Trunc>, {x}, {}, w); }
 Tensor square(const Tensor& x, Where w) { return apply(op<Square>, {x}, {}, w); }
-Tensor Tensor::operator-() const { return negative(*this); }
+Tensor operator-(const Operand& x) { return negative(x, x.where()); }
 
 Tensor positive(const Tensor& x, Where w) {
   CallSite site(w);
@@ -39,8 +41,6 @@ Tensor positive(const Tensor& x, Where w) {
   return x;
 }
 
-void list_arithmetic(std::vector<const OpDef*>& out) {
-  list_rows(ArithmeticOps{}, out);
-}
+void list_arithmetic(std::vector<const OpDef*>& out) { list_rows(ArithmeticOps{}, out); }
 
 }  // namespace tapir

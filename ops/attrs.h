@@ -19,7 +19,7 @@ struct AttrVisitor {
   virtual void operator()(const char* name, Shape& v) = 0;
   virtual void operator()(const char* name, DType& v) = 0;
   template <class E>
-    requires std::is_enum_v<E>
+  requires std::is_enum_v<E>
   void operator()(const char* name, E& e) {
     auto v = std::int64_t(e);
     (*this)(name, v);
@@ -57,13 +57,14 @@ class Attrs {
  public:
   constexpr Attrs() = default;
   template <class A>
-    requires(!std::is_same_v<A, Attrs>)
-  Attrs(const A& a) : data_(&a), type_(&attrs_type<A>) {
+  requires(!std::is_same_v<A, Attrs>) Attrs(const A& a) : data_(&a), type_(&attrs_type<A>) {
     static_assert(std::is_trivially_copyable_v<A> && alignof(A) <= 8);
   }
   constexpr Attrs(const void* data, const AttrsType* type) : data_(data), type_(type) {}
   template <class A>
-  const A& as() const { return *static_cast<const A*>(data_); }
+  const A& as() const {
+    return *static_cast<const A*>(data_);
+  }
   explicit operator bool() const { return data_ != nullptr; }
   const void* data() const { return data_; }
   const AttrsType* type() const { return type_; }

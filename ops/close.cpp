@@ -12,8 +12,10 @@ namespace {
 Tensor on_cpu(const char* op, const Operand& x) {
   const Tensor& t = x.tensor();
   if (!t.has_data())
-    throw UsageError(fmt::format("{}: this tensor has no value yet, it is being traced by function(). Compare with operations, "
-                                 "all(abs(x - y) < 1e-6), for cond() or check().", op));
+    throw UsageError(
+        fmt::format("{}: this tensor has no value yet, it is being traced by function(). Compare with operations, "
+                    "all(abs(x - y) < 1e-6), for cond() or check().",
+                    op));
   return t.to(Device::cpu());
 }
 

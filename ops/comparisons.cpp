@@ -22,7 +22,9 @@ Tensor isnan(const Tensor& x, Where w) { return apply(op<Isnan>, {x}, {}, w); }
 Tensor isinf(const Tensor& x, Where w) { return apply(op<Isinf>, {x}, {}, w); }
 Tensor isfinite(const Tensor& x, Where w) { return apply(op<Isfinite>, {x}, {}, w); }
 Tensor signbit(const Tensor& x, Where w) { return apply(op<Signbit>, {x}, {}, w); }
-Tensor where(const Tensor& c, const Operand& a, const Operand& b) { return apply(op<Select>, {c, a, b}, {}, a.where()); }
+Tensor where(const Tensor& c, const Operand& a, const Operand& b) {
+  return apply(op<Select>, {c, a, b}, {}, a.where());
+}
 
 Tensor logical_and(const Operand& a, const Operand& b) { return apply(op<LogicalAnd>, {a, b}, {}, a.where()); }
 Tensor logical_or(const Operand& a, const Operand& b) { return apply(op<LogicalOr>, {a, b}, {}, a.where()); }
@@ -30,8 +32,12 @@ Tensor logical_xor(const Operand& a, const Operand& b) { return apply(op<Logical
 Tensor bitwise_and(const Operand& a, const Operand& b) { return apply(op<BitwiseAnd>, {a, b}, {}, a.where()); }
 Tensor bitwise_or(const Operand& a, const Operand& b) { return apply(op<BitwiseOr>, {a, b}, {}, a.where()); }
 Tensor bitwise_xor(const Operand& a, const Operand& b) { return apply(op<BitwiseXor>, {a, b}, {}, a.where()); }
-Tensor bitwise_left_shift(const Operand& a, const Operand& b) { return apply(op<BitwiseLeftShift>, {a, b}, {}, a.where()); }
-Tensor bitwise_right_shift(const Operand& a, const Operand& b) { return apply(op<BitwiseRightShift>, {a, b}, {}, a.where()); }
+Tensor bitwise_left_shift(const Operand& a, const Operand& b) {
+  return apply(op<BitwiseLeftShift>, {a, b}, {}, a.where());
+}
+Tensor bitwise_right_shift(const Operand& a, const Operand& b) {
+  return apply(op<BitwiseRightShift>, {a, b}, {}, a.where());
+}
 Tensor logical_not(const Tensor& x, Where w) { return apply(op<LogicalNot>, {x}, {}, w); }
 Tensor bitwise_invert(const Tensor& x, Where w) { return apply(op<BitwiseInvert>, {x}, {}, w); }
 Tensor operator&&(const Operand& a, const Operand& b) { return logical_and(a, b); }

@@ -15,13 +15,14 @@ Shape conv_pool_shape(const Shape& x, const Shape& kernel, const ConvPoolAttrs& 
 
 const OpDef conv_max_pool_op = {
     .name = "conv_max_pool",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<ConvPoolAttrs>();
-      Shape y = conv_pool_shape(in[0].shape(), in[1].shape(), a, true);
-      y.insert(1, 1);
-      out.push_back({y, in[0].dtype()});
-      if (a.winners) out.push_back({y, DType::u8});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<ConvPoolAttrs>();
+          Shape y = conv_pool_shape(in[0].shape(), in[1].shape(), a, true);
+          y.insert(1, 1);
+          out.push_back({y, in[0].dtype()});
+          if (a.winners) out.push_back({y, DType::u8});
+        },
     .kernel = {cpu::conv_max_pool},
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvPoolAttrs>,
@@ -29,10 +30,11 @@ const OpDef conv_max_pool_op = {
 
 const OpDef conv_max_pool_kernel_gradient_op = {
     .name = "conv_max_pool_kernel_gradient",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<ConvPoolAttrs>();
-      out.push_back({a.conv.sizes.concat(Shape{in[0].shape().back(), in[1].shape().back()}), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<ConvPoolAttrs>();
+          out.push_back({a.conv.sizes.concat(Shape{in[0].shape().back(), in[1].shape().back()}), in[0].dtype()});
+        },
     .kernel = {cpu::conv_max_pool_kernel_gradient},
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvPoolAttrs>,

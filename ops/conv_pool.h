@@ -1,5 +1,5 @@
-// Rows that function() puts in place of a 2d convolution followed by max-pooling, and of its kernel's gradient. Windows touch and
-// have no padding. Not in the table, for nobody else calls them.
+// Rows that function() puts in place of a 2d convolution followed by max-pooling, and of its kernel's gradient. Windows
+// touch and have no padding. Not in the table, for nobody else calls them.
 #pragma once
 #include <tapir/ops/conv_attrs.h>
 #include <tapir/ops/op.h>
@@ -7,11 +7,13 @@
 namespace tapir {
 
 struct ConvPoolAttrs {
-  ConvAttrs conv;         // `sizes`: of the convolution's result; for the gradient, of the kernel
-  Shape window;           // rows and columns
-  bool winners = true;    // is the second output wanted?
+  ConvAttrs conv;       // `sizes`: of the convolution's result; for the gradient, of the kernel
+  Shape window;         // rows and columns
+  bool winners = true;  // is the second output wanted?
   template <class V>
-  void visit(V&& v) { conv.visit(v), v("window", window), v("winners", winners); }
+  void visit(V&& v) {
+    conv.visit(v), v("window", window), v("winners", winners);
+  }
 };
 
 /// [N, H, W, K]: what the convolution gives, or once it is pooled.

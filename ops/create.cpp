@@ -6,6 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+#include <utility>
+
 namespace tapir {
 namespace detail {
 
@@ -20,12 +24,35 @@ void check_sizes(const char* op, const Shape& shape) {
   }
 }
 
+// A number that an integer dtype cannot hold would silently become another one.
+static void check_literals(const char* op, const void* values, std::size_t count, DType from, DType to) {
+  if (from == to || !is_integer(to)) return;
+  visit_dtype(to, [&](auto t) {
+    if constexpr (std::is_integral_v<decltype(t)> && !std::is_same_v<decltype(t), bool>) {
+      using Limits = std::numeric_limits<decltype(t)>;
+      visit_dtype(from, [&](auto f) {
+        for (std::size_t i = 0; i < count; ++i) {
+          const auto v = static_cast<const decltype(f)*>(values)[i];
+          if constexpr (std::is_integral_v<decltype(f)>) {
+            if (std::cmp_less(+v, Limits::min()) || std::cmp_greater(+v, Limits::max()))
+              throw UsageError(fmt::format("{}: {} does not fit {}.", op, v, name_of(to)));
+          } else if (const double d = double(v), end = std::ldexp(1.0, Limits::digits);
+                     !(std::trunc(d) >= (Limits::is_signed ? -end : 0) && d < end)) {
+            throw UsageError(fmt::format("{}: {} does not fit {}.", op, d, name_of(to)));
+          }
+        }
+      });
+    }
+  });
+}
+
 Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, const char* op, const Where& where) {
   CallSite site(where);
   check_sizes(op, shape);
   // In a trace the shape may stand for one that is not known yet: an operation can be told later.
   for (Recorder* r = recorder(); r; r = r->previous)
     if (r->intercepts && shape.rank() > 0) return broadcast_to(fill({}, value, from, dtype, op, where), shape, where);
+  check_literals(op, value, 1, from, dtype);
   Tensor t = Tensor::empty(shape, dtype);
   std::byte item[8];
   convert(value, from, 1, item, dtype, 1);
@@ -35,6 +62,7 @@ Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, cons
 
 Tensor from_literals(const void* values, std::size_t count, DType from, const Shape& shape, DType to, const Where& w) {
   CallSite site(w);
+  check_literals(shape.empty() ? "constant" : "tensor", values, count, from, to);
   Tensor t = Tensor::empty(shape, to);
   convert(values, from, 1, t.mutable_data<std::byte>(), to, std::int64_t(count));
   return t;
@@ -57,12 +85,20 @@ Tensor empty(const Shape& s, DType d, Where w) {
   detail::check_sizes("empty", s);
   return Tensor::empty(s, d);
 }
-Tensor zeros_like(const Tensor& x, Where w) { return zeros_like(x, x.dtype(), w); }
+Tensor zeros_like(const Tensor& x, Where w) {
+  CallSite site(w);
+  return zeros_like(x, x.dtype(), w);
+}
 Tensor zeros_like(const Tensor& x, DType d, Where w) {
+  CallSite site(w);
   return detail::fill(x.shape(), &kZero, DType::i8, d, "zeros_like", w);
 }
-Tensor ones_like(const Tensor& x, Where w) { return ones_like(x, x.dtype(), w); }
+Tensor ones_like(const Tensor& x, Where w) {
+  CallSite site(w);
+  return ones_like(x, x.dtype(), w);
+}
 Tensor ones_like(const Tensor& x, DType d, Where w) {
+  CallSite site(w);
   return detail::fill(x.shape(), &kOne, DType::i8, d, "ones_like", w);
 }
 

@@ -75,8 +75,8 @@ Tensor constant(T value, DType dtype, Where where = Where::current()) {
   return detail::from_literals(&value, 1, dtype_of<T>(), {}, dtype, where);
 }
 
-/// From nested lists, up to four deep: `tensor({{1.0f, 2.0f}, {3.0f, 4.0f}})`. float and double give f32, int gives i32,
-/// bool gives bool; another dtype may be asked for. Throws ShapeError if lists of one depth differ in length.
+/// From nested lists, up to four deep: `tensor({{1.0f, 2.0f}, {3.0f, 4.0f}})`. float and double give f32, int gives
+/// i32, bool gives bool; another dtype may be asked for. Throws ShapeError if lists of one depth differ in length.
 template <Number T>
 Tensor tensor(std::initializer_list<T> list, DType dtype = detail::literal_dtype<T>(), Where w = Where::current()) {
   return detail::from_literals(list.begin(), list.size(), dtype_of<T>(), {std::int64_t(list.size())}, dtype, w);

@@ -28,8 +28,8 @@ void check_like(const char* op, const Tensor& labels, const Tensor& logits) {
     throw DTypeError(fmt::format("{}: labels are {} but logits are {}. Cast one side: labels.astype(DType::{}).", op,
                                  name_of(labels.dtype()), name_of(logits.dtype()), name_of(logits.dtype())));
   if (!(labels.shape() == logits.shape()))
-    throw ShapeError(fmt::format("{}: labels have shape {} but logits {}.", op, labels.shape().str(),
-                                 logits.shape().str()));
+    throw ShapeError(
+        fmt::format("{}: labels have shape {} but logits {}.", op, labels.shape().str(), logits.shape().str()));
 }
 
 // (dy, labels, logits) -> d logits
@@ -45,7 +45,10 @@ Tensor sparse_text(Inputs in, const void*) {
 
 const OpDef dense_grad_op = {
     .name = "softmax_cross_entropy_with_logits_grad",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[2].shape(), in[2].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[2].shape(), in[2].dtype()});
+        },
     .kernel = {cpu::softmax_cross_entropy_grad},
     .gradient = [](const Node& n, std::span<const Tensor> dy) { return pullback(dense_text, n, dy[0]); },
     .saves = Saves::inputs,
@@ -55,7 +58,10 @@ const OpDef dense_grad_op = {
 
 const OpDef dense_op = {
     .name = "softmax_cross_entropy_with_logits",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({without_last(in[1].shape()), in[1].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({without_last(in[1].shape()), in[1].dtype()});
+        },
     .kernel = {cpu::softmax_cross_entropy},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       Tensors dx(2);
@@ -70,7 +76,10 @@ const OpDef dense_op = {
 
 const OpDef sparse_grad_op = {
     .name = "sparse_softmax_cross_entropy_with_logits_grad",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[2].shape(), in[2].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[2].shape(), in[2].dtype()});
+        },
     .kernel = {cpu::sparse_softmax_cross_entropy_grad},
     .gradient = [](const Node& n, std::span<const Tensor> dy) { return pullback(sparse_text, n, dy[0]); },
     .saves = Saves::inputs,
@@ -80,7 +89,10 @@ const OpDef sparse_grad_op = {
 
 const OpDef sparse_op = {
     .name = "sparse_softmax_cross_entropy_with_logits",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[1].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[0].shape(), in[1].dtype()});
+        },
     .kernel = {cpu::sparse_softmax_cross_entropy},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {Tensor(), apply(sparse_grad_op, {dy[0], n.in(0), n.in(1)}, {}, Where::current())};
@@ -92,7 +104,10 @@ const OpDef sparse_op = {
 
 const OpDef sigmoid_op = {
     .name = "sigmoid_cross_entropy_with_logits",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[1].shape(), in[1].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[1].shape(), in[1].dtype()});
+        },
     .kernel = {cpu::sigmoid_cross_entropy},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       Tensors dx(2);
@@ -121,8 +136,10 @@ Tensor sparse_softmax_cross_entropy_with_logits(const Tensor& labels, const Tens
   const char* op = sparse_op.name;
   check_floating(op, logits);
   if (!is_integer(labels.dtype()))
-    throw DTypeError(fmt::format("{}: labels must be integers, got {}. Cast them: labels.astype(DType::i32), or use "
-                                 "softmax_cross_entropy_with_logits.", op, name_of(labels.dtype())));
+    throw DTypeError(
+        fmt::format("{}: labels must be integers, got {}. Cast them: labels.astype(DType::i32), or use "
+                    "softmax_cross_entropy_with_logits.",
+                    op, name_of(labels.dtype())));
   if (logits.rank() == 0 || !(labels.shape() == without_last(logits.shape())))
     throw ShapeError(fmt::format("{}: labels must have the shape of logits without the last axis, got {} and {}.", op,
                                  labels.shape().str(), logits.shape().str()));

@@ -6,8 +6,8 @@ namespace tapir {
 
 /// -sum(labels * log_softmax(logits)) along `axis`. labels: distributions, of the shape and dtype of logits; both have
 /// gradients. Labels need not sum to 1: the gradient is that of this formula, where TensorFlow's assumes that they do.
-/// The result has the shape of logits without `axis`. Floating dtypes; f16 and bf16 compute in f32. Throws ShapeError if
-/// the shapes differ, DTypeError.
+/// The result has the shape of logits without `axis`. Floating dtypes; f16 and bf16 compute in f32. Throws ShapeError
+/// if the shapes differ, DTypeError.
 Tensor softmax_cross_entropy_with_logits(const Tensor& labels, const Tensor& logits, std::int64_t axis = -1,
                                          Where where = Where::current());
 

@@ -86,7 +86,8 @@ Equation parse(const std::string& equation, const std::vector<Tensor>& operands)
   e.output = expand(equation, text.substr(arrow + 2), widest);
   for (char c : e.output) {
     if (!has(all, c)) bad(equation, fmt::format("the result has '{}', which no operand has,", c));
-    if (std::count(e.output.begin(), e.output.end(), c) > 1) bad(equation, fmt::format("'{}' is twice in the result", c));
+    if (std::count(e.output.begin(), e.output.end(), c) > 1)
+      bad(equation, fmt::format("'{}' is twice in the result", c));
   }
   return e;
 }
@@ -102,9 +103,9 @@ struct Sizes {
       if (n == 0 && !known[int(x.labels[std::size_t(i)])]) n = d;
       else if (n != d && digit && n == 1) n = d;
       else if (n != d && !(digit && d == 1))
-        throw ShapeError(fmt::format("einsum: {} is {} in one operand and {} in another (\"{}\").",
-                                     digit ? "a dimension of the ellipsis"
-                                           : fmt::format("'{}'", x.labels[std::size_t(i)]), n, d, equation));
+        throw ShapeError(fmt::format(
+            "einsum: {} is {} in one operand and {} in another (\"{}\").",
+            digit ? "a dimension of the ellipsis" : fmt::format("'{}'", x.labels[std::size_t(i)]), n, d, equation));
       known[int(x.labels[std::size_t(i)])] = true;
     }
   }
@@ -173,7 +174,8 @@ Term contract(Term a, Term b, const std::string& needed) {
   }
   auto group = [&](const std::string& s) {
     Shape out;
-    for (char c : s) out.push_back(has(a.labels, c) ? a.t.shape()[int(a.labels.find(c))] : b.t.shape()[int(b.labels.find(c))]);
+    for (char c : s)
+      out.push_back(has(a.labels, c) ? a.t.shape()[int(a.labels.find(c))] : b.t.shape()[int(b.labels.find(c))]);
     return out;
   };
   Shape front = group(batch), sa = front, sb = front;

@@ -1,5 +1,5 @@
-// What all elementwise functions share: dtype promotion, broadcasting, results in the memory of temporaries. The functions
-// themselves are in arithmetic.cpp, math.cpp, activations.cpp and comparisons.cpp.
+// What all elementwise functions share: dtype promotion, broadcasting, results in the memory of temporaries. The
+// functions themselves are in arithmetic.cpp, math.cpp, activations.cpp and comparisons.cpp.
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
@@ -12,22 +12,33 @@ namespace {
 
 bool accepts(Types types, DType d) {
   switch (types) {
-    case Types::floating: return is_floating(d);
-    case Types::numeric: return d != DType::boolean;
-    case Types::integer: return is_integer(d);
-    case Types::integer_or_bool: return !is_floating(d);
-    case Types::boolean: return d == DType::boolean;
-    default: return true;
+    case Types::floating:
+      return is_floating(d);
+    case Types::numeric:
+      return d != DType::boolean;
+    case Types::integer:
+      return is_integer(d);
+    case Types::integer_or_bool:
+      return !is_floating(d);
+    case Types::boolean:
+      return d == DType::boolean;
+    default:
+      return true;
   }
 }
 
 const char* wanted_by(Types types) {
   switch (types) {
-    case Types::floating: return "a floating dtype";
-    case Types::numeric: return "numbers";
-    case Types::integer: return "integers";
-    case Types::integer_or_bool: return "integers or bool";
-    default: return "bool";
+    case Types::floating:
+      return "a floating dtype";
+    case Types::numeric:
+      return "numbers";
+    case Types::integer:
+      return "integers";
+    case Types::integer_or_bool:
+      return "integers or bool";
+    default:
+      return "bool";
   }
 }
 
@@ -44,6 +55,16 @@ DType with_weak(const OpDef& op, DType strong, DType weak) {
   throw DTypeError(fmt::format("{}: a {} tensor cannot be combined with {}. Cast it first: x.astype(DType::f32).",
                                op.name, name_of(strong),
                                weak == DType::f64 ? "a C++ floating-point number" : "a C++ integer"));
+}
+
+// x: a C++ integer or bool
+void check_fits(const OpDef& op, const Tensor& x, DType d) {
+  if (x.dtype() != DType::i64 || d == DType::i64) return;
+  const std::int64_t n = *x.data<std::int64_t>(), bits = 8 * std::int64_t(size_of(d));
+  const std::int64_t end = std::int64_t(1) << (d == DType::u8 ? bits : bits - 1), begin = d == DType::u8 ? 0 : -end;
+  if (n < begin || n >= end)
+    throw UsageError(
+        fmt::format("{}: {} does not fit {}. Cast the tensor first: x.astype(DType::i64).", op.name, n, name_of(d)));
 }
 
 }  // namespace
@@ -71,7 +92,10 @@ DType compute_dtype(const OpDef& op, Inputs in) {
   }
   if (!any_weak) return strong;
   if (!any_strong) return weak == DType::f64 ? DType::f32 : weak == DType::i64 ? DType::i32 : weak;
-  return with_weak(op, strong, weak);
+  const DType d = with_weak(op, strong, weak);
+  for (std::size_t i = first; is_integer(d) && i < in.size(); ++i)
+    if (in[i].is_weak()) check_fits(op, in[i], d);
+  return d;
 }
 
 void infer_elementwise(const OpDef& op, Inputs in, Specs& out) {
@@ -81,8 +105,8 @@ void infer_elementwise(const OpDef& op, Inputs in, Specs& out) {
     throw DTypeError(fmt::format("{}: needs {}, got {}{}.", op.name, wanted_by(tile.types), name_of(d),
                                  tile.types == Types::floating ? ". Cast it first: x.astype(DType::f32)" : ""));
   if (tile.first_is_bool && in[0].dtype() != DType::boolean)
-    throw DTypeError(fmt::format("{}: the condition must be bool, got {}. Compare it: x != 0.", op.name,
-                                 name_of(in[0].dtype())));
+    throw DTypeError(
+        fmt::format("{}: the condition must be bool, got {}. Compare it: x != 0.", op.name, name_of(in[0].dtype())));
   Spec s;
   s.shape = in[0].shape();
   s.dtype = tile.bool_result ? DType::boolean : d;
@@ -125,7 +149,7 @@ static bool lends(const Operand& a, const Operand& b) {
   return i && i->storage && i->owners.load() == 1 && i->storage->owners.load() == 1 && i->contiguous && !i->weak &&
          is_floating(x.dtype()) && y.defined() && !recorder() && x.device() == y.device() &&
          (y.is_weak() || (y.dtype() == x.dtype() && (y.shape() == x.shape() || y.size() == 1 ||
-                                                       (y.impl()->storage != i->storage && y.rank() <= x.rank())))) &&
+                                                     (y.impl()->storage != i->storage && y.rank() <= x.rank())))) &&
          i->storage->context == nullptr;
 }
 

@@ -1,7 +1,7 @@
 // Elementwise functions. All broadcast as NumPy does, promote dtypes by the Python array API standard (C++ numbers
 // adapt to their partner), and give a contiguous result. They throw ShapeError if shapes do not broadcast and
-// DTypeError if dtypes do not mix or the function is not defined for them. NaN goes in, NaN comes out, unless said. How near
-// values are to the true ones stands in ops/functors/ (`ulp_f32`, `ulp_f64`) and is tested.
+// DTypeError if dtypes do not mix or the function is not defined for them. NaN goes in, NaN comes out, unless said. How
+// near values are to the true ones stands in ops/functors/ (`ulp_f32`, `ulp_f64`) and is tested.
 #pragma once
 #include <tapir/ops/operand.h>
 
@@ -10,6 +10,7 @@ namespace tapir {
 // Arithmetic: every numeric dtype; integers wrap around. `/` is for floats.
 Tensor operator+(const Operand& a, const Operand& b);
 Tensor operator-(const Operand& a, const Operand& b);
+Tensor operator-(const Operand& x);
 Tensor operator*(const Operand& a, const Operand& b);
 Tensor operator/(const Operand& a, const Operand& b);
 /// remainder(a, b)
@@ -84,8 +85,8 @@ Tensor atanh(const Tensor& x, Where where = Where::current());
 Tensor atan2(const Operand& a, const Operand& b);
 /// sqrt(a^2 + b^2) without overflow on the way. Its gradient at the origin is 0.
 Tensor hypot(const Operand& a, const Operand& b);
-/// log(exp(a) + exp(b)) without overflow on the way. Within 4 ULP of the largest of a, b and the result: a result near 0, where
-/// a and b are negative, has their absolute error.
+/// log(exp(a) + exp(b)) without overflow on the way. Within 4 ULP of the largest of a, b and the result: a result near
+/// 0, where a and b are negative, has their absolute error.
 Tensor logaddexp(const Operand& a, const Operand& b);
 /// 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
 Tensor erf(const Tensor& x, Where where = Where::current());
@@ -115,8 +116,8 @@ Tensor selu(const Tensor& x, Where where = Where::current());
 struct GeluOptions {
   bool approximate = false;  ///< the form with tanh
 };
-/// x * Phi(x), Phi the normal distribution function; or 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Hendrycks and
-/// Gimpel, 2016.
+/// x * Phi(x), Phi the normal distribution function; or 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Hendrycks
+/// and Gimpel, 2016.
 Tensor gelu(const Tensor& x, GeluOptions options = {}, Where where = Where::current());
 /// x * sigmoid(x)
 Tensor silu(const Tensor& x, Where where = Where::current());

@@ -1,5 +1,5 @@
-// Rows that function() puts in place of an op and the elementwise ops that follow it: "op_then". Not in the table, for nobody else
-// calls them.
+// Rows that function() puts in place of an op and the elementwise ops that follow it: "op_then". Not in the table, for
+// nobody else calls them.
 #pragma once
 #include <tapir/ops/conv_attrs.h>
 #include <tapir/ops/tile_program.h>
@@ -11,7 +11,10 @@ template <class A>
 struct ThenAttrs {
   A op;
   TileProgramAttrs then;
-  template <class V> void visit(V&& v) { op.visit(v), then.visit(v); }
+  template <class V>
+  void visit(V&& v) {
+    op.visit(v), then.visit(v);
+  }
 };
 using ConvThenAttrs = ThenAttrs<ConvAttrs>;
 

@@ -20,14 +20,15 @@ void check_indices(const char* op, const Tensor& indices) {
 Tensor take_gradient(const Tensor& dy, const Tensor& indices, int axis, const Shape& shape);
 Tensor take_along_gradient(const Tensor& dy, const Tensor& indices, int axis, const Shape& shape);
 
-const OpDef take_op = {
+constexpr OpDef take_op = {
     .name = "take",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      check_indices("take", in[1]);
-      const Shape& s = in[0].shape();
-      int axis = a.as<AxisAttrs>().axis;
-      out.push_back({s.first(axis).concat(in[1].shape()).concat(s.last(s.rank() - axis - 1)), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          check_indices("take", in[1]);
+          const Shape& s = in[0].shape();
+          int axis = a.as<AxisAttrs>().axis;
+          out.push_back({s.first(axis).concat(in[1].shape()).concat(s.last(s.rank() - axis - 1)), in[0].dtype()});
+        },
     .kernel = {cpu::take},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {take_gradient(dy[0], n.in(1), n.attrs.as<AxisAttrs>().axis, n.in(0).shape()), Tensor()};
@@ -37,12 +38,21 @@ const OpDef take_op = {
     .attrs = &attrs_type<AxisAttrs>,
 };
 
+// As take along axis 0, but an index below 0 is an error: a -1 that marks what is missing must not pass for a row.
+constexpr OpDef embedding_lookup_op = [] {
+  OpDef d = take_op;
+  d.name = "embedding_lookup";
+  d.kernel[int(Backend::cpu)] = cpu::embedding_lookup;
+  return d;
+}();
+
 // dy added up at the rows that were taken.
 const OpDef take_gradient_op = {
     .name = "take_gradient",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      out.push_back({a.as<AxisShapeAttrs>().shape, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          out.push_back({a.as<AxisShapeAttrs>().shape, in[0].dtype()});
+        },
     .kernel = {cpu::take_gradient},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {take(dy[0], n.in(1), n.attrs.as<AxisShapeAttrs>().axis), Tensor()};
@@ -59,10 +69,11 @@ Tensor take_gradient(const Tensor& dy, const Tensor& indices, int axis, const Sh
 
 const OpDef take_along_op = {
     .name = "take_along_axis",
-    .infer = [](Inputs in, Attrs, Specs& out) {
-      check_indices("take_along_axis", in[1]);
-      out.push_back({in[1].shape(), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          check_indices("take_along_axis", in[1]);
+          out.push_back({in[1].shape(), in[0].dtype()});
+        },
     .kernel = {cpu::take_along_axis},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {take_along_gradient(dy[0], n.in(1), n.attrs.as<AxisAttrs>().axis, n.in(0).shape()), Tensor()};
@@ -74,9 +85,10 @@ const OpDef take_along_op = {
 
 const OpDef take_along_gradient_op = {
     .name = "take_along_axis_gradient",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      out.push_back({a.as<AxisShapeAttrs>().shape, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          out.push_back({a.as<AxisShapeAttrs>().shape, in[0].dtype()});
+        },
     .kernel = {cpu::take_along_axis_gradient},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {take_along_axis(dy[0], n.in(1), n.attrs.as<AxisShapeAttrs>().axis), Tensor()};
@@ -93,14 +105,15 @@ Tensor take_along_gradient(const Tensor& dy, const Tensor& indices, int axis, co
 
 const OpDef flat_index_op = {
     .name = "flat_index",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      check_indices("index", in[0]);
-      const Shape &s = in[0].shape(), &dims = a.as<DimsAttrs>().dims;
-      if (s.empty() || s.back() != dims.rank())
-        throw ShapeError(fmt::format("flat_index: the last dimension of indices {} must be {}, one for each of {}.", s.str(),
-                                     dims.rank(), dims.str()));
-      out.push_back({s.first(s.rank() - 1), DType::i64});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          check_indices("index", in[0]);
+          const Shape &s = in[0].shape(), &dims = a.as<DimsAttrs>().dims;
+          if (s.empty() || s.back() != dims.rank())
+            throw ShapeError(fmt::format("flat_index: the last dimension of indices {} must be {}, one for each of {}.",
+                                         s.str(), dims.rank(), dims.str()));
+          out.push_back({s.first(s.rank() - 1), DType::i64});
+        },
     .kernel = {cpu::flat_index},
     .needs_contiguous = true,
     .attrs = &attrs_type<DimsAttrs>,
@@ -126,7 +139,10 @@ Tensors scatter_gradient(const Node& n, std::span<const Tensor> dys) {
 
 const OpDef scatter_op = {
     .name = "scatter",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[0].shape(), in[0].dtype()});
+        },
     .kernel = {cpu::scatter},
     .gradient = scatter_gradient,
     .saves = Saves::inputs,
@@ -158,7 +174,8 @@ Tensor scatter_into(const char* op, const Tensor& x, const Tensor& indices, cons
   Shape rest = scattered(op, indices, x.shape(), k), lead = indices.shape().first(indices.rank() - 1);
   if (!(updates.shape() == lead.concat(rest)))
     throw ShapeError(fmt::format("{}: updates must have shape {} (indices {}, tensor {}), got {}.", op,
-                                 lead.concat(rest).str(), indices.shape().str(), x.shape().str(), updates.shape().str()));
+                                 lead.concat(rest).str(), indices.shape().str(), x.shape().str(),
+                                 updates.shape().str()));
   if (updates.dtype() != x.dtype())
     throw DTypeError(fmt::format("{}: dtypes differ, {} vs {}. Cast one side: updates.astype(DType::{}).", op,
                                  name_of(x.dtype()), name_of(updates.dtype()), name_of(x.dtype())));
@@ -224,8 +241,9 @@ Tensor tensor_scatter_max(const Tensor& x, const Tensor& i, const Tensor& u, Whe
 std::vector<Tensor> nonzero(const Tensor& x, Where w) {
   CallSite site(w);
   if (!x.has_data())
-    throw UsageError("nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
-                     "where(mask, x, 0), or do it outside.");
+    throw UsageError(
+        "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
+        "where(mask, x, 0), or do it outside.");
   std::vector<bool> set = (x.dtype() == DType::boolean ? x : not_equal(x, 0)).to_vector<bool>(w);
   std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(x.rank()));
   Shape at = Shape::filled(x.rank(), 0);
@@ -242,8 +260,8 @@ std::vector<Tensor> nonzero(const Tensor& x, Where w) {
 Tensor boolean_mask(const Tensor& x, const Tensor& mask, Where w) {
   CallSite site(w);
   if (mask.dtype() != DType::boolean)
-    throw DTypeError(fmt::format("boolean_mask: the mask must be bool, got {}. Compare it: m != 0.",
-                                 name_of(mask.dtype())));
+    throw DTypeError(
+        fmt::format("boolean_mask: the mask must be bool, got {}. Compare it: m != 0.", name_of(mask.dtype())));
   int k = mask.rank();
   if (k < 1 || k > x.rank() || !(x.shape().first(k) == mask.shape()))
     throw ShapeError(fmt::format("boolean_mask: mask {} does not match the first dimensions of {}.", mask.shape().str(),
@@ -260,6 +278,9 @@ Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions o, Where
   Shape shape = indices.shape(), along = Shape::filled(indices.rank() + 1, 1);
   shape.insert(axis, 1);
   along[axis] = depth;
+  Shape result = indices.shape();
+  result.insert(axis, depth);
+  detail::check_sizes("one_hot", result);
   std::vector<std::int64_t> steps(static_cast<std::size_t>(depth));
   for (std::size_t i = 0; i < steps.size(); ++i) steps[i] = std::int64_t(i);
   Tensor hit = equal(reshape(astype(indices, DType::i64), shape), Tensor::from_vector(steps, along));
@@ -267,10 +288,16 @@ Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions o, Where
   return where(hit, constant(o.on_value, o.dtype), constant(o.off_value, o.dtype));
 }
 
-Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where w) { return take(table, ids, 0, w); }
+Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where w) {
+  CallSite site(w);
+  if (table.rank() == 0) throw ShapeError("embedding_lookup: the table is a scalar, it needs rows: [n, ...].");
+  check_indices("embedding_lookup", ids);
+  return apply(embedding_lookup_op, {table, ids}, AxisAttrs{0}, w);
+}
 
 void list_gather(std::vector<const OpDef*>& out) {
-  for (auto* o : {&take_op, &take_gradient_op, &take_along_op, &take_along_gradient_op, &flat_index_op, &scatter_op})
+  for (auto* o : {&take_op, &embedding_lookup_op, &take_gradient_op, &take_along_op, &take_along_gradient_op,
+                  &flat_index_op, &scatter_op})
     out.push_back(o);
 }
 

@@ -14,13 +14,16 @@ Tensor gather_nd(const Tensor& x, const Tensor& indices, Where where = Where::cu
 /// Zeros of `shape` with `updates` added at `indices` [..., k]; duplicates add up. As tf.scatter_nd.
 Tensor scatter_nd(const Tensor& indices, const Tensor& updates, const Shape& shape, Where where = Where::current());
 /// x with `updates` added at `indices`; duplicates add up.
-Tensor tensor_scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, Where where = Where::current());
+Tensor tensor_scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates,
+                          Where where = Where::current());
 /// x with `updates` put at `indices`; of duplicates the last one stays (each gets its gradient).
 Tensor tensor_scatter_update(const Tensor& x, const Tensor& indices, const Tensor& updates,
                              Where where = Where::current());
 /// The smaller (larger) of x and `updates` at `indices`. Values that tie share the gradient.
-Tensor tensor_scatter_min(const Tensor& x, const Tensor& indices, const Tensor& updates, Where where = Where::current());
-Tensor tensor_scatter_max(const Tensor& x, const Tensor& indices, const Tensor& updates, Where where = Where::current());
+Tensor tensor_scatter_min(const Tensor& x, const Tensor& indices, const Tensor& updates,
+                          Where where = Where::current());
+Tensor tensor_scatter_max(const Tensor& x, const Tensor& indices, const Tensor& updates,
+                          Where where = Where::current());
 /// The elements of x where `mask` (bool, the shape of x's first dimensions) is true: [count, x.shape[mask.rank:]].
 /// The result's shape depends on the data, so it cannot be traced.
 Tensor boolean_mask(const Tensor& x, const Tensor& mask, Where where = Where::current());
@@ -32,10 +35,10 @@ struct OneHotOptions {
   int axis = -1;  ///< where the new dimension goes
   DType dtype = DType::f32;
 };
-/// A new dimension of size `depth` that is `on_value` at the index and `off_value` elsewhere, as everywhere for an index
-/// out of range.
+/// A new dimension of size `depth` that is `on_value` at the index and `off_value` elsewhere, as everywhere for an
+/// index out of range.
 Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions options = {}, Where where = Where::current());
-/// Rows of `table` [n, ...] by integer `ids` of any shape: take(table, ids, 0).
+/// Rows of `table` [n, ...] by integer `ids` of any shape: take(table, ids, 0), except that an id below 0 throws too.
 Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where where = Where::current());
 
 /// The row-major place of `indices` [..., dims.rank()] in a tensor of shape `dims`, i64 [...]. Checks ranges.

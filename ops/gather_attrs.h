@@ -6,30 +6,48 @@ namespace tapir {
 
 struct SliceAttrs {
   Shape begin, size, step;
-  template <class V> void visit(V&& v) { v("begin", begin), v("size", size), v("step", step); }
+  template <class V>
+  void visit(V&& v) {
+    v("begin", begin), v("size", size), v("step", step);
+  }
 };
 struct SliceGradientAttrs {
   Shape begin, size, step, shape;
-  template <class V> void visit(V&& v) { v("begin", begin), v("size", size), v("step", step), v("shape", shape); }
+  template <class V>
+  void visit(V&& v) {
+    v("begin", begin), v("size", size), v("step", step), v("shape", shape);
+  }
 };
 /// x: [outer, n, inner] seen around `axis`.
 struct AxisAttrs {
   int axis = 0;
-  template <class V> void visit(V&& v) { v("axis", axis); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis);
+  }
 };
 struct AxisShapeAttrs {
   int axis = 0;
   Shape shape;
-  template <class V> void visit(V&& v) { v("axis", axis), v("shape", shape); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis), v("shape", shape);
+  }
 };
 enum class Scatter : std::uint8_t { add, update, min, max };
 struct ScatterAttrs {
   Scatter mode = Scatter::add;
-  template <class V> void visit(V&& v) { v("mode", mode); }
+  template <class V>
+  void visit(V&& v) {
+    v("mode", mode);
+  }
 };
 struct DimsAttrs {
   Shape dims;
-  template <class V> void visit(V&& v) { v("dims", dims); }
+  template <class V>
+  void visit(V&& v) {
+    v("dims", dims);
+  }
 };
 
 }  // namespace tapir

@@ -18,42 +18,47 @@ Tensor slice_gradient(const Tensor& dy, const SliceAttrs& a, const Shape& shape)
 
 const OpDef slice_op = {
     .name = "strided_slice",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<SliceAttrs>();
-      const Shape& s = in[0].shape();
-      if (a.begin.rank() != s.rank() || a.size.rank() != s.rank() || a.step.rank() != s.rank())
-        throw ShapeError(fmt::format("strided_slice: begin {}, size {} and step {} must have one value for each of the {} "
-                                     "dimensions of {}.", a.begin.str(), a.size.str(), a.step.str(), s.rank(), s.str()));
-      for (int i = 0; i < s.rank(); ++i) {
-        std::int64_t last = a.begin[i] + (a.size[i] - 1) * a.step[i];
-        if (a.size[i] < 0 || (a.size[i] > 0 && (a.begin[i] < 0 || a.begin[i] >= s[i] || last < 0 || last >= s[i])))
-          throw ShapeError(fmt::format("strided_slice: begin {}, size {}, step {} leave dimension {} of {}.", a.begin[i],
-                                       a.size[i], a.step[i], i, s.str()));
-      }
-      out.push_back({a.size, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<SliceAttrs>();
+          const Shape& s = in[0].shape();
+          if (a.begin.rank() != s.rank() || a.size.rank() != s.rank() || a.step.rank() != s.rank())
+            throw ShapeError(
+                fmt::format("strided_slice: begin {}, size {} and step {} must have one value for each of the {} "
+                            "dimensions of {}.",
+                            a.begin.str(), a.size.str(), a.step.str(), s.rank(), s.str()));
+          for (int i = 0; i < s.rank(); ++i) {
+            std::int64_t last = a.begin[i] + (a.size[i] - 1) * a.step[i];
+            if (a.size[i] < 0 || (a.size[i] > 0 && (a.begin[i] < 0 || a.begin[i] >= s[i] || last < 0 || last >= s[i])))
+              throw ShapeError(fmt::format("strided_slice: begin {}, size {}, step {} leave dimension {} of {}.",
+                                           a.begin[i], a.size[i], a.step[i], i, s.str()));
+          }
+          out.push_back({a.size, in[0].dtype()});
+        },
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {slice_gradient(dy[0], n.attrs.as<SliceAttrs>(), n.in(0).shape())};
     },
-    .view = [](const Tensor& x, const Spec&, Attrs attrs) {
-      const auto& a = attrs.as<SliceAttrs>();
-      Shape strides = x.strides();
-      std::int64_t offset = 0;
-      for (int i = 0; i < x.rank(); ++i) {
-        offset += a.begin[i] * x.strides()[i];
-        strides[i] *= a.step[i];
-      }
-      return x.view_as(a.size, strides, a.size.size() ? offset : 0);
-    },
+    .view =
+        [](const Tensor& x, const Spec&, Attrs attrs) {
+          const auto& a = attrs.as<SliceAttrs>();
+          Shape strides = x.strides();
+          std::int64_t offset = 0;
+          for (int i = 0; i < x.rank(); ++i) {
+            offset += a.begin[i] * x.strides()[i];
+            strides[i] *= a.step[i];
+          }
+          return x.view_as(a.size, strides, a.size.size() ? offset : 0);
+        },
     .attrs = &attrs_type<SliceAttrs>,
 };
 
 // dy where the slice was taken, zero elsewhere.
 const OpDef slice_gradient_op = {
     .name = "strided_slice_gradient",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      out.push_back({attrs.as<SliceGradientAttrs>().shape, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          out.push_back({attrs.as<SliceGradientAttrs>().shape, in[0].dtype()});
+        },
     .kernel = {cpu::strided_slice_gradient},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& a = n.attrs.as<SliceGradientAttrs>();
@@ -77,12 +82,13 @@ void resolve(const Slice& s, std::int64_t n, std::int64_t& begin, std::int64_t& 
     return std::clamp<std::int64_t>(v, back ? -1 : 0, back ? n - 1 : n);
   };
   begin = clip(s.start(), back ? n - 1 : 0);
-  std::int64_t end = clip(s.stop(), back ? -1 : n), span = back ? begin - end : end - begin, step = back ? -s.step() : s.step();
+  std::int64_t end = clip(s.stop(), back ? -1 : n), span = back ? begin - end : end - begin,
+               step = back ? -s.step() : s.step();
   count = span > 0 ? (span + step - 1) / step : 0;
 }
 
-// The entries one per dimension of x (new axes aside): ellipsis and missing ones become full slices, bool tensors become
-// the integer tensors of their true places.
+// The entries one per dimension of x (new axes aside): ellipsis and missing ones become full slices, bool tensors
+// become the integer tensors of their true places.
 std::vector<Index> expanded(const Tensor& x, std::span<const Index> entries) {
   int used = 0, ellipses = 0;
   for (auto& e : entries) {
@@ -112,8 +118,10 @@ std::vector<Index> expanded(const Tensor& x, std::span<const Index> entries) {
       axis += e.tensor.rank();
     } else {
       if (e.kind == Index::Kind::tensor && !is_integer(e.tensor.dtype()))
-        throw DTypeError(fmt::format("index: a tensor index must be integers or bool, got {}. Cast it: "
-                                     "i.astype(DType::i64).", name_of(e.tensor.dtype())));
+        throw DTypeError(
+            fmt::format("index: a tensor index must be integers or bool, got {}. Cast it: "
+                        "i.astype(DType::i64).",
+                        name_of(e.tensor.dtype())));
       out.push_back(e);
       axis += e.kind != Index::Kind::newaxis;
     }
@@ -177,8 +185,8 @@ Tensor index_with(const Tensor& x, std::span<const Index> entries, Where w) {
   std::vector<Index> list = expanded(x, entries);
   bool any_tensor = std::any_of(list.begin(), list.end(), [](auto& e) { return e.kind == Index::Kind::tensor; });
   SliceAttrs a;
-  Shape shape;                  // after slicing, with integers dropped and new axes in
-  std::vector<int> axes;        // of `shape`, where tensors pick
+  Shape shape;            // after slicing, with integers dropped and new axes in
+  std::vector<int> axes;  // of `shape`, where tensors pick
   std::vector<Tensor> tensors;
   int axis = 0;
   bool sliced = false;

@@ -36,8 +36,8 @@ class Slice {
   std::int64_t step_ = 1;
 };
 
-/// One entry of an index. Integers drop their dimension; an integer tensor (or list) picks along it; a bool tensor picks
-/// where it is true and stands for as many dimensions as it has. Several tensors broadcast together as in NumPy.
+/// One entry of an index. Integers drop their dimension; an integer tensor (or list) picks along it; a bool tensor
+/// picks where it is true and stands for as many dimensions as it has. Several tensors broadcast together as in NumPy.
 class Index {
  public:
   enum class Kind : std::uint8_t { absent, integer, slice, ellipsis, newaxis, tensor };

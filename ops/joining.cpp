@@ -12,7 +12,10 @@ namespace {
 
 struct NarrowAttrs {
   std::int64_t axis, start, length;
-  template <class V> void visit(V&& v) { v("axis", axis), v("start", start), v("length", length); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis), v("start", start), v("length", length);
+  }
 };
 
 std::string shapes_of(Inputs in) {
@@ -29,17 +32,18 @@ Shape without(const Shape& s, int axis) {
 
 const OpDef concat_op = {
     .name = "concat",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      const int axis = int(a.as<JoinAttrs>().axis);
-      Spec s{in[0].shape(), in[0].dtype()};
-      for (std::size_t i = 1; i < in.size(); ++i) {
-        const Shape& t = in[i].shape();
-        if (t.rank() != s.shape.rank() || !(without(t, axis) == without(s.shape, axis)))
-          throw ShapeError(fmt::format("concat: shapes may differ along axis {} only ({}).", axis, shapes_of(in)));
-        s.shape[axis] += t[axis];
-      }
-      out.push_back(s);
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          const int axis = int(a.as<JoinAttrs>().axis);
+          Spec s{in[0].shape(), in[0].dtype()};
+          for (std::size_t i = 1; i < in.size(); ++i) {
+            const Shape& t = in[i].shape();
+            if (t.rank() != s.shape.rank() || !(without(t, axis) == without(s.shape, axis)))
+              throw ShapeError(fmt::format("concat: shapes may differ along axis {} only ({}).", axis, shapes_of(in)));
+            s.shape[axis] += t[axis];
+          }
+          out.push_back(s);
+        },
     .kernel = {cpu::join},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto axis = n.attrs.as<JoinAttrs>().axis;
@@ -57,14 +61,16 @@ const OpDef concat_op = {
 
 const OpDef stack_op = {
     .name = "stack",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      Spec s{in[0].shape(), in[0].dtype()};
-      for (std::size_t i = 1; i < in.size(); ++i)
-        if (!(in[i].shape() == s.shape))
-          throw ShapeError(fmt::format("stack: shapes must be equal, {} vs {}.", s.shape.str(), in[i].shape().str()));
-      s.shape.insert(int(a.as<JoinAttrs>().axis), std::int64_t(in.size()));
-      out.push_back(s);
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          Spec s{in[0].shape(), in[0].dtype()};
+          for (std::size_t i = 1; i < in.size(); ++i)
+            if (!(in[i].shape() == s.shape))
+              throw ShapeError(
+                  fmt::format("stack: shapes must be equal, {} vs {}.", s.shape.str(), in[i].shape().str()));
+          s.shape.insert(int(a.as<JoinAttrs>().axis), std::int64_t(in.size()));
+          out.push_back(s);
+        },
     .kernel = {cpu::join},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       std::vector<Tensor> parts = unstack(dy[0], {.axis = n.attrs.as<JoinAttrs>().axis});
@@ -85,15 +91,16 @@ std::vector<Tensor> filled(const Node& n, std::span<const Tensor> dy) {
 // To `count` equal parts, or to `sizes` if count is 0.
 const OpDef split_op = {
     .name = "split",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      const auto& s = a.as<SplitAttrs>();
-      Spec part{in[0].shape(), in[0].dtype()};
-      const std::int64_t parts = s.count ? s.count : s.sizes.rank();
-      for (std::int64_t i = 0; i < parts; ++i) {
-        part.shape[int(s.axis)] = s.count ? in[0].shape()[int(s.axis)] / s.count : s.sizes[int(i)];
-        out.push_back(part);
-      }
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          const auto& s = a.as<SplitAttrs>();
+          Spec part{in[0].shape(), in[0].dtype()};
+          const std::int64_t parts = s.count ? s.count : s.sizes.rank();
+          for (std::int64_t i = 0; i < parts; ++i) {
+            part.shape[int(s.axis)] = s.count ? in[0].shape()[int(s.axis)] / s.count : s.sizes[int(i)];
+            out.push_back(part);
+          }
+        },
     .kernel = {cpu::split},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {concat(filled(n, dy), {.axis = n.attrs.as<SplitAttrs>().axis})};
@@ -103,10 +110,12 @@ const OpDef split_op = {
 
 const OpDef unstack_op = {
     .name = "unstack",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      const auto& s = a.as<SplitAttrs>();
-      for (std::int64_t i = 0; i < s.count; ++i) out.push_back({without(in[0].shape(), int(s.axis)), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          const auto& s = a.as<SplitAttrs>();
+          for (std::int64_t i = 0; i < s.count; ++i)
+            out.push_back({without(in[0].shape(), int(s.axis)), in[0].dtype()});
+        },
     .kernel = {cpu::split},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {stack(filled(n, dy), {.axis = n.attrs.as<SplitAttrs>().axis})};
@@ -116,26 +125,28 @@ const OpDef unstack_op = {
 
 const OpDef narrow_op = {
     .name = "narrow",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      const auto& n = a.as<NarrowAttrs>();
-      const Shape& s = in[0].shape();
-      if (n.start < 0 || n.length < 0 || n.start > s[int(n.axis)] - n.length)
-        throw ShapeError(fmt::format("narrow: elements [{}, {}) of axis {} do not exist ({}).", n.start,
-                                     n.start + n.length, n.axis, s.str()));
-      Shape r = s;
-      r[int(n.axis)] = n.length;
-      out.push_back({r, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          const auto& n = a.as<NarrowAttrs>();
+          const Shape& s = in[0].shape();
+          if (n.start < 0 || n.length < 0 || n.start > s[int(n.axis)] - n.length)
+            throw ShapeError(fmt::format("narrow: {} elements from {} on do not exist along axis {} ({}).", n.length,
+                                         n.start, n.axis, s.str()));
+          Shape r = s;
+          r[int(n.axis)] = n.length;
+          out.push_back({r, in[0].dtype()});
+        },
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& a = n.attrs.as<NarrowAttrs>();
       Paddings widths(std::size_t(dy[0].rank()));
       widths[std::size_t(a.axis)] = {a.start, n.in(0).shape()[int(a.axis)] - a.start - a.length};
       return {pad(dy[0], widths)};
     },
-    .view = [](const Tensor& x, const Spec& out, Attrs a) {
-      const auto& n = a.as<NarrowAttrs>();
-      return x.view_as(out.shape, x.strides(), out.shape.size() ? n.start * x.strides()[int(n.axis)] : 0);
-    },
+    .view =
+        [](const Tensor& x, const Spec& out, Attrs a) {
+          const auto& n = a.as<NarrowAttrs>();
+          return x.view_as(out.shape, x.strides(), out.shape.size() ? n.start * x.strides()[int(n.axis)] : 0);
+        },
     .attrs = &attrs_type<NarrowAttrs>,
 };
 
@@ -153,7 +164,8 @@ std::vector<Tensor> promoted(const char* op, const std::vector<Tensor>& xs) {
                                    name_of(before), name_of(x.dtype()),
                                    before == DType::boolean ? "boolean" : name_of(before)));
   }
-  if (!any) d = xs[0].dtype() == DType::i64 ? DType::i32 : xs[0].dtype() == DType::boolean ? DType::boolean : DType::f32;
+  if (!any)
+    d = xs[0].dtype() == DType::i64 ? DType::i32 : xs[0].dtype() == DType::boolean ? DType::boolean : DType::f32;
   std::vector<Tensor> out;
   for (auto& x : xs) out.push_back(astype(x, d));
   return out;
@@ -244,7 +256,8 @@ Tensor tile(const Tensor& x, const Shape& reps, Where w) {
   Shape size = Shape::filled(rank, 1), times = size;
   for (int i = 0; i < x.rank(); ++i) size[rank - x.rank() + i] = x.shape()[i];
   for (int i = 0; i < reps.rank(); ++i) {
-    if (reps[i] < 0) throw ShapeError(fmt::format("tile: negative number of repetitions, {} along axis {}.", reps[i], i));
+    if (reps[i] < 0)
+      throw ShapeError(fmt::format("tile: negative number of repetitions, {} along axis {}.", reps[i], i));
     times[rank - reps.rank() + i] = reps[i];
   }
   Tensor y = reshape(x, size, w);

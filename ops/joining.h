@@ -19,13 +19,15 @@ std::vector<Tensor> unstack(const Tensor& x, AxisOptions options = {}, Where whe
 /// `parts` equal parts along an axis. Throws ShapeError if the size is no multiple of it.
 std::vector<Tensor> split(const Tensor& x, std::int64_t parts, AxisOptions options = {},
                           Where where = Where::current());
-/// Parts of the given sizes along an axis; one may be -1 and takes the rest. Throws ShapeError unless they fill the axis.
+/// Parts of the given sizes along an axis; one may be -1 and takes the rest. Throws ShapeError unless they fill the
+/// axis.
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, AxisOptions options = {},
                           Where where = Where::current());
 /// Elements [start, start + length) along an axis: a view. A negative start counts from the end. Throws ShapeError.
 Tensor narrow(const Tensor& x, std::int64_t axis, std::int64_t start, std::int64_t length,
               Where where = Where::current());
-/// x repeated reps[i] times along dimension i, as np.tile: the shorter of x.shape and reps is filled up with ones in front.
+/// x repeated reps[i] times along dimension i, as np.tile: the shorter of x.shape and reps is filled up with ones in
+/// front.
 Tensor tile(const Tensor& x, const Shape& reps, Where where = Where::current());
 /// Each element `n` times in a row along an axis: [1, 2] gives [1, 1, 2, 2] for n = 2.
 Tensor repeat(const Tensor& x, std::int64_t n, AxisOptions options = {}, Where where = Where::current());

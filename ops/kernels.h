@@ -34,13 +34,13 @@ void conv_input_gradient(const Call& call);
 void conv_kernel_gradient(const Call& call);
 
 // Joining, padding, rearranging: any dtype, any strides.
-void join(const Call& call);           // concat, stack
-void split(const Call& call);          // split, unstack
+void join(const Call& call);   // concat, stack
+void split(const Call& call);  // split, unstack
 void pad(const Call& call);
-void pad_gradient(const Call& call);   // dense f32, f64
+void pad_gradient(const Call& call);  // dense f32, f64
 void roll(const Call& call);
 void diag_embed(const Call& call);
-void triangle(const Call& call);       // tril, triu
+void triangle(const Call& call);  // tril, triu
 
 // Random numbers; in[0] (or the last input) is the key.
 void random_key(const Call& call);
@@ -53,6 +53,7 @@ void dropout(const Call& call);
 // Slices, gathers, scatters: gather.cpp
 void strided_slice_gradient(const Call& call);
 void take(const Call& call);
+void embedding_lookup(const Call& call);
 void take_gradient(const Call& call);
 void take_along_axis(const Call& call);
 void take_along_axis_gradient(const Call& call);
@@ -69,12 +70,13 @@ void max_pool_pick(const Call& call);
 void avg_pool(const Call& call);
 void avg_pool_grad(const Call& call);
 
-// Normalisation: x -> mean, variance; (x, mean, variance, scale, offset) -> y; (x, scale, mean, variance, dy) -> dx, dscale,
-// doffset, where the statistics are given or those of x.
+// Normalisation: x -> mean, variance; (x, mean, variance, scale, offset) -> y; (x, scale, mean, variance, dy) -> dx,
+// dscale, doffset, where the statistics are given or those of x.
 void moments(const Call& call);
 void batch_norm(const Call& call);
 void batch_norm_grad(const Call& call);
 void batch_norm_training_grad(const Call& call);
+void norm_parameters_grad(const Call& call);
 // (x, scale, offset) -> y; (x, scale, dy) -> dx, dscale, doffset; an rms norm has no offset.
 void layer_norm(const Call& call);
 void layer_norm_grad(const Call& call);

@@ -12,7 +12,10 @@ namespace {
 
 struct MatmulAttrs {
   bool transpose_a, transpose_b;
-  template <class V> void visit(V&& v) { v("transpose_a", transpose_a), v("transpose_b", transpose_b); }
+  template <class V>
+  void visit(V&& v) {
+    v("transpose_a", transpose_a), v("transpose_b", transpose_b);
+  }
 };
 
 // The dtype that both are cast to.
@@ -42,9 +45,8 @@ void infer_matmul(Inputs in, Attrs attrs, Specs& out) {
                                  operands(a, b, f.transpose_a, f.transpose_b)));
   Shape batch;
   if (!broadcast_shapes(s.first(s.rank() - 2), t.first(t.rank() - 2), batch))
-    throw ShapeError(fmt::format("matmul: batch dimensions {} and {} do not broadcast {}.",
-                                 s.first(s.rank() - 2).str(), t.first(t.rank() - 2).str(),
-                                 operands(a, b, f.transpose_a, f.transpose_b)));
+    throw ShapeError(fmt::format("matmul: batch dimensions {} and {} do not broadcast {}.", s.first(s.rank() - 2).str(),
+                                 t.first(t.rank() - 2).str(), operands(a, b, f.transpose_a, f.transpose_b)));
   DType d = common_dtype("matmul", a, b);
   batch.push_back(m);
   batch.push_back(n);
@@ -67,8 +69,8 @@ Tensors matmul_gradient(const Node& n, std::span<const Tensor> dys) {
   }
   if (n.wants(1)) {
     Tensor db = !ta && b.rank() == 2 && a.rank() > 2 && a.size() && dy.size() ? flat_gradient_b(a, dy, tb)
-                : tb                                                         ? matmul(dy, a, {true, ta})
-                                                                             : matmul(a, dy, {!ta, false});
+                : tb                                                          ? matmul(dy, a, {true, ta})
+                                                                              : matmul(a, dy, {!ta, false});
     dx[1] = sum_to(db, b.shape(), b.dtype());
   }
   return dx;
@@ -108,9 +110,10 @@ Tensor matmul(const Tensor& a, const Tensor& b, MatmulOptions o, Where w) {
                                  a.shape().str(), b.shape().str()));
   const bool row = a.rank() == 1, column = b.rank() == 1;
   if ((row && o.transpose_a) || (column && o.transpose_b))
-    throw ShapeError(fmt::format("matmul: a vector cannot be transposed {}.",
-                                 operands(a, b, o.transpose_a, o.transpose_b)));
-  std::int64_t k = a.shape().dim(o.transpose_a ? -2 : -1), k_b = column ? b.shape()[0] : b.shape().dim(o.transpose_b ? -1 : -2);
+    throw ShapeError(
+        fmt::format("matmul: a vector cannot be transposed {}.", operands(a, b, o.transpose_a, o.transpose_b)));
+  std::int64_t k = a.shape().dim(o.transpose_a ? -2 : -1),
+               k_b = column ? b.shape()[0] : b.shape().dim(o.transpose_b ? -1 : -2);
   if (k != k_b)
     throw ShapeError(fmt::format("matmul: inner dimensions differ, {} vs {} {}.", k, k_b,
                                  operands(a, b, o.transpose_a, o.transpose_b)));
@@ -127,8 +130,10 @@ Tensor vecdot(const Tensor& a, const Tensor& b, int axis, Where w) {
   if (axis >= 0) j = check_axis("vecdot", axis, b.rank()) - b.rank();
   else check_axis("vecdot", axis, b.rank());
   if (i != j)
-    throw ShapeError(fmt::format("vecdot: axis {} is another dimension in {} than in {}, counted from the end. Use a "
-                                 "negative axis.", axis, a.shape().str(), b.shape().str()));
+    throw ShapeError(
+        fmt::format("vecdot: axis {} is another dimension in {} than in {}, counted from the end. Use a "
+                    "negative axis.",
+                    axis, a.shape().str(), b.shape().str()));
   if (a.shape().dim(i) != b.shape().dim(i))
     throw ShapeError(fmt::format("vecdot: sizes along axis {} differ, {} vs {} ({} and {}).", axis, a.shape().dim(i),
                                  b.shape().dim(i), a.shape().str(), b.shape().str()));
@@ -145,8 +150,8 @@ Tensor outer(const Tensor& a, const Tensor& b, Where w) {
 Tensor tensordot(const Tensor& a, const Tensor& b, int axes, Where w) {
   CallSite site(w);
   if (axes < 0 || axes > a.rank() || axes > b.rank())
-    throw ShapeError(fmt::format("tensordot: cannot contract {} dimensions of {} and {}.", axes, a.shape().str(),
-                                 b.shape().str()));
+    throw ShapeError(
+        fmt::format("tensordot: cannot contract {} dimensions of {} and {}.", axes, a.shape().str(), b.shape().str()));
   std::vector<int> first, second;
   for (int i = 0; i < axes; ++i) first.push_back(a.rank() - axes + i), second.push_back(i);
   return tensordot(a, b, first, second, w);

@@ -10,9 +10,10 @@ struct MatmulOptions {
 };
 
 /// The matrix product over the last two dimensions: a [..., m, k], b [..., k, n] -> [..., m, n]; leading dimensions
-/// broadcast. A rank-1 operand is a row (a) or a column (b) whose dimension is dropped from the result, as in the Python
-/// array API. Transposed and strided views are used where they lie. Accumulates f16 and bf16 in f32; integers wrap
-/// around. Throws ShapeError if inner or batch dimensions do not fit, DTypeError for bool and for dtypes that do not mix.
+/// broadcast. A rank-1 operand is a row (a) or a column (b) whose dimension is dropped from the result, as in the
+/// Python array API. Transposed and strided views are used where they lie. Accumulates f16 and bf16 in f32; integers
+/// wrap around. Throws ShapeError if inner or batch dimensions do not fit, DTypeError for bool and for dtypes that do
+/// not mix.
 Tensor matmul(const Tensor& a, const Tensor& b, MatmulOptions options = {}, Where where = Where::current());
 
 /// Sum of a * b over `axis`, which both must have with the same size; the other dimensions broadcast. Negative axes

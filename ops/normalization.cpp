@@ -38,6 +38,7 @@ Tensors pullback_of_parts(const Text (&texts)[parts], const Node& n, std::span<c
 
 double epsilon_of(const void* attrs) { return static_cast<const NormAttrs*>(attrs)->epsilon; }
 
+template <class A = NormAttrs>
 constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves = Saves::inputs) {
   OpDef d;
   d.name = name;
@@ -47,7 +48,7 @@ constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradi
   d.saves = saves;
   d.needs_contiguous = true;
   d.half_via_f32 = true;
-  d.attrs = &attrs_type<NormAttrs>;
+  d.attrs = &attrs_type<A>;
   return d;
 }
 
@@ -80,9 +81,12 @@ Tensor batch_grad_text(Inputs in, const void* attrs) {
   return as(reshape(d * inverse, in[0].shape()), in[0].dtype());
 }
 
+void infer_like_scale_twice(Inputs in, Attrs, Specs& out) {
+  for (int i = 0; i < 2; ++i) out.push_back({in[1].shape(), in[1].dtype()});
+}
 void infer_batch_grad(Inputs in, Attrs, Specs& out) {
   infer_like_x(in, {}, out);
-  for (int i = 0; i < 2; ++i) out.push_back({in[1].shape(), in[1].dtype()});
+  infer_like_scale_twice(in, {}, out);
 }
 
 template <bool training>
@@ -97,6 +101,21 @@ constexpr OpDef batch_grad_row(const char* name) {
 constinit const OpDef batch_norm_grad_op = batch_grad_row<false>("batch_norm_grad");
 constinit const OpDef batch_norm_training_grad_op = batch_grad_row<true>("batch_norm_training_grad");
 constinit const OpDef group_norm_grad_op = batch_grad_row<true>("group_norm_grad");
+// dscale and doffset alone, which are the same for all of these: for an x that is data.
+constinit const OpDef norm_parameters_grad_op =
+    row("norm_parameters_grad", infer_like_scale_twice, cpu::norm_parameters_grad,
+        [](const Node& n, std::span<const Tensor> dy) {
+          return pullback_of_parts({batch_grad_text<Part::dscale, true>, batch_grad_text<Part::doffset, true>}, n, dy);
+        });
+
+// dx, dscale and doffset; an undefined dx if nobody wants it. n: x, mean, variance, scale, offset
+Tensors gradient_parts(const OpDef& grad, const Node& n, const Tensor& dy) {
+  const bool whole = n.wants(0);
+  const Tensor &x = n.in(0), &mean = n.in(1), &variance = n.in(2), &scale = n.in(3);
+  Tensors parts =
+      apply_all(whole ? grad : norm_parameters_grad_op, {x, scale, mean, variance, dy}, n.attrs, Where::current());
+  return whole ? parts : Tensors{Tensor(), parts[0], parts[1]};
+}
 
 // With statistics of anything.
 Tensors batch_norm_gradient(const Node& n, std::span<const Tensor> dy) {
@@ -107,7 +126,7 @@ Tensors batch_norm_gradient(const Node& n, std::span<const Tensor> dy) {
     dx[0] = as(dy[0] * (scale * rsqrt(variance + epsilon)), x.dtype());
     return dx;
   }
-  Tensors all = apply_all(batch_norm_grad_op, {x, scale, n.in(1), variance, dy[0]}, n.attrs, Where::current());
+  const Tensors all = gradient_parts(batch_norm_grad_op, n, dy[0]);
   dx[0] = all[0], dx[3] = all[1], dx[4] = all[2];
   const Tensor factor = scale * rsqrt(variance + epsilon);
   if (n.wants(1)) dx[1] = -(all[2] * factor);
@@ -118,7 +137,7 @@ Tensors batch_norm_gradient(const Node& n, std::span<const Tensor> dy) {
 // Mean and variance are those of x: its gradient goes through them at once, and nothing is left for theirs.
 template <const OpDef& grad>
 Tensors own_statistics_gradient(const Node& n, std::span<const Tensor> dy) {
-  Tensors all = apply_all(grad, {n.in(0), n.in(3), n.in(1), n.in(2), dy[0]}, n.attrs, Where::current());
+  const Tensors all = gradient_parts(grad, n, dy[0]);
   Tensors dx(5);
   dx[0] = all[0], dx[3] = all[1], dx[4] = all[2];
   return dx;
@@ -132,7 +151,7 @@ constinit const OpDef group_norm_op =
 
 // x -> mean, variance
 constinit const OpDef moments_op = [] {
-  OpDef d = row(
+  OpDef d = row<MomentsAttrs>(
       "moments",
       [](Inputs in, Attrs attrs, Specs& out) {
         const Shape& x = in[0].shape();
@@ -155,45 +174,60 @@ constinit const OpDef moments_op = [] {
         return {as(reshape(dx / double(apart.positions * apart.each), n.in(0).shape()), n.in(0).dtype())};
       },
       Saves::both);
-  d.attrs = &attrs_type<MomentsAttrs>;
   return d;
 }();
 
-// Layer and rms norms are x [..., n], scale [n], offset [n] -> y, where n stands for the last axes; their gradient rows
-// x, scale, dy -> dx, dscale, doffset. Statistics are cheap where a row is in cache: they are computed again.
+// Layer and rms norms are x [..., n], scale [n], offset [n] -> y, where n stands for the last axes, of which `groups`
+// equal parts are normalised apart; their gradient rows x, scale, dy -> dx, dscale, doffset. Statistics are cheap where
+// a row is in cache: they are computed again.
 
 template <Part part, bool centred>
 Tensor layer_grad_text(Inputs in, const void* attrs) {
   const Shape& s = in[0].shape();
-  const Shape flat = {s.first(s.rank() - in[1].rank()).size(), in[1].size()};
-  const Tensor dy = reshape(widened(in[2]), flat);
+  const auto& a = *static_cast<const LayerNormAttrs*>(attrs);
+  const Shape apart = {s.first(s.rank() - in[1].rank()).size(), a.groups, in[1].size() / a.groups};
+  const Tensor dy = reshape(widened(in[2]), apart);
   if (part == Part::doffset) return reshape(sum(dy, {0}), in[1].shape());
-  auto row_mean = [](const Tensor& t) { return mean(t, {1, true}); };
-  Tensor x = reshape(widened(in[0]), flat);
+  auto row_mean = [](const Tensor& t) { return mean(t, {2, true}); };
+  Tensor x = reshape(widened(in[0]), apart);
   if (centred) x = x - row_mean(x);
-  const Tensor inverse = rsqrt(row_mean(square(x)) + epsilon_of(attrs)), normed = x * inverse;
+  const Tensor inverse = rsqrt(row_mean(square(x)) + a.epsilon), normed = x * inverse;
   if (part == Part::dscale) return reshape(sum(dy * normed, {0}), in[1].shape());
-  const Tensor d = dy * reshape(in[1], {flat[1]});
+  const Tensor d = dy * reshape(in[1], apart.last(2));
   Tensor dx = d - normed * row_mean(d * normed);
   if (centred) dx = dx - row_mean(d);
   return as(reshape(dx * inverse, s), in[0].dtype());
 }
 
-constinit const OpDef layer_norm_grad_op =
-    row("layer_norm_grad", infer_batch_grad, cpu::layer_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
+void check_groups(Inputs in, Attrs attrs) {
+  const std::int64_t groups = attrs.as<LayerNormAttrs>().groups;
+  if (groups < 1 || in[1].size() % groups)
+    throw ShapeError(fmt::format("layer_norm: {} groups do not divide {} channels.", groups, in[1].size()));
+}
+void infer_layer(Inputs in, Attrs attrs, Specs& out) {
+  check_groups(in, attrs);
+  infer_like_x(in, attrs, out);
+}
+void infer_layer_grad(Inputs in, Attrs attrs, Specs& out) {
+  check_groups(in, attrs);
+  infer_batch_grad(in, attrs, out);
+}
+
+constinit const OpDef layer_norm_grad_op = row<LayerNormAttrs>(
+    "layer_norm_grad", infer_layer_grad, cpu::layer_norm_grad, [](const Node& n, std::span<const Tensor> dy) {
       return pullback_of_parts(
           {layer_grad_text<Part::dx, true>, layer_grad_text<Part::dscale, true>, layer_grad_text<Part::doffset, true>},
           n, dy);
     });
 constinit const OpDef layer_norm_op =
-    row("layer_norm", infer_like_x, cpu::layer_norm, [](const Node& n, std::span<const Tensor> dy) {
+    row<LayerNormAttrs>("layer_norm", infer_layer, cpu::layer_norm, [](const Node& n, std::span<const Tensor> dy) {
       return apply_all(layer_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
     });
 
-constinit const OpDef rms_norm_grad_op = row(
+constinit const OpDef rms_norm_grad_op = row<LayerNormAttrs>(
     "rms_norm_grad",
-    [](Inputs in, Attrs, Specs& out) {
-      infer_like_x(in, {}, out);
+    [](Inputs in, Attrs attrs, Specs& out) {
+      infer_layer(in, attrs, out);
       out.push_back({in[1].shape(), in[1].dtype()});
     },
     cpu::rms_norm_grad,
@@ -201,7 +235,7 @@ constinit const OpDef rms_norm_grad_op = row(
       return pullback_of_parts({layer_grad_text<Part::dx, false>, layer_grad_text<Part::dscale, false>}, n, dy);
     });
 constinit const OpDef rms_norm_op =
-    row("rms_norm", infer_like_x, cpu::rms_norm, [](const Node& n, std::span<const Tensor> dy) {
+    row<LayerNormAttrs>("rms_norm", infer_layer, cpu::rms_norm, [](const Node& n, std::span<const Tensor> dy) {
       return apply_all(rms_norm_grad_op, {n.in(0), n.in(1), dy[0]}, n.attrs, Where::current());
     });
 
@@ -209,6 +243,10 @@ void check_floating(const char* op, const Tensor& x) {
   if (!is_floating(x.dtype()))
     throw DTypeError(fmt::format("{}: needs a floating dtype, got {}. Cast it first: x.astype(DType::f32).", op,
                                  name_of(x.dtype())));
+}
+
+void check_epsilon(const char* op, double epsilon) {
+  if (!(epsilon >= 0)) throw UsageError(fmt::format("{}: epsilon must be 0 or more, got {}.", op, epsilon));
 }
 
 void check_channels(const char* op, const char* axes, const Tensor& x) {
@@ -247,6 +285,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& m, const Tensor& variance, cons
                   double epsilon, Where w) {
   CallSite site(w);
   check_floating("batch_norm", x);
+  check_epsilon("batch_norm", epsilon);
   const DType d = wide(x.dtype());
   const std::int64_t channels = x.rank() ? x.shape().back() : 1;
   Tensor given[4], by[4];  // mean, variance, scale, offset
@@ -277,6 +316,7 @@ BatchNormResult batch_norm_training(const Tensor& x, const Tensor& scale, const 
   CallSite site(w);
   const char* op = batch_norm_training_op.name;
   check_floating(op, x);
+  check_epsilon(op, epsilon);
   check_channels(op, "[..., C]", x);
   const Shape channels = {x.shape().back()};
   const Tensor s = parameter(op, "scale", scale, channels, x, 1), o = parameter(op, "offset", offset, channels, x, 0);
@@ -289,11 +329,14 @@ Tensor group_norm(const Tensor& x, std::int64_t groups, const Tensor& scale, con
   CallSite site(w);
   const char* op = group_norm_op.name;
   check_floating(op, x);
+  check_epsilon(op, o.epsilon);
   check_channels(op, "[N, ..., C]", x);
   const std::int64_t c = x.shape().back();
   if (groups < 1 || c % groups)
     throw ShapeError(fmt::format("group_norm: {} groups do not divide {} channels.", groups, c));
   const Tensor s = parameter(op, "scale", scale, {c}, x, 1), b = parameter(op, "offset", offset, {c}, x, 0);
+  if (x.rank() == 2)  // a group is a piece of a row
+    return apply(layer_norm_op, {x, s, b}, LayerNormAttrs{o.epsilon, groups}, w);
   Tensors m = apply_all(moments_op, {x}, MomentsAttrs{groups}, w);
   return apply(group_norm_op, {x, m[0], m[1], s, b}, NormAttrs{o.epsilon}, w);
 }
@@ -302,27 +345,31 @@ Tensor layer_norm(const Tensor& x, const Tensor& scale, const Tensor& offset, co
   CallSite site(w);
   const char* op = layer_norm_op.name;
   check_floating(op, x);
+  check_epsilon(op, o.epsilon);
   const Axes axes = check_axes(op, o.axis, x.shape());
   const AxesLast last(x.shape(), axes);
   const Shape sizes = last.apart.last(axes.rank());
   const Tensor s = parameter(op, "scale", scale, sizes, x, 1), b = parameter(op, "offset", offset, sizes, x, 0);
-  return over_last(x, last, [&](const Tensor& t) { return apply(layer_norm_op, {t, s, b}, NormAttrs{o.epsilon}, w); });
+  return over_last(x, last, [&](const Tensor& t) {
+    return apply(layer_norm_op, {t, s, b}, LayerNormAttrs{o.epsilon}, w);
+  });
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& scale, const RmsNormOptions& o, Where w) {
   CallSite site(w);
   const char* op = rms_norm_op.name;
   check_floating(op, x);
+  check_epsilon(op, o.epsilon);
   const Axes axes = check_axes(op, o.axis, x.shape());
   const AxesLast last(x.shape(), axes);
   const Tensor s = parameter(op, "scale", scale, last.apart.last(axes.rank()), x, 1);
-  return over_last(x, last, [&](const Tensor& t) { return apply(rms_norm_op, {t, s}, NormAttrs{o.epsilon}, w); });
+  return over_last(x, last, [&](const Tensor& t) { return apply(rms_norm_op, {t, s}, LayerNormAttrs{o.epsilon}, w); });
 }
 
 void list_normalization(std::vector<const OpDef*>& out) {
-  for (auto* o :
-       {&moments_op, &batch_norm_op, &batch_norm_grad_op, &batch_norm_training_op, &batch_norm_training_grad_op,
-        &group_norm_op, &group_norm_grad_op, &layer_norm_op, &layer_norm_grad_op, &rms_norm_op, &rms_norm_grad_op})
+  for (auto* o : {&moments_op, &batch_norm_op, &batch_norm_grad_op, &batch_norm_training_op,
+                  &batch_norm_training_grad_op, &group_norm_op, &group_norm_grad_op, &norm_parameters_grad_op,
+                  &layer_norm_op, &layer_norm_grad_op, &rms_norm_op, &rms_norm_grad_op})
     out.push_back(o);
 }
 

@@ -12,6 +12,17 @@ struct NormAttrs {
   }
 };
 
+/// Layer norms: each row is normalised in `groups` equal parts.
+struct LayerNormAttrs {
+  double epsilon = 1e-3;
+  std::int64_t groups = 1;
+  template <class V>
+  void visit(V&& v) {
+    v("epsilon", epsilon);
+    v("groups", groups);
+  }
+};
+
 /// Statistics of x [N, ..., C] for each example and each of `groups` parts of the channels: [N, groups]. 0: of each
 /// channel over all else: [C].
 struct MomentsAttrs {

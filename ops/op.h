@@ -65,14 +65,17 @@ class Inputs {
     const Tensor* t;
     Ref(const Tensor& x) : t(&x) {}
     template <class O>
-      requires requires(const O& o) { o.tensor(); }
+    requires requires(const O& o) { o.tensor(); }
     Ref(const O& operand) : t(&operand.tensor()) {}
   };
+#ifndef __clang__
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Winit-list-lifetime"
+#endif
   Inputs(std::initializer_list<Ref> l) : p_(l.begin()), n_(l.size()) {}
+#ifndef __clang__
 #pragma GCC diagnostic pop
+#endif
   Inputs(std::span<const Ref> refs) : p_(refs.data()), n_(refs.size()) {}
   const Tensor& operator[](std::size_t i) const { return *p_[i].t; }
   std::size_t size() const { return n_; }
@@ -107,8 +110,9 @@ struct Node {
   bool wants(int i) const { return wanted[std::size_t(i)] != 0; }
 };
 
-/// Gradients with respect to the inputs, undefined for zero or unwanted; `dy` per output, undefined where nothing flows.
-/// Written with public ops, so that gradients of gradients, traced gradients and gradients on CUDA come for free.
+/// Gradients with respect to the inputs, undefined for zero or unwanted; `dy` per output, undefined where nothing
+/// flows. Written with public ops, so that gradients of gradients, traced gradients and gradients on CUDA come for
+/// free.
 using Gradient = Tensors (*)(const Node& node, std::span<const Tensor> dy);
 using Infer = void (*)(Inputs in, Attrs attrs, Specs& out);
 using Kernel = void (*)(const Call& call);
@@ -125,17 +129,18 @@ struct TileOp;
 
 struct OpDef {
   const char* name = "";
-  Infer infer = nullptr;                   // checks everything, throws before anything runs
-  Kernel kernel[backend_count] = {};       // null: DeviceError
-  Gradient gradient = nullptr;             // null: not differentiable, nothing is recorded
+  Infer infer = nullptr;              // checks everything, throws before anything runs
+  Kernel kernel[backend_count] = {};  // null: DeviceError
+  Gradient gradient = nullptr;        // null: not differentiable, nothing is recorded
   Saves saves = Saves::none;
-  View view = nullptr;                     // set for views, instead of kernels
-  Make make = nullptr;                     // set for control flow, instead of kernels
-  const TileOp* tile = nullptr;            // set for elementwise ops
-  bool needs_contiguous = false;           // apply() hands the kernel dense inputs
-  bool half_via_f32 = false;               // apply() runs f16 and bf16 through f32
-  const AttrsType* attrs = nullptr;        // null: it has none
-  bool effect = false;                     // draws random numbers or the like: never folded, merged or reordered
+  View view = nullptr;               // set for views, instead of kernels
+  Make make = nullptr;               // set for control flow, instead of kernels
+  const TileOp* tile = nullptr;      // set for elementwise ops
+  bool needs_contiguous = false;     // apply() hands the kernel dense inputs
+  bool half_via_f32 = false;         // apply() runs f16 and bf16 through f32
+  const AttrsType* attrs = nullptr;  // null: it has none
+  bool in_place = false;             // output k may be written over input k, element by element
+  bool effect = false;               // draws random numbers or the like: never folded, merged or reordered
 };
 
 /// Sees each call of this thread: the tape, the tracer.
@@ -161,7 +166,8 @@ Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where);
 /// As apply, for ops with any number of outputs.
 Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where);
 
-/// The kernel of `op` over tensors at hand, in the dtype and layout that the row asks for. Nothing is checked or recorded.
+/// The kernel of `op` over tensors at hand, in the dtype and layout that the row asks for. Nothing is checked or
+/// recorded.
 void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device);
 
 /// Every op there is, in the order of the reference; op_table.cpp lists them.

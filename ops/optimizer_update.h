@@ -16,11 +16,16 @@ struct UpdateInputs {
   const Tensor &parameter, &gradient, &learning_rate, &step;
 };
 
-/// The new parameter, then the new state: as many tensors of the parameter's shape as `rule.states()`. Throws ShapeError
-/// or DTypeError unless gradient and state have the parameter's shape and (floating) dtype, UsageError for a wrong count.
-Tensors optimizer_update(const SGDUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where = Where::current());
-Tensors optimizer_update(const AdamUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where = Where::current());
-Tensors optimizer_update(const RMSpropUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where = Where::current());
-Tensors optimizer_update(const AdagradUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where = Where::current());
+/// The new parameter, then the new state: as many tensors of the parameter's shape as `rule.states()`. Throws
+/// ShapeError or DTypeError unless gradient and state have the parameter's shape and (floating) dtype, UsageError for a
+/// wrong count.
+Tensors optimizer_update(const SGDUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
+                         Where where = Where::current());
+Tensors optimizer_update(const AdamUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
+                         Where where = Where::current());
+Tensors optimizer_update(const RMSpropUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
+                         Where where = Where::current());
+Tensors optimizer_update(const AdagradUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
+                         Where where = Where::current());
 
 }  // namespace tapir

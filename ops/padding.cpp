@@ -6,8 +6,12 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace tapir {
 namespace {
+
+constexpr std::int64_t kWidest = std::int64_t(1) << 58;  // keeps sums in range
 
 const char* name_of(PadMode m) {
   constexpr const char* names[] = {"constant", "reflect", "symmetric", "edge"};
@@ -18,21 +22,25 @@ extern const OpDef pad_gradient_op;
 
 const OpDef pad_op = {
     .name = "pad",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<PadAttrs>();
-      Shape s = in[0].shape();
-      for (int i = 0; i < s.rank(); ++i) {
-        const std::int64_t b = a.before[i], e = a.after[i], n = s[i];
-        if (b < 0 || e < 0)
-          throw ShapeError(fmt::format("pad: negative width ({}, {}) for axis {}. Use narrow to cut.", b, e, i));
-        const std::int64_t most = a.mode == PadMode::reflect ? n - 1 : a.mode == PadMode::symmetric ? n : b + e;
-        if (std::max(b, e) > most || (a.mode != PadMode::constant && n == 0 && b + e > 0))
-          throw ShapeError(fmt::format("pad: {} can add at most {} elements to axis {} of size {}, not ({}, {}).",
-                                       name_of(a.mode), std::max<std::int64_t>(0, n == 0 ? 0 : most), i, n, b, e));
-        s[i] += b + e;
-      }
-      out.push_back({s, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<PadAttrs>();
+          Shape s = in[0].shape();
+          for (int i = 0; i < s.rank(); ++i) {
+            const std::int64_t b = a.before[i], e = a.after[i], n = s[i];
+            if (b < 0 || e < 0)
+              throw ShapeError(fmt::format("pad: negative width ({}, {}) for axis {}. Use narrow to cut.", b, e, i));
+            if (std::max(b, e) > kWidest)
+              throw ShapeError(
+                  fmt::format("pad: widths ({}, {}) for axis {} are too large to have in memory.", b, e, i));
+            const std::int64_t most = a.mode == PadMode::reflect ? n - 1 : a.mode == PadMode::symmetric ? n : b + e;
+            if (std::max(b, e) > most || (a.mode != PadMode::constant && n == 0 && b + e > 0))
+              throw ShapeError(fmt::format("pad: {} can add at most {} elements to axis {} of size {}, not ({}, {}).",
+                                           name_of(a.mode), std::max<std::int64_t>(0, n == 0 ? 0 : most), i, n, b, e));
+            s[i] += b + e;
+          }
+          out.push_back({s, in[0].dtype()});
+        },
     .kernel = {cpu::pad},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& a = n.attrs.as<PadAttrs>();
@@ -48,12 +56,13 @@ const OpDef pad_op = {
 // What flows back through pad: the gradients of all copies of an element, summed.
 const OpDef pad_gradient_op = {
     .name = "pad_gradient",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<PadAttrs>();
-      Shape s = in[0].shape();
-      for (int i = 0; i < s.rank(); ++i) s[i] -= a.before[i] + a.after[i];
-      out.push_back({s, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<PadAttrs>();
+          Shape s = in[0].shape();
+          for (int i = 0; i < s.rank(); ++i) s[i] -= a.before[i] + a.after[i];
+          out.push_back({s, in[0].dtype()});
+        },
     .kernel = {cpu::pad_gradient},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(pad_op, {dy[0]}, n.attrs, Where::current())};
@@ -65,30 +74,40 @@ const OpDef pad_gradient_op = {
 
 struct FlipAttrs {
   Shape axes;
-  template <class V> void visit(V&& v) { v("axes", axes); }
+  template <class V>
+  void visit(V&& v) {
+    v("axes", axes);
+  }
 };
 
 const OpDef flip_op = {
     .name = "flip",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[0].shape(), in[0].dtype()});
+        },
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(*n.op, {dy[0]}, n.attrs, Where::current())};
     },
-    .view = [](const Tensor& x, const Spec& out, Attrs a) {
-      Shape strides = x.strides();
-      std::int64_t offset = 0;
-      for (auto i : a.as<FlipAttrs>().axes) {
-        if (x.size()) offset += (x.shape()[int(i)] - 1) * strides[int(i)];
-        strides[int(i)] = -strides[int(i)];
-      }
-      return x.view_as(out.shape, strides, offset);
-    },
+    .view =
+        [](const Tensor& x, const Spec& out, Attrs a) {
+          Shape strides = x.strides();
+          std::int64_t offset = 0;
+          for (auto i : a.as<FlipAttrs>().axes) {
+            if (x.size()) offset += (x.shape()[int(i)] - 1) * strides[int(i)];
+            strides[int(i)] = -strides[int(i)];
+          }
+          return x.view_as(out.shape, strides, offset);
+        },
     .attrs = &attrs_type<FlipAttrs>,
 };
 
 const OpDef roll_op = {
     .name = "roll",
-    .infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); },
+    .infer =
+        [](Inputs in, Attrs, Specs& out) {
+          out.push_back({in[0].shape(), in[0].dtype()});
+        },
     .kernel = {cpu::roll},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       RollAttrs back = n.attrs.as<RollAttrs>();
@@ -104,8 +123,11 @@ const OpDef roll_op = {
 Tensor pad(const Tensor& x, const Paddings& widths, PadOptions o, Where w) {
   CallSite site(w);
   if (widths.size() != std::size_t(x.rank()))
-    throw ShapeError(fmt::format("pad: {} pairs of widths for a tensor of rank {} ({}).", widths.size(), x.rank(),
-                                 x.shape().str()));
+    throw ShapeError(
+        fmt::format("pad: {} pairs of widths for a tensor of rank {} ({}).", widths.size(), x.rank(), x.shape().str()));
+  if (o.mode == PadMode::constant && is_integer(x.dtype()) && !(std::trunc(o.value) == o.value))
+    throw DTypeError(
+        fmt::format("pad: value {} is no {}. Cast x first: x.astype(DType::f32).", o.value, name_of(x.dtype())));
   PadAttrs a{{}, {}, o.mode, o.mode == PadMode::constant ? o.value : 0};
   bool any = false;
   for (auto& [before, after] : widths) {
@@ -127,8 +149,8 @@ Tensor roll(const Tensor& x, const Axes& shift, RollOptions o, Where w) {
     return reshape(roll(reshape(x, {-1}, w), shift, {.axis = 0}, w), x.shape(), w);
   Axes axes = o.axis.empty() ? Axes(0) : o.axis;
   if (axes.rank() != shift.rank())
-    throw UsageError(fmt::format("roll: {} shifts for {} axes. Name one axis for each shift.", shift.rank(),
-                                 o.axis.rank()));
+    throw UsageError(
+        fmt::format("roll: {} shifts for {} axes. Name one axis for each shift.", shift.rank(), o.axis.rank()));
   RollAttrs a{Shape::filled(x.rank(), 0)};
   for (int k = 0; k < shift.rank(); ++k) {
     const int i = check_axis("roll", axes[k], x.rank());

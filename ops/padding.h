@@ -18,8 +18,8 @@ struct PadOptions {
 /// (before, after) per dimension.
 using Paddings = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
-/// x with elements added before and after along each dimension: `pad(x, {{0, 0}, {1, 2}})`. reflect adds at most size - 1
-/// elements, symmetric at most size. Throws ShapeError.
+/// x with elements added before and after along each dimension: `pad(x, {{0, 0}, {1, 2}})`. reflect adds at most size -
+/// 1 elements, symmetric at most size. Throws ShapeError.
 Tensor pad(const Tensor& x, const Paddings& widths, PadOptions options = {}, Where where = Where::current());
 
 struct FlipOptions {

@@ -19,9 +19,10 @@ extern const OpDef max_pool_grad_op, avg_pool_grad_op;
 // x at the winners: what max_pool_grad is the transpose of.
 const OpDef max_pool_pick_op = {
     .name = "max_pool_pick",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      out.push_back({with_spatial(in[0], a.as<PoolAttrs>().output), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          out.push_back({with_spatial(in[0], a.as<PoolAttrs>().output), in[0].dtype()});
+        },
     .kernel = {cpu::max_pool_pick},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(max_pool_grad_op, {dy[0], n.in(1)}, attrs_of(n), Where::current()), Tensor()};
@@ -35,9 +36,10 @@ const OpDef max_pool_pick_op = {
 // (dy, winners) -> dx
 const OpDef max_pool_grad_op = {
     .name = "max_pool_grad",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      out.push_back({with_spatial(in[0], a.as<PoolAttrs>().input), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          out.push_back({with_spatial(in[0], a.as<PoolAttrs>().input), in[0].dtype()});
+        },
     .kernel = {cpu::max_pool_grad},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(max_pool_pick_op, {dy[0], n.in(1)}, attrs_of(n), Where::current()), Tensor()};
@@ -51,12 +53,13 @@ const OpDef max_pool_grad_op = {
 // x -> y, and with `winners` the place of each maximum in its window: u8 where that is enough.
 const OpDef max_pool_op = {
     .name = "max_pool",
-    .infer = [](Inputs in, Attrs attrs, Specs& out) {
-      const auto& a = attrs.as<PoolAttrs>();
-      Shape s = with_spatial(in[0], a.output);
-      out.push_back({s, in[0].dtype()});
-      if (a.winners) out.push_back({s, a.size.size() <= 256 ? DType::u8 : DType::i32});
-    },
+    .infer =
+        [](Inputs in, Attrs attrs, Specs& out) {
+          const auto& a = attrs.as<PoolAttrs>();
+          Shape s = with_spatial(in[0], a.output);
+          out.push_back({s, in[0].dtype()});
+          if (a.winners) out.push_back({s, a.size.size() <= 256 ? DType::u8 : DType::i32});
+        },
     .kernel = {cpu::max_pool},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       if (!dy[0].defined()) return {Tensor()};
@@ -70,9 +73,10 @@ const OpDef max_pool_op = {
 
 const OpDef avg_pool_op = {
     .name = "avg_pool",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      out.push_back({with_spatial(in[0], a.as<PoolAttrs>().output), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          out.push_back({with_spatial(in[0], a.as<PoolAttrs>().output), in[0].dtype()});
+        },
     .kernel = {cpu::avg_pool},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(avg_pool_grad_op, {dy[0]}, attrs_of(n), Where::current())};
@@ -84,9 +88,10 @@ const OpDef avg_pool_op = {
 
 const OpDef avg_pool_grad_op = {
     .name = "avg_pool_grad",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      out.push_back({with_spatial(in[0], a.as<PoolAttrs>().input), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          out.push_back({with_spatial(in[0], a.as<PoolAttrs>().input), in[0].dtype()});
+        },
     .kernel = {cpu::avg_pool_grad},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(avg_pool_op, {dy[0]}, attrs_of(n), Where::current())};

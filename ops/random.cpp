@@ -1,5 +1,6 @@
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/gather.h>
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/random_attrs.h>
@@ -31,10 +32,11 @@ Generator& generator() {
 // and recomputation can repeat them.
 const OpDef key_op = {
     .name = "random_key",
-    .infer = [](Inputs, Attrs a, Specs& out) {
-      const std::int64_t count = a.as<CountAttrs>().count;
-      out.push_back({count < 0 ? Shape{2} : Shape{count, 2}, DType::i64});
-    },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          const std::int64_t count = a.as<CountAttrs>().count;
+          out.push_back({count < 0 ? Shape{2} : Shape{count, 2}, DType::i64});
+        },
     .kernel = {cpu::random_key},
     .attrs = &attrs_type<CountAttrs>,
     .effect = true,
@@ -51,21 +53,23 @@ const OpDef normal_op = {
 
 const OpDef integers_op = {
     .name = "random_integers",
-    .infer = [](Inputs, Attrs a, Specs& out) {
-      const auto& d = a.as<IntegerDrawAttrs>();
-      out.push_back({d.shape, d.dtype});
-    },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          const auto& d = a.as<IntegerDrawAttrs>();
+          out.push_back({d.shape, d.dtype});
+        },
     .kernel = {cpu::random_integers},
     .attrs = &attrs_type<IntegerDrawAttrs>,
 };
 
 const OpDef categorical_op = {
     .name = "random_categorical",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      Shape s = in[0].shape();
-      s[s.rank() - 1] = a.as<CountAttrs>().count;
-      out.push_back({s, DType::i64});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          Shape s = in[0].shape();
+          s[s.rank() - 1] = a.as<CountAttrs>().count;
+          out.push_back({s, DType::i64});
+        },
     .kernel = {cpu::random_categorical},
     .needs_contiguous = true,
     .half_via_f32 = true,
@@ -74,7 +78,10 @@ const OpDef categorical_op = {
 
 const OpDef permutation_op = {
     .name = "random_permutation",
-    .infer = [](Inputs, Attrs a, Specs& out) { out.push_back({{a.as<CountAttrs>().count}, DType::i64}); },
+    .infer =
+        [](Inputs, Attrs a, Specs& out) {
+          out.push_back({{a.as<CountAttrs>().count}, DType::i64});
+        },
     .kernel = {cpu::random_permutation},
     .attrs = &attrs_type<CountAttrs>,
 };
@@ -124,13 +131,18 @@ Tensor key(std::int64_t seed, Where w) {
   return Tensor::from_vector(std::vector<std::int64_t>{seed, 0}, w);
 }
 
-Tensor keys(std::int64_t count, Where w) { return apply(key_op, {}, CountAttrs{count}, w); }
+Tensor keys(std::int64_t count, Where w) {
+  CallSite site(w);
+  if (count < 0) throw UsageError(fmt::format("keys: count must be at least 0, got {}.", count));
+  return apply(key_op, {}, CountAttrs{count}, w);
+}
 
 Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);
   tapir::detail::check_sizes("uniform", shape);
   check_floating("uniform", o.dtype);
-  if (!(o.low < o.high)) throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
+  if (!(o.low < o.high))
+    throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
   return apply(uniform_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
 }
 
@@ -168,8 +180,7 @@ Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, Integer
 Tensor bernoulli(const Shape& shape, double p, BernoulliOptions o, Where w) {
   CallSite site(w);
   tapir::detail::check_sizes("bernoulli", shape);
-  if (!(p >= 0 && p <= 1))
-    throw UsageError(fmt::format("bernoulli: the probability must be in [0, 1], got {}.", p));
+  if (!(p >= 0 && p <= 1)) throw UsageError(fmt::format("bernoulli: the probability must be in [0, 1], got {}.", p));
   return astype(less(uniform(shape, {.dtype = DType::f64, .seed = o.seed}, w), Operand(p, w)), o.dtype, w);
 }
 
@@ -187,6 +198,12 @@ Tensor permutation(std::int64_t n, DrawOptions o, Where w) {
   CallSite site(w);
   if (n < 0) throw UsageError(fmt::format("permutation: n must be at least 0, got {}.", n));
   return apply(permutation_op, {key(o.seed, w)}, CountAttrs{n}, w);
+}
+
+Tensor shuffle(const Tensor& x, DrawOptions o, Where w) {
+  CallSite site(w);
+  if (x.rank() == 0) throw ShapeError("shuffle: a scalar has no first dimension to put in another order.");
+  return take(x, permutation(x.shape()[0], o, w), 0, w);
 }
 
 }  // namespace random

@@ -1,6 +1,6 @@
 // Random numbers: Philox4x32-10 (see ops/philox.h). A draw with a seed gives the same numbers every time; one without
-// takes the next stream of the global generator, which set_seed starts anew. Either way the numbers do not depend on the
-// number of threads. Normal numbers may differ in the last bits between instruction sets.
+// takes the next stream of the global generator, which set_seed starts anew. Either way the numbers do not depend on
+// the number of threads. Normal numbers may differ in the last bits between instruction sets.
 #pragma once
 #include <tapir/ops/op.h>
 
@@ -22,7 +22,8 @@ struct NormalOptions {
 };
 /// Normal numbers, by Box and Muller. Throws DTypeError unless floating, UsageError if stddev < 0.
 Tensor normal(const Shape& shape, NormalOptions options = {}, Where where = Where::current());
-/// Normal numbers of which those beyond mean +- 2 stddev are drawn again, as in TensorFlow. Their deviation is 0.88 stddev.
+/// Normal numbers of which those beyond mean +- 2 stddev are drawn again, as in TensorFlow. Their deviation is 0.88
+/// stddev.
 Tensor truncated_normal(const Shape& shape, NormalOptions options = {}, Where where = Where::current());
 
 struct IntegersOptions {

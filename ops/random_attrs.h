@@ -7,9 +7,10 @@ namespace tapir {
 struct DrawAttrs {
   Shape shape;
   DType dtype;
-  double a, b;               // [low, high), or mean and deviation
-  bool truncated = false;    // within two deviations
-  template <class V> void visit(V&& v) {
+  double a, b;             // [low, high), or mean and deviation
+  bool truncated = false;  // within two deviations
+  template <class V>
+  void visit(V&& v) {
     v("shape", shape), v("dtype", dtype), v("a", a), v("b", b), v("truncated", truncated);
   }
 };
@@ -18,17 +19,26 @@ struct IntegerDrawAttrs {
   Shape shape;
   DType dtype;
   std::int64_t low, high;
-  template <class V> void visit(V&& v) { v("shape", shape), v("dtype", dtype), v("low", low), v("high", high); }
+  template <class V>
+  void visit(V&& v) {
+    v("shape", shape), v("dtype", dtype), v("low", low), v("high", high);
+  }
 };
 
 struct CountAttrs {
   std::int64_t count;
-  template <class V> void visit(V&& v) { v("count", count); }
+  template <class V>
+  void visit(V&& v) {
+    v("count", count);
+  }
 };
 
 struct DropoutAttrs {
   double rate;
-  template <class V> void visit(V&& v) { v("rate", rate); }
+  template <class V>
+  void visit(V&& v) {
+    v("rate", rate);
+  }
 };
 
 }  // namespace tapir

@@ -38,18 +38,19 @@ Tensor count_up(std::int64_t start, std::int64_t stop, std::int64_t step, DType 
   if (step == 0) throw UsageError("arange: step must not be 0.");
   if (step > 0 ? start >= stop : start <= stop) return Tensor::empty({0}, dtype);
   // The distance may not fit in 64 signed bits.
-  const std::uint64_t distance = step > 0 ? std::uint64_t(stop) - std::uint64_t(start)
-                                          : std::uint64_t(start) - std::uint64_t(stop);
+  const std::uint64_t distance =
+      step > 0 ? std::uint64_t(stop) - std::uint64_t(start) : std::uint64_t(start) - std::uint64_t(stop);
   const std::uint64_t stride = step > 0 ? std::uint64_t(step) : 0 - std::uint64_t(step);
   const std::uint64_t n = (distance - 1) / stride + 1;
-  if (n > std::uint64_t(1) << 46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
+  if (n > std::uint64_t(1) << 46)
+    throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
   return numbers<std::int64_t>(std::int64_t(n), dtype, [&](std::int64_t i) { return start + i * step; });
 }
 
 Tensor count_up(double start, double stop, double step, DType dtype, const Where& where) {
   CallSite site(where);
   if (step == 0) throw UsageError("arange: step must not be 0.");
-  const double n = std::max(0.0, std::ceil((stop - start) / step));
+  const double n = std::max(std::ceil((stop - start) / step), 0.0);  // NaN stays
   if (!(std::isfinite(n) && std::isfinite(step) && std::isfinite(start)))
     throw UsageError(fmt::format("arange: start, stop and step must be finite, got {}, {} and {}.", start, stop, step));
   if (n > 0x1p46) throw ShapeError(fmt::format("arange: {} elements are too many to have in memory.", n));
@@ -82,7 +83,7 @@ Tensor eye(std::int64_t n, EyeOptions o, Where w) { return eye(n, n, o, w); }
 
 std::vector<Tensor> meshgrid(const std::vector<Tensor>& xs, MeshgridOptions o, Where w) {
   CallSite site(w);
-  const std::string_view indexing = o.indexing;
+  const std::string_view indexing = o.indexing ? o.indexing : "";
   if (indexing != "xy" && indexing != "ij")
     throw UsageError(fmt::format("meshgrid: indexing is \"xy\" or \"ij\", got \"{}\".", indexing));
   const int rank = int(xs.size());

@@ -7,7 +7,8 @@
 namespace tapir {
 
 struct RangeOptions {
-  std::optional<DType> dtype = {};  ///< that of the C++ numbers if not given: int i32, int64_t i64, float and double f32
+  std::optional<DType> dtype =
+      {};  ///< that of the C++ numbers if not given: int i32, int64_t i64, float and double f32
 };
 
 namespace detail {
@@ -15,8 +16,8 @@ Tensor count_up(std::int64_t start, std::int64_t stop, std::int64_t step, DType 
 Tensor count_up(double start, double stop, double step, DType dtype, const Where& where);
 }  // namespace detail
 
-/// start, start + step, ... up to but not including stop; empty if there are none. Element i is start + i * step. Throws
-/// UsageError if step is 0 or not finite, ShapeError if there are too many.
+/// start, start + step, ... up to but not including stop; empty if there are none. Element i is start + i * step.
+/// Throws UsageError if step is 0 or not finite, ShapeError if there are too many.
 template <Number A, Number B, Number C>
 Tensor arange(A start, B stop, C step, RangeOptions options = {}, Where where = Where::current()) {
   using T = std::common_type_t<A, B, C>;

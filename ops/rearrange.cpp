@@ -12,8 +12,7 @@ namespace tapir {
 namespace {
 
 void need_matrices(const char* op, const Tensor& x) {
-  if (x.rank() < 2)
-    throw ShapeError(fmt::format("{}: needs at least 2 dimensions, got {}.", op, x.shape().str()));
+  if (x.rank() < 2) throw ShapeError(fmt::format("{}: needs at least 2 dimensions, got {}.", op, x.shape().str()));
 }
 
 // The length of the k-th diagonal of an [n, m] matrix.
@@ -36,35 +35,38 @@ Tensor embed_in(const Tensor& diagonal, const Shape& shape, std::int64_t k) {
 
 const OpDef diagonal_op = {
     .name = "diagonal",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      need_matrices("diagonal", in[0]);
-      const Shape& s = in[0].shape();
-      Shape r = s.first(s.rank() - 2);
-      r.push_back(diagonal_length(s.dim(-2), s.dim(-1), a.as<DiagonalAttrs>().offset));
-      out.push_back({r, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          need_matrices("diagonal", in[0]);
+          const Shape& s = in[0].shape();
+          Shape r = s.first(s.rank() - 2);
+          r.push_back(diagonal_length(s.dim(-2), s.dim(-1), a.as<DiagonalAttrs>().offset));
+          out.push_back({r, in[0].dtype()});
+        },
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {embed_in(dy[0], n.in(0).shape(), n.attrs.as<DiagonalAttrs>().offset)};
     },
-    .view = [](const Tensor& x, const Spec& out, Attrs a) {
-      const std::int64_t k = a.as<DiagonalAttrs>().offset, down = x.strides().dim(-2), right = x.strides().dim(-1);
-      Shape strides = x.strides().first(x.rank() - 2);
-      strides.push_back(down + right);
-      return x.view_as(out.shape, strides, out.shape.size() ? (k >= 0 ? k * right : -k * down) : 0);
-    },
+    .view =
+        [](const Tensor& x, const Spec& out, Attrs a) {
+          const std::int64_t k = a.as<DiagonalAttrs>().offset, down = x.strides().dim(-2), right = x.strides().dim(-1);
+          Shape strides = x.strides().first(x.rank() - 2);
+          strides.push_back(down + right);
+          return x.view_as(out.shape, strides, out.shape.size() ? (k >= 0 ? k * right : -k * down) : 0);
+        },
     .attrs = &attrs_type<DiagonalAttrs>,
 };
 
 const OpDef diag_embed_op = {
     .name = "diag_embed",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      if (in[0].rank() < 1) throw ShapeError("diag_embed: needs at least 1 dimension, got a scalar.");
-      const std::int64_t n = in[0].shape().back() + std::abs(a.as<DiagonalAttrs>().offset);
-      Shape r = in[0].shape().first(in[0].rank() - 1);
-      r.push_back(n);
-      r.push_back(n);
-      out.push_back({r, in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          if (in[0].rank() < 1) throw ShapeError("diag_embed: needs at least 1 dimension, got a scalar.");
+          const std::int64_t n = in[0].shape().back() + std::abs(a.as<DiagonalAttrs>().offset);
+          Shape r = in[0].shape().first(in[0].rank() - 1);
+          r.push_back(n);
+          r.push_back(n);
+          out.push_back({r, in[0].dtype()});
+        },
     .kernel = {cpu::diag_embed},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {diagonal(dy[0], n.attrs.as<DiagonalAttrs>().offset)};
@@ -74,10 +76,11 @@ const OpDef diag_embed_op = {
 
 const OpDef triangle_op = {
     .name = "triangle",
-    .infer = [](Inputs in, Attrs a, Specs& out) {
-      need_matrices(a.as<TriangleAttrs>().upper ? "triu" : "tril", in[0]);
-      out.push_back({in[0].shape(), in[0].dtype()});
-    },
+    .infer =
+        [](Inputs in, Attrs a, Specs& out) {
+          need_matrices(a.as<TriangleAttrs>().upper ? "triu" : "tril", in[0]);
+          out.push_back({in[0].shape(), in[0].dtype()});
+        },
     .kernel = {cpu::triangle},
     .gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(*n.op, {dy[0]}, n.attrs, Where::current())};
@@ -141,8 +144,8 @@ Tensor squeeze(const Tensor& x, const Axes& axis, Where w) {
     for (auto a : check_axes("squeeze", axis, x.rank())) {
       gone[a] = true;
       if (x.shape()[int(a)] != 1)
-        throw ShapeError(fmt::format("squeeze: axis {} has size {}, not 1 ({}).", a, x.shape()[int(a)],
-                                     x.shape().str()));
+        throw ShapeError(
+            fmt::format("squeeze: axis {} has size {}, not 1 ({}).", a, x.shape()[int(a)], x.shape().str()));
     }
   Shape s;
   for (int i = 0; i < x.rank(); ++i)
@@ -158,8 +161,8 @@ Tensor space_to_depth(const Tensor& x, std::int64_t b, Where w) {
   need_blocks("space_to_depth", x, b);
   const Shape& s = x.shape();
   if (s[1] % b || s[2] % b)
-    throw ShapeError(fmt::format("space_to_depth: height {} and width {} must be multiples of {} ({}).", s[1], s[2], b,
-                                 s.str()));
+    throw ShapeError(
+        fmt::format("space_to_depth: height {} and width {} must be multiples of {} ({}).", s[1], s[2], b, s.str()));
   Tensor blocks = reshape(x, {s[0], s[1] / b, b, s[2] / b, b, s[3]}, w);
   return reshape(permute_dims(blocks, {0, 1, 3, 2, 4, 5}, w), {s[0], s[1] / b, s[2] / b, b * b * s[3]}, w);
 }

@@ -36,8 +36,8 @@ Tensor with_axes(const Tensor& t, const Node& n) {
 }
 
 void infer_sum(Inputs in, Attrs a, Specs& out) {
-  out.push_back({reduced(in[0].shape(), a.as<ReduceAttrs>()),
-                 in[0].dtype() == DType::boolean ? DType::i64 : in[0].dtype()});
+  out.push_back(
+      {reduced(in[0].shape(), a.as<ReduceAttrs>()), in[0].dtype() == DType::boolean ? DType::i64 : in[0].dtype()});
 }
 
 void check_numbers(const char* op, const Tensor& x, const char* hint) {
@@ -141,8 +141,7 @@ Tensor reduce(const OpDef& op, const Tensor& x, const ReduceOptions& o, const Wh
 
 Tensor reduce_arg(const OpDef& op, const Tensor& x, const ReduceOptions& o, const Where& w) {
   CallSite site(w);
-  if (o.axis.rank() > 1)
-    throw UsageError(fmt::format("{}: takes one axis or none, got {}.", op.name, o.axis.str()));
+  if (o.axis.rank() > 1) throw UsageError(fmt::format("{}: takes one axis or none, got {}.", op.name, o.axis.str()));
   return reduce(op, x, o, w);
 }
 

@@ -6,22 +6,22 @@
 namespace tapir {
 
 struct ReduceOptions {
-  Axes axis = {};          ///< empty: all axes
-  bool keepdims = false;   ///< keep reduced axes with size 1
+  Axes axis = {};         ///< empty: all axes
+  bool keepdims = false;  ///< keep reduced axes with size 1
 };
 struct VarianceOptions {
   Axes axis = {};
   bool keepdims = false;
-  double correction = 0;   ///< divides by n - correction: 0 for a population, 1 for a sample
+  double correction = 0;  ///< divides by n - correction: 0 for a population, 1 for a sample
 };
 struct NormOptions {
   Axes axis = {};
   bool keepdims = false;
-  double ord = 2;          ///< 1, 2, any p > 0, or plus or minus infinity
+  double ord = 2;  ///< 1, 2, any p > 0, or plus or minus infinity
 };
 
-/// Sums `x` over `axis`; 0 where there is nothing. f32 accumulates in blocks that join in f64. Integers keep their dtype
-/// and wrap around, as in TensorFlow (widen first: `sum(x.astype(DType::i64))`); bool counts in i64.
+/// Sums `x` over `axis`; 0 where there is nothing. f32 accumulates in blocks that join in f64. Integers keep their
+/// dtype and wrap around, as in TensorFlow (widen first: `sum(x.astype(DType::i64))`); bool counts in i64.
 Tensor sum(const Tensor& x, ReduceOptions options = {}, Where where = Where::current());
 /// Multiplies over `axis`; 1 where there is nothing. dtypes as `sum`. The gradient is right where elements are zero.
 Tensor prod(const Tensor& x, ReduceOptions options = {}, Where where = Where::current());
@@ -29,7 +29,8 @@ Tensor prod(const Tensor& x, ReduceOptions options = {}, Where where = Where::cu
 Tensor mean(const Tensor& x, ReduceOptions options = {}, Where where = Where::current());
 /// The mean squared distance from the mean over `axis`; floating dtypes. NaN or infinite if n <= correction.
 Tensor var(const Tensor& x, VarianceOptions options = {}, Where where = Where::current());
-/// The square root of `var` (`std` of the array API, whose name C++ has taken). Its gradient is 0 where the variance is.
+/// The square root of `var` (`std` of the array API, whose name C++ has taken). Its gradient is 0 where the variance
+/// is.
 Tensor stddev(const Tensor& x, VarianceOptions options = {}, Where where = Where::current());
 /// The smallest element over `axis`; numeric dtypes; NaN if any is NaN. Elements that are equally small share the
 /// gradient equally, as in TensorFlow. Throws ShapeError over an empty axis.

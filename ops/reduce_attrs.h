@@ -8,27 +8,39 @@ namespace tapir {
 struct ReduceAttrs {
   Shape axes;
   bool keepdims = false;
-  template <class V> void visit(V&& v) { v("axes", axes), v("keepdims", keepdims); }
+  template <class V>
+  void visit(V&& v) {
+    v("axes", axes), v("keepdims", keepdims);
+  }
 };
 
 /// One axis, in range.
 struct AxisAttrs {
   int axis = 0;
-  template <class V> void visit(V&& v) { v("axis", axis); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis);
+  }
 };
 
 /// A scan along `axis`, from its end if `reverse`; element i does not take part in result i if `exclusive`.
 struct ScanAttrs {
   int axis = 0;
   bool exclusive = false, reverse = false;
-  template <class V> void visit(V&& v) { v("axis", axis), v("exclusive", exclusive), v("reverse", reverse); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis), v("exclusive", exclusive), v("reverse", reverse);
+  }
 };
 
 /// By how much to move along `axis`, and the size of the result there.
 struct ShiftAttrs {
   int axis = 0;
   std::int64_t offset = 0, size = 0;
-  template <class V> void visit(V&& v) { v("axis", axis), v("offset", offset), v("size", size); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis), v("offset", offset), v("size", size);
+  }
 };
 
 /// The first `k` of the elements along `axis` in order.
@@ -36,7 +48,10 @@ struct SortAttrs {
   int axis = 0;
   bool descending = false;
   std::int64_t k = 0;
-  template <class V> void visit(V&& v) { v("axis", axis), v("descending", descending), v("k", k); }
+  template <class V>
+  void visit(V&& v) {
+    v("axis", axis), v("descending", descending), v("k", k);
+  }
 };
 
 /// A contiguous tensor seen around one axis: [outer, n, inner].

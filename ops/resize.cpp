@@ -1,3 +1,4 @@
+#include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/gather.h>
 #include <tapir/ops/resize.h>
@@ -47,6 +48,7 @@ Tensor resize(const Tensor& images, const Shape& size, ResizeOptions o, Where w)
     throw ShapeError(fmt::format("resize: the size must be {{height, width}}, each at least 1, got {}.", size.str()));
   if (images.shape()[1] < 1 || images.shape()[2] < 1)
     throw ShapeError(fmt::format("resize: images {} have no pixels.", images.shape().str()));
+  detail::check_sizes("resize", {images.shape()[0], size[0], size[1], images.shape()[3]});
   if (o.method == ResizeMethod::bilinear && !is_floating(images.dtype()))
     throw DTypeError(fmt::format("resize: bilinear needs a floating dtype, got {}. Cast it: x.astype(DType::f32).",
                                  name_of(images.dtype())));

@@ -30,10 +30,13 @@ constexpr OpDef row(const char* name, Kernel kernel, Gradient gradient, Saves sa
 
 // Moves x by `offset` along the axis into zeros of another size: y[i] = x[i - offset].
 constinit const OpDef shift_op = [] {
-  OpDef d = row("shift", cpu::shift, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-    const auto& a = n.attrs.as<ShiftAttrs>();
-    return {shift(dy[0], a.axis, -a.offset, n.in(0).shape()[a.axis])};
-  }, Saves::none, &attrs_type<ShiftAttrs>);
+  OpDef d = row(
+      "shift", cpu::shift,
+      [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+        const auto& a = n.attrs.as<ShiftAttrs>();
+        return {shift(dy[0], a.axis, -a.offset, n.in(0).shape()[a.axis])};
+      },
+      Saves::none, &attrs_type<ShiftAttrs>);
   d.infer = [](Inputs in, Attrs attrs, Specs& out) {
     const auto& a = attrs.as<ShiftAttrs>();
     Shape s = in[0].shape();
@@ -46,8 +49,9 @@ constinit const OpDef shift_op = [] {
 
 // h[i] = b[i] + a[i] h[i-1], or a[i-1] h[i-1] if `exclusive`; from the end if `reverse`. The derivative of a cumulative
 // product is such a recurrence, and so is the derivative of the recurrence.
-constinit const OpDef linear_scan_op =
-    row("linear_scan", cpu::linear_scan, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+constinit const OpDef linear_scan_op = row(
+    "linear_scan", cpu::linear_scan,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& s = n.attrs.as<ScanAttrs>();
       const Tensor &a = n.in(0), &h = n.out();
       const std::int64_t size = a.shape()[s.axis], one = s.reverse ? -1 : 1;
@@ -55,24 +59,29 @@ constinit const OpDef linear_scan_op =
       if (!n.wants(0)) return {Tensor(), g};
       if (s.exclusive) return {shift(g, s.axis, -one, size) * h, g};
       return {g * shift(h, s.axis, one, size), g};
-    }, Saves::both, &attrs_type<ScanAttrs>);
+    },
+    Saves::both, &attrs_type<ScanAttrs>);
 
-constinit const OpDef cumulative_sum_op =
-    row("cumulative_sum", cpu::cumulative_sum, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+constinit const OpDef cumulative_sum_op = row(
+    "cumulative_sum", cpu::cumulative_sum,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& s = n.attrs.as<ScanAttrs>();
       return {scan(*n.op, dy[0], {s.axis, s.exclusive, !s.reverse})};
-    }, Saves::none, &attrs_type<ScanAttrs>);
+    },
+    Saves::none, &attrs_type<ScanAttrs>);
 
 // dx[k] = (product before k) * (dy[k] + x[k+1] dy[k+1] + x[k+1] x[k+2] dy[k+2] + ...)
-constinit const OpDef cumulative_prod_op =
-    row("cumulative_prod", cpu::cumulative_prod, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+constinit const OpDef cumulative_prod_op = row(
+    "cumulative_prod", cpu::cumulative_prod,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& s = n.attrs.as<ScanAttrs>();
       const Tensor& x = n.in(0);
       Tensor g = dy[0];
       if (s.exclusive) g = shift(g, s.axis, s.reverse ? 1 : -1, x.shape()[s.axis]);
       g = linear_scan(x, g, {s.axis, true, !s.reverse});
       return {scan(*n.op, x, {s.axis, true, s.reverse}) * g};
-    }, Saves::inputs, &attrs_type<ScanAttrs>);
+    },
+    Saves::inputs, &attrs_type<ScanAttrs>);
 
 Tensor shift(const Tensor& x, int axis, std::int64_t offset, std::int64_t size) {
   return apply(shift_op, {x}, ShiftAttrs{axis, offset, size}, Where::current());

@@ -15,8 +15,8 @@ struct ScanOptions {
 /// `sum`; f32 accumulates in f64. Throws ShapeError if the axis is out of range, UsageError if both include_initial and
 /// exclusive are set.
 Tensor cumulative_sum(const Tensor& x, ScanOptions options = {}, Where where = Where::current());
-/// result[i] = x[0] * ... * x[i] along the axis; otherwise as `cumulative_sum`. The gradient is right where elements are
-/// zero.
+/// result[i] = x[0] * ... * x[i] along the axis; otherwise as `cumulative_sum`. The gradient is right where elements
+/// are zero.
 Tensor cumulative_prod(const Tensor& x, ScanOptions options = {}, Where where = Where::current());
 
 }  // namespace tapir

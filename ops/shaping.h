@@ -13,8 +13,9 @@ Tensor permute_dims(const Tensor& x, const Axes& axes, Where where = Where::curr
 Tensor broadcast_to(const Tensor& x, const Shape& shape, Where where = Where::current());
 /// x itself if it is dense and row-major, else a dense copy.
 Tensor contiguous(const Tensor& x, Where where = Where::current());
-/// x cast to `dtype`; x itself if it has it. To floats it rounds to nearest even, once; floats to integers truncate toward
-/// zero and saturate (NaN to 0); integers keep their low bits; anything to bool is `!= 0`. The gradient between floating dtypes is cast back.
+/// x cast to `dtype`; x itself if it has it. To floats it rounds to nearest even, once; floats to integers truncate
+/// toward zero and saturate (NaN to 0); integers keep their low bits; anything to bool is `!= 0`. The gradient between
+/// floating dtypes is cast back.
 Tensor astype(const Tensor& x, DType dtype, Where where = Where::current());
 /// x as a constant: no gradient flows through.
 Tensor stop_gradient(const Tensor& x, Where where = Where::current());

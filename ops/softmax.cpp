@@ -39,35 +39,40 @@ Tensor log_softmax_grad_text(Inputs in, const void* attrs) {
   return dy - exp(y) * sum(dy, {.axis = axis_of(attrs), .keepdims = true});
 }
 
-constinit const OpDef softmax_grad_op =
-    row("softmax_grad", cpu::softmax_grad, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-      return pullback(softmax_grad_text, n, dy[0]);
-    }, Saves::inputs);
-constinit const OpDef log_softmax_grad_op =
-    row("log_softmax_grad", cpu::log_softmax_grad, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-      return pullback(log_softmax_grad_text, n, dy[0]);
-    }, Saves::inputs);
+constinit const OpDef softmax_grad_op = row(
+    "softmax_grad", cpu::softmax_grad,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors { return pullback(softmax_grad_text, n, dy[0]); },
+    Saves::inputs);
+constinit const OpDef log_softmax_grad_op = row(
+    "log_softmax_grad", cpu::log_softmax_grad,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors { return pullback(log_softmax_grad_text, n, dy[0]); },
+    Saves::inputs);
 
-constinit const OpDef softmax_op =
-    row("softmax", cpu::softmax, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+constinit const OpDef softmax_op = row(
+    "softmax", cpu::softmax,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(softmax_grad_op, {n.out(), dy[0]}, n.attrs, Where::current())};
-    }, Saves::output);
-constinit const OpDef log_softmax_op =
-    row("log_softmax", cpu::log_softmax, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+    },
+    Saves::output);
+constinit const OpDef log_softmax_op = row(
+    "log_softmax", cpu::log_softmax,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {apply(log_softmax_grad_op, {n.out(), dy[0]}, n.attrs, Where::current())};
-    }, Saves::output);
+    },
+    Saves::output);
 
 // Over the last axis, which it drops.
 constinit const OpDef logsumexp_op = [] {
-  OpDef d = row("logsumexp", cpu::logsumexp, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-    Shape s = n.out().shape();
-    s.push_back(1);
-    Tensor y = reshape(n.out(), s);
-    return {reshape(dy[0], s) * exp(n.in(0) - where(equal(abs(y), INFINITY), 0.0, y))};
-  }, Saves::both);
-  d.infer = [](Inputs in, Attrs, Specs& out) {
-    out.push_back({in[0].shape().first(in[0].rank() - 1), in[0].dtype()});
-  };
+  OpDef d = row(
+      "logsumexp", cpu::logsumexp,
+      [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+        Shape s = n.out().shape();
+        s.push_back(1);
+        Tensor y = reshape(n.out(), s);
+        return {reshape(dy[0], s) * exp(n.in(0) - where(equal(abs(y), INFINITY), 0.0, y))};
+      },
+      Saves::both);
+  d.infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape().first(in[0].rank() - 1), in[0].dtype()}); };
   return d;
 }();
 

@@ -4,8 +4,8 @@
 
 namespace tapir {
 
-/// exp(x) / sum(exp(x)) along `axis`, without overflow. -inf gives 0; a row with NaN, inf or nothing but -inf gives NaN.
-/// Throws ShapeError if the axis is out of range, DTypeError unless floating.
+/// exp(x) / sum(exp(x)) along `axis`, without overflow. -inf gives 0; a row with NaN, inf or nothing but -inf gives
+/// NaN. Throws ShapeError if the axis is out of range, DTypeError unless floating.
 Tensor softmax(const Tensor& x, std::int64_t axis = -1, Where where = Where::current());
 /// log(softmax(x)) along `axis`, exact where softmax is small.
 Tensor log_softmax(const Tensor& x, std::int64_t axis = -1, Where where = Where::current());

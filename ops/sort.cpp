@@ -29,21 +29,30 @@ constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradi
 Tensor gather_along(const Tensor& x, const Tensor& indices, const SortAttrs& a);
 Tensor scatter_along(const Tensor& updates, const Tensor& indices, const SortAttrs& a);
 
-// y[..., j, ...] = x[..., indices[j], ...] and its transpose, each the derivative of the other. Indices are distinct and
-// in range. For scatter_along, k is the size of the axis in the result.
+// y[..., j, ...] = x[..., indices[j], ...] and its transpose, each the derivative of the other. Indices are distinct
+// and in range. For scatter_along, k is the size of the axis in the result.
 constinit const OpDef gather_along_op = row(
-    "gather_along", [](Inputs in, Attrs, Specs& out) { out.push_back({in[1].shape(), in[0].dtype()}); },
-    cpu::gather_along, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+    "gather_along",
+    [](Inputs in, Attrs, Specs& out) {
+      out.push_back({in[1].shape(), in[0].dtype()});
+    },
+    cpu::gather_along,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const int axis = n.attrs.as<SortAttrs>().axis;
       return {scatter_along(dy[0], n.in(1), {axis, false, n.in(0).shape()[axis]}), Tensor()};
-    }, Saves::inputs, &attrs_type<SortAttrs>);
+    },
+    Saves::inputs, &attrs_type<SortAttrs>);
 constinit const OpDef scatter_along_op = row(
-    "scatter_along", [](Inputs in, Attrs attrs, Specs& out) {
+    "scatter_along",
+    [](Inputs in, Attrs attrs, Specs& out) {
       const auto& a = attrs.as<SortAttrs>();
       out.push_back({with_size(in[0].shape(), a.axis, a.k), in[0].dtype()});
-    }, cpu::scatter_along, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+    },
+    cpu::scatter_along,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       return {gather_along(dy[0], n.in(1), {n.attrs.as<SortAttrs>().axis}), Tensor()};
-    }, Saves::inputs, &attrs_type<SortAttrs>);
+    },
+    Saves::inputs, &attrs_type<SortAttrs>);
 
 Tensor gather_along(const Tensor& x, const Tensor& indices, const SortAttrs& a) {
   return apply(gather_along_op, {x, indices}, a, Where::current());
@@ -54,32 +63,44 @@ Tensor scatter_along(const Tensor& updates, const Tensor& indices, const SortAtt
 
 // Gives the values and where they came from.
 constinit const OpDef sort_op = [] {
-  OpDef d = row("sort", [](Inputs in, Attrs attrs, Specs& out) {
-    const auto& a = attrs.as<SortAttrs>();
-    Shape s = with_size(in[0].shape(), a.axis, a.k);
-    out.push_back({s, in[0].dtype()});
-    out.push_back({s, DType::i64});
-  }, cpu::sort, [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-    const int axis = n.attrs.as<SortAttrs>().axis;
-    return {scatter_along(dy[0], n.out(1), {axis, false, n.in(0).shape()[axis]})};
-  }, Saves::output, &attrs_type<SortAttrs>);
+  OpDef d = row(
+      "sort",
+      [](Inputs in, Attrs attrs, Specs& out) {
+        const auto& a = attrs.as<SortAttrs>();
+        Shape s = with_size(in[0].shape(), a.axis, a.k);
+        out.push_back({s, in[0].dtype()});
+        out.push_back({s, DType::i64});
+      },
+      cpu::sort,
+      [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+        const int axis = n.attrs.as<SortAttrs>().axis;
+        return {scatter_along(dy[0], n.out(1), {axis, false, n.in(0).shape()[axis]})};
+      },
+      Saves::output, &attrs_type<SortAttrs>);
   d.half_via_f32 = true;
   return d;
 }();
 
 struct SideAttrs {
   Side side;
-  template <class V> void visit(V&& v) { v("side", side); }
+  template <class V>
+  void visit(V&& v) {
+    v("side", side);
+  }
 };
 constinit const OpDef searchsorted_op = [] {
-  OpDef d = row("searchsorted", [](Inputs in, Attrs, Specs& out) {
-    if (in[0].rank() != 1)
-      throw ShapeError(fmt::format("searchsorted: the sorted tensor must have rank 1, got {}.", in[0].shape().str()));
-    if (in[0].dtype() != in[1].dtype())
-      throw DTypeError(fmt::format("searchsorted: dtypes differ, {} vs {}. Cast one side: v.astype(DType::{}).",
-                                   name_of(in[0].dtype()), name_of(in[1].dtype()), name_of(in[0].dtype())));
-    out.push_back({in[1].shape(), DType::i64});
-  }, cpu::searchsorted, nullptr, Saves::none, &attrs_type<SideAttrs>);
+  OpDef d = row(
+      "searchsorted",
+      [](Inputs in, Attrs, Specs& out) {
+        if (in[0].rank() != 1)
+          throw ShapeError(
+              fmt::format("searchsorted: the sorted tensor must have rank 1, got {}.", in[0].shape().str()));
+        if (in[0].dtype() != in[1].dtype())
+          throw DTypeError(fmt::format("searchsorted: dtypes differ, {} vs {}. Cast one side: v.astype(DType::{}).",
+                                       name_of(in[0].dtype()), name_of(in[1].dtype()), name_of(in[0].dtype())));
+        out.push_back({in[1].shape(), DType::i64});
+      },
+      cpu::searchsorted, nullptr, Saves::none, &attrs_type<SideAttrs>);
   d.half_via_f32 = true;
   return d;
 }();

@@ -29,6 +29,10 @@ Window window_of(const char* op, const Padding& padding, int d, std::int64_t inp
   if (stride < 1) throw ShapeError(fmt::format("{}: strides must be at least 1, got {}.", op, stride));
   if (dilation < 1) throw ShapeError(fmt::format("{}: dilations must be at least 1, got {}.", op, dilation));
   if (kernel < 1) throw ShapeError(fmt::format("{}: the window must be at least 1 wide, got {}.", op, kernel));
+  constexpr std::int64_t most = std::int64_t(1) << 40;  // keeps sums and products in range
+  if (std::max({kernel, stride, dilation, padding.before(d), padding.after(d)}) > most || kernel > most / dilation)
+    throw ShapeError(fmt::format("{}: a window of {} (stride {}, dilation {}, padding {} and {}) is too large.", op,
+                                 kernel, stride, dilation, padding.before(d), padding.after(d)));
   Window w{input, kernel, stride, dilation, 0, 0, 0};
   const std::int64_t extent = (kernel - 1) * dilation + 1;
   if (padding.mode() == Padding::Mode::same) {
@@ -41,8 +45,10 @@ Window window_of(const char* op, const Padding& padding, int d, std::int64_t inp
   if (padding.mode() == Padding::Mode::explicit_amounts) w.before = padding.before(d), w.after = padding.after(d);
   std::int64_t room = input + w.before + w.after - extent;
   if (room < 0)
-    throw ShapeError(fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}. Use "
-                                 "Padding::same or a larger input.", op, kernel, dilation, input, w.before, w.after));
+    throw ShapeError(
+        fmt::format("{}: a window of {} (dilation {}) does not fit size {} padded by {} and {}. Use "
+                    "Padding::same or a larger input.",
+                    op, kernel, dilation, input, w.before, w.after));
   w.output = room / stride + 1;
   return w;
 }

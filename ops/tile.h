@@ -23,9 +23,9 @@ struct TypeList {};
 /// Which dtypes an elementwise op takes.
 enum class Types : std::uint8_t { floating, numeric, integer, integer_or_bool, boolean, any };
 
-/// What the error of a function is measured by: the unit in the last place of the result. Functions that cross zero through
-/// cancellation take the larger of the result and 1, or of the result and the inputs; products with a factor that may
-/// underflow the larger of the result and 1024 times the smallest normal number.
+/// What the error of a function is measured by: the unit in the last place of the result. Functions that cross zero
+/// through cancellation take the larger of the result and 1, or of the result and the inputs; products with a factor
+/// that may underflow the larger of the result and 1024 times the smallest normal number.
 enum class UlpOf : std::uint8_t { result, one_or_result, inputs_or_result, normal_result };
 
 /// One contiguous run of `n` elements; `functor` points to the functor, fields and all.
@@ -41,10 +41,10 @@ inline constexpr int max_tile_inputs = 5;
 struct TileOp {
   int arity;
   Types types;
-  bool bool_result;         // comparisons, isnan
-  bool first_is_bool;       // where
-  int cost;                 // rough cycles per 8 floats, for deciding on threads
-  const TileFns* isa[3];    // x86-64-v2, v3, v4
+  bool bool_result;       // comparisons, isnan
+  bool first_is_bool;     // where
+  int cost;               // rough cycles per 8 floats, for deciding on threads
+  const TileFns* isa[3];  // x86-64-v2, v3, v4
 };
 
 #ifndef TAPIR_TOP_ISA
@@ -53,9 +53,24 @@ struct TileOp {
 
 namespace cpu {
 void elementwise(const Call& call);
-namespace v2 { template <class F> struct Tiles { static const TileFns fns; }; }
-namespace v3 { template <class F> struct Tiles { static const TileFns fns; }; }
-namespace v4 { template <class F> struct Tiles { static const TileFns fns; }; }
+namespace v2 {
+template <class F>
+struct Tiles {
+  static const TileFns fns;
+};
+}  // namespace v2
+namespace v3 {
+template <class F>
+struct Tiles {
+  static const TileFns fns;
+};
+}  // namespace v3
+namespace v4 {
+template <class F>
+struct Tiles {
+  static const TileFns fns;
+};
+}  // namespace v4
 }  // namespace cpu
 
 /// infer for every elementwise op: dtype promotion, broadcasting.
@@ -81,20 +96,27 @@ struct Elementwise {
   static constexpr bool bool_result = false, first_is_bool = false, differentiable = true;
   static constexpr bool passes_a = false, passes_b = false;
   static constexpr int cost = 4;
-  // How far from the true value a result may be, in units of the last place, over all numbers; 0.5 is correctly rounded.
+  // How far from the true value a result may be, in units of the last place, over all numbers; 0.5 is correctly
+  // rounded.
   static constexpr double ulp_f32 = 4, ulp_f64 = 4;
   static constexpr UlpOf ulp_of = UlpOf::result;
 };
-struct Unary : Elementwise { static constexpr int arity = 1; };
-struct Binary : Elementwise { static constexpr int arity = 2; };
-struct Ternary : Elementwise { static constexpr int arity = 3; };
+struct Unary : Elementwise {
+  static constexpr int arity = 1;
+};
+struct Binary : Elementwise {
+  static constexpr int arity = 2;
+};
+struct Ternary : Elementwise {
+  static constexpr int arity = 3;
+};
 
 constexpr int saved_count(Saves s, int arity) {
   return s == Saves::none ? 0 : s == Saves::inputs ? arity : s == Saves::output ? 1 : arity + 1;
 }
 
-// The derivatives of F as functors: operand 0 is dy, the others what F saves. They are read from the attributes of F's own
-// rows, so they are laid out as F is; with Elementwise as a base they would not be.
+// The derivatives of F as functors: operand 0 is dy, the others what F saves. They are read from the attributes of F's
+// own rows, so they are laid out as F is; with Elementwise as a base they would not be.
 template <class F>
 struct GradOf {
   F f;
@@ -103,45 +125,61 @@ struct GradOf {
   static constexpr bool bool_result = false, first_is_bool = false, differentiable = true;
   static constexpr int arity = 1 + saved_count(F::saves, F::arity), cost = F::cost + 2;
   template <class A>
-    requires requires(F& g, A& v) { g.visit(v); }
+  requires requires(F& g, A& v) { g.visit(v); }
   void visit(A&& v) { f.visit(v); }
 };
 template <class F>
 struct Grad : GradOf<F> {
   static constexpr const char* suffix = "_grad";
   template <class V, class... S>
-  V value(V dy, S... saved) const { return this->f.grad(dy, saved...); }
+  V value(V dy, S... saved) const {
+    return this->f.grad(dy, saved...);
+  }
 };
 template <class F>
 struct GradA : GradOf<F> {
   static constexpr const char* suffix = "_grad_a";
   template <class V, class... S>
-  V value(V dy, S... saved) const { return this->f.grad_a(dy, saved...); }
+  V value(V dy, S... saved) const {
+    return this->f.grad_a(dy, saved...);
+  }
 };
 template <class F>
 struct GradB : GradOf<F> {
   static constexpr const char* suffix = "_grad_b";
   template <class V, class... S>
-  V value(V dy, S... saved) const { return this->f.grad_b(dy, saved...); }
+  V value(V dy, S... saved) const {
+    return this->f.grad_b(dy, saved...);
+  }
 };
 
 template <class F>
 struct GradC : GradOf<F> {
   static constexpr const char* suffix = "_grad_c";
   template <class V, class... S>
-  V value(V dy, S... saved) const { return this->f.grad_c(dy, saved...); }
+  V value(V dy, S... saved) const {
+    return this->f.grad_c(dy, saved...);
+  }
 };
 
 // Which derivatives F has; one that is zero everywhere is left out.
 template <class F>
-inline constexpr bool has_grad_a = requires { &F::template grad_a<Tensor>; };
+inline constexpr bool has_grad_a = requires {
+  &F::template grad_a<Tensor>;
+};
 template <class F>
-inline constexpr bool has_grad_b = requires { &F::template grad_b<Tensor>; };
+inline constexpr bool has_grad_b = requires {
+  &F::template grad_b<Tensor>;
+};
 template <class F>
-inline constexpr bool has_grad_c = requires { &F::template grad_c<Tensor>; };
+inline constexpr bool has_grad_c = requires {
+  &F::template grad_c<Tensor>;
+};
 
 template <class F>
-concept IsGradient = requires { F::suffix; };
+concept IsGradient = requires {
+  F::suffix;
+};
 
 }  // namespace vmath::fn
 
@@ -150,7 +188,9 @@ template <class F>
 constexpr auto functor_name_chars() {
   std::array<char, 64> out{};
   std::size_t n = 0;
-  auto put = [&](const char* s) { while (*s) out[n++] = *s++; };
+  auto put = [&](const char* s) {
+    while (*s) out[n++] = *s++;
+  };
   if constexpr (vmath::fn::IsGradient<F>) {
     put(decltype(F::f)::name);
     put(F::suffix);
@@ -170,9 +210,8 @@ template <class F>
 Tensor value_on_tensors(Inputs in, const void* functor) {
   static constexpr F plain{};
   const F& f = functor ? *static_cast<const F*>(functor) : plain;
-  return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return f.value(strong(in[I], in[0].dtype())...);
-  }(std::make_index_sequence<F::arity>{});
+  return [&]<std::size_t... I>(std::index_sequence<I...>) { return f.value(strong(in[I], in[0].dtype())...); }
+  (std::make_index_sequence<F::arity>{});
 }
 
 /// op<F>, for texts above its definition.
@@ -196,7 +235,7 @@ Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
       if (!n.wants(i)) return Tensor();
       return sum_to(apply(row, Inputs({refs, count}), n.attrs, Where::current()), n.in(i).shape(), n.in(i).dtype());
     };
-    Tensors dx(std::size_t(F::arity));
+    Tensors dx(static_cast<std::size_t>(F::arity));
     if constexpr (F::arity == 1) {
       dx[0] = run(row_of<Grad<F>>(), 0);
     } else {
@@ -212,7 +251,11 @@ Tensors elementwise_gradient(const Node& n, std::span<const Tensor> dy) {
 }
 
 template <class F>
-inline constexpr TileOp tile_op = {F::arity, F::types, F::bool_result, F::first_is_bool, F::cost,
+inline constexpr TileOp tile_op = {F::arity,
+                                   F::types,
+                                   F::bool_result,
+                                   F::first_is_bool,
+                                   F::cost,
                                    {&cpu::v2::Tiles<F>::fns, TAPIR_TOP_ISA >= 3 ? &cpu::v3::Tiles<F>::fns : nullptr,
                                     TAPIR_TOP_ISA >= 4 ? &cpu::v4::Tiles<F>::fns : nullptr}};
 
@@ -226,7 +269,7 @@ constexpr OpDef elementwise_row() {
   if constexpr (F::differentiable) d.gradient = elementwise_gradient<F>;
   d.saves = F::saves;
   d.tile = &tile_op<F>;
-  if constexpr (requires(F f, AttrVisitor& v) { f.visit(v); }) d.attrs = &attrs_type<F>;
+  if constexpr (requires(F f, AttrVisitor & v) { f.visit(v); }) d.attrs = &attrs_type<F>;
   return d;
 }
 

@@ -1,5 +1,6 @@
-// A tile program: several elementwise ops, and sums of what they give, run over blocks that stay in the L1 cache, so that values
-// between the ops never reach memory. One elementwise op is a program of one step; function() makes longer ones.
+// A tile program: several elementwise ops, and sums of what they give, run over blocks that stay in the L1 cache, so
+// that values between the ops never reach memory. One elementwise op is a program of one step; function() makes longer
+// ones.
 #pragma once
 #include <tapir/ops/tile.h>
 
@@ -18,7 +19,7 @@ struct TileProgram {
     const void* functor;  // its attributes
     DType compute;        // for a cast: to this
     std::uint8_t in[max_tile_inputs];
-    std::uint8_t slot;    // where its result is kept; none if a sink stores it
+    std::uint8_t slot;  // where its result is kept; none if a sink stores it
   };
   struct Sink {
     std::uint8_t reg;
@@ -41,6 +42,10 @@ struct TileProgram {
     const Step& s = step[reg - sources];
     return s.op->tile && s.op->tile->bool_result ? DType::boolean : s.compute;
   }
+  /// Operands of a step.
+  int arity(int s) const { return step[s].op->tile ? step[s].op->tile->arity : 1; }
+  /// Makes one step of two where there is such a pair and nobody else reads what is between them.
+  void join_pairs();
   /// Is `input`, a dense tensor of this shape, read for the last time before sink `k` is written, tile by tile?
   bool may_overwrite(int input, int k) const;
 };
@@ -58,7 +63,10 @@ extern const OpDef tile_program_op;
 struct TileProgramAttrs {
   const TileProgram* program = nullptr;
   std::int64_t number = 0;  // tells programs apart
-  template <class V> void visit(V&& v) { v("number", number); }
+  template <class V>
+  void visit(V&& v) {
+    v("number", number);
+  }
 };
 
 }  // namespace tapir

@@ -20,7 +20,10 @@ constexpr std::size_t kAlign = 64, kThreadCachedBlock = 32 << 10, kHugePage = 2 
 constexpr std::size_t kKept = 256 << 20;  // free bytes that are always kept
 constexpr int kClasses = 4 * 48, kThreadBlocksPerClass = 32;
 
-struct SizeClass { int index; std::size_t bytes; };
+struct SizeClass {
+  int index;
+  std::size_t bytes;
+};
 
 // Classes: 64 * {1, 1.25, 1.5, 1.75} * 2^k, rounded up to the alignment.
 SizeClass size_class(std::size_t bytes) {
@@ -34,7 +37,9 @@ SizeClass size_class(std::size_t bytes) {
   return {index, units * kAlign};
 }
 
-struct Free { Free* next; };
+struct Free {
+  Free* next;
+};
 
 struct Shared {
   std::mutex mutex[kClasses];
@@ -114,7 +119,8 @@ void* allocate_bytes(std::size_t bytes) {
   }
   if (now > s.peak.load(std::memory_order_relaxed)) {
     std::size_t peak = s.peak.load();
-    while (now > peak && !s.peak.compare_exchange_weak(peak, now)) {}
+    while (now > peak && !s.peak.compare_exchange_weak(peak, now)) {
+    }
   }
   s.allocations.fetch_add(1, std::memory_order_relaxed);
   void* p = nullptr;

@@ -7,12 +7,12 @@ namespace tapir {
 
 /// What the CPU allocator holds, in bytes.
 struct MemoryStats {
-  std::size_t in_use = 0;       ///< held by live tensors
-  std::size_t peak = 0;         ///< the largest `in_use` since the start or `reset_peak_memory()`
-  std::size_t cached = 0;       ///< free blocks kept for reuse
-  std::size_t limit = 0;        ///< 0: none
-  std::uint64_t allocations = 0;///< requests so far
-  std::uint64_t cache_hits = 0; ///< requests answered without asking the system
+  std::size_t in_use = 0;         ///< held by live tensors
+  std::size_t peak = 0;           ///< the largest `in_use` since the start or `reset_peak_memory()`
+  std::size_t cached = 0;         ///< free blocks kept for reuse
+  std::size_t limit = 0;          ///< 0: none
+  std::uint64_t allocations = 0;  ///< requests so far
+  std::uint64_t cache_hits = 0;   ///< requests answered without asking the system
 };
 
 /// The figures of the whole process.

@@ -1,5 +1,5 @@
-// Callable<R(Args...)>: a shared function object; what std::function is, without the weight of <functional>. FunctionRef: one that
-// is only referred to.
+// Callable<R(Args...)>: a shared function object; what std::function is, without the weight of <functional>.
+// FunctionRef: one that is only referred to.
 #pragma once
 #include <concepts>
 #include <memory>
@@ -17,8 +17,8 @@ class Callable<R(Args...)> {
  public:
   Callable() = default;
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, Callable> && std::is_invocable_r_v<R, F&, Args...>)
-  Callable(F f) : target_(std::make_shared<Target<F>>(std::move(f))) {}
+  requires(!std::same_as<std::remove_cvref_t<F>, Callable> && std::is_invocable_r_v<R, F&, Args...>) Callable(F f)
+      : target_(std::make_shared<Target<F>>(std::move(f))) {}
   explicit operator bool() const { return target_ != nullptr; }
   R operator()(Args... args) const { return target_->call(std::forward<Args>(args)...); }
 
@@ -44,10 +44,11 @@ template <class R, class... Args>
 class FunctionRef<R(Args...)> {
  public:
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>)
-  FunctionRef(F&& f)
-      : object_(const_cast<void*>(static_cast<const void*>(&f))),
-        call_([](void* o, Args... args) -> R { return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<Args>(args)...); }) {}
+  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>)
+      FunctionRef(F&& f)
+      : object_(const_cast<void*>(static_cast<const void*>(&f))), call_([](void* o, Args... args) -> R {
+          return (*static_cast<std::remove_reference_t<F>*>(o))(std::forward<Args>(args)...);
+        }) {}
   R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
 
  private:

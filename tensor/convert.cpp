@@ -56,9 +56,8 @@ static void run(const void* in, std::int64_t stride, void* out, std::int64_t n) 
 }
 
 void convert(const void* in, DType from, std::int64_t stride, void* out, DType to, std::int64_t n) {
-  visit_dtype(from, [&](auto f) {
-    visit_dtype(to, [&](auto t) { run<decltype(f), decltype(t)>(in, stride, out, n); });
-  });
+  visit_dtype(from,
+              [&](auto f) { visit_dtype(to, [&](auto t) { run<decltype(f), decltype(t)>(in, stride, out, n); }); });
 }
 
 void copy_strided(const std::byte* in, DType from, const Shape& shape, const Shape& strides, void* out, DType to) {

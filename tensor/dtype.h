@@ -39,10 +39,18 @@ std::ostream& operator<<(std::ostream& os, DType dtype);
 
 constexpr std::size_t size_of(DType d) {
   switch (d) {
-    case DType::f64: case DType::i64: return 8;
-    case DType::f32: case DType::i32: return 4;
-    case DType::f16: case DType::bf16: case DType::i16: return 2;
-    default: return 1;
+    case DType::f64:
+    case DType::i64:
+      return 8;
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    case DType::f16:
+    case DType::bf16:
+    case DType::i16:
+      return 2;
+    default:
+      return 1;
   }
 }
 constexpr bool is_floating(DType d) { return d <= DType::bf16; }
@@ -77,16 +85,26 @@ bool promote(DType a, DType b, DType& out);
 template <class F>
 constexpr decltype(auto) visit_dtype(DType d, F&& f) {
   switch (d) {
-    case DType::f32: return f(float{});
-    case DType::f64: return f(double{});
-    case DType::f16: return f(float16{});
-    case DType::bf16: return f(bfloat16{});
-    case DType::i8: return f(std::int8_t{});
-    case DType::u8: return f(std::uint8_t{});
-    case DType::i16: return f(std::int16_t{});
-    case DType::i32: return f(std::int32_t{});
-    case DType::i64: return f(std::int64_t{});
-    default: return f(bool{});
+    case DType::f32:
+      return f(float{});
+    case DType::f64:
+      return f(double{});
+    case DType::f16:
+      return f(float16{});
+    case DType::bf16:
+      return f(bfloat16{});
+    case DType::i8:
+      return f(std::int8_t{});
+    case DType::u8:
+      return f(std::uint8_t{});
+    case DType::i16:
+      return f(std::int16_t{});
+    case DType::i32:
+      return f(std::int32_t{});
+    case DType::i64:
+      return f(std::int64_t{});
+    default:
+      return f(bool{});
   }
 }
 
@@ -94,18 +112,19 @@ constexpr decltype(auto) visit_dtype(DType d, F&& f) {
 constexpr std::uint16_t float16::nearest(float v) {
   std::uint32_t u = std::bit_cast<std::uint32_t>(v), sign = (u >> 16) & 0x8000u;
   u &= 0x7fffffffu;
-  std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000u;  // float addition rounds
-  std::uint32_t r = (u + 0xc8000fffu + ((u >> 13) & 1u)) >> 13;                 // rebias and round to nearest even
-  r = u < 0x38800000u ? tiny : r;                                               // subnormal
-  r = u >= 0x47800000u ? 0x7c00u : r;                                           // too large: infinity
-  r = u > 0x7f800000u ? 0x7e00u : r;                                            // NaN
+  std::uint32_t tiny =
+      std::bit_cast<std::uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000u;  // float addition rounds
+  std::uint32_t r = (u + 0xc8000fffu + ((u >> 13) & 1u)) >> 13;                    // rebias and round to nearest even
+  r = u < 0x38800000u ? tiny : r;                                                  // subnormal
+  r = u >= 0x47800000u ? 0x7c00u : r;                                              // too large: infinity
+  r = u > 0x7f800000u ? 0x7e00u : r;                                               // NaN
   return std::uint16_t(sign | r);
 }
 constexpr float16::operator float() const {
   std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16, rest = bits & 0x7fffu;
   std::uint32_t tiny = std::bit_cast<std::uint32_t>(float(int(rest)) * 0x1p-24f), normal = (rest << 13) + 0x38000000u;
   std::uint32_t r = rest >= 0x400u ? normal : tiny;
-  r = rest >= 0x7c00u ? normal + 0x38000000u : r;                               // infinity, NaN
+  r = rest >= 0x7c00u ? normal + 0x38000000u : r;  // infinity, NaN
   return std::bit_cast<float>(sign | r);
 }
 

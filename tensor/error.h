@@ -15,19 +15,33 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& message);
 };
 /// Shapes, sizes or axes do not fit.
-class ShapeError : public Error { using Error::Error; };
+class ShapeError : public Error {
+  using Error::Error;
+};
 /// Element types do not fit.
-class DTypeError : public Error { using Error::Error; };
+class DTypeError : public Error {
+  using Error::Error;
+};
 /// A device that is not there, or an operation that it cannot run.
-class DeviceError : public Error { using Error::Error; };
+class DeviceError : public Error {
+  using Error::Error;
+};
 /// A call that makes no sense as it stands: an unknown name, a value out of range, a tape used twice.
-class UsageError : public Error { using Error::Error; };
+class UsageError : public Error {
+  using Error::Error;
+};
 /// A file that cannot be read or written, or whose contents are not what they should be.
-class FileError : public Error { using Error::Error; };
+class FileError : public Error {
+  using Error::Error;
+};
 /// The allocator's limit, or the machine's memory, does not allow the request. The program may go on.
-class OutOfMemoryError : public Error { using Error::Error; };
+class OutOfMemoryError : public Error {
+  using Error::Error;
+};
 /// A defect of tapir, not of the caller.
-class InternalError : public Error { using Error::Error; };
+class InternalError : public Error {
+  using Error::Error;
+};
 
 /// While it lives, errors of this thread name `where`. The outermost one wins, so that an operation called by a layer
 /// names the line that called the layer.

@@ -225,8 +225,10 @@ std::string Tensor::str(Where where) const {
   CallSite site(where);
   if (!defined()) return "undefined";
   if (!has_data())
-    throw UsageError(fmt::format("print: this tensor has no value yet, it is being traced by function() ({} {}). To see it on every "
-                                 "call write print(x).", name_of(dtype()), shape().str()));
+    throw UsageError(
+        fmt::format("print: this tensor has no value yet, it is being traced by function() ({} {}). To see it on every "
+                    "call write print(x).",
+                    name_of(dtype()), shape().str()));
   Tensor here = to(Device::cpu());
   return Printer(here).all();
 }

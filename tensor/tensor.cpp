@@ -9,10 +9,12 @@ namespace tapir {
 namespace detail {
 namespace {
 
-// Freed headers wait in a list of their thread for its next tensor; the link lies in the freed header. No destructor, so
-// that reaching it takes no check; `Cleaner` empties it when the thread ends.
+// Freed headers wait in a list of their thread for its next tensor; the link lies in the freed header. No destructor,
+// so that reaching it takes no check; `Cleaner` empties it when the thread ends.
 struct FreeList {
-  struct Link { Link* next; };
+  struct Link {
+    Link* next;
+  };
   static constexpr int max_kept = 256;
   Link* head;
   int count;
@@ -85,15 +87,17 @@ void delete_storage(Storage* s) noexcept {
 using detail::TensorImpl;
 
 [[noreturn]] static void bad_shape(const Shape& shape) {
-  for (auto d : shape)
-    if (d < 0) throw ShapeError("shape: negative size in " + shape.str() + ".");
+  for (int i = 0; i < shape.rank(); ++i)
+    if (shape[i] < 0)
+      throw ShapeError("shape: negative size " + std::to_string(shape[i]) + " of axis " + std::to_string(i) + ".");
   throw ShapeError("shape: " + shape.str() + " is too large to have in memory.");
 }
 
 static TensorImpl* contiguous_impl(const Shape& shape, DType dtype, Device device) {
   std::int64_t n = 1;
   for (auto d : shape)
-    if (d < 0 || __builtin_mul_overflow(n, d, &n) || n > std::numeric_limits<std::int64_t>::max() / 16) bad_shape(shape);
+    if (d < 0 || __builtin_mul_overflow(n, d, &n) || n > std::numeric_limits<std::int64_t>::max() / 16)
+      bad_shape(shape);
   TensorImpl* impl = detail::new_impl();
   impl->dtype = dtype;
   impl->device = device;
@@ -153,7 +157,10 @@ Tensor Tensor::from_external(void* data, const Shape& shape, DType dtype, void (
   if (!data && shape.size() != 0) throw UsageError("from_external: the pointer is null.");
   Tensor t = only_spec(shape, dtype);
   auto* s = new detail::Storage;
-  struct Owner { void (*release)(void*); void* context; };
+  struct Owner {
+    void (*release)(void*);
+    void* context;
+  };
   s->data = static_cast<std::byte*>(data);
   s->bytes = std::size_t(t.size()) * size_of(dtype);
   s->context = new Owner{release, context};

@@ -34,7 +34,7 @@ struct TensorImpl {
   static constexpr std::size_t small_bytes = 64;
   std::atomic<int> owners{1};
   DType dtype = DType::f32;
-  bool weak = false;           // made from a C++ number: takes the dtype of its partner
+  bool weak = false;  // made from a C++ number: takes the dtype of its partner
   bool contiguous = true;
   Device device;
   std::uint64_t id = 0;        // unique in the process; what tapes and traces know a value by
@@ -133,7 +133,6 @@ class Tensor {
                     const Index& i3 = detail::no_index(), const Index& i4 = detail::no_index(),
                     const Index& i5 = detail::no_index(), const Index& i6 = detail::no_index(),
                     const Index& i7 = detail::no_index()) const;
-  Tensor operator-() const;
 
   /// For printing into strings: what `operator<<` writes.
   std::string str(Where where = Where::current()) const;
@@ -156,9 +155,13 @@ class Tensor {
   detail::TensorImpl* impl() const { return impl_; }
   bool has_data() const { return get().data != nullptr || get().size == 0; }
   template <class T>
-  const T* data() const { return reinterpret_cast<const T*>(get().data); }
+  const T* data() const {
+    return reinterpret_cast<const T*>(get().data);
+  }
   template <class T>
-  T* mutable_data() const { return reinterpret_cast<T*>(get().data); }
+  T* mutable_data() const {
+    return reinterpret_cast<T*>(get().data);
+  }
 
  private:
   const detail::TensorImpl& get() const {
@@ -170,7 +173,7 @@ class Tensor {
   static Tensor weak_scalar(std::int64_t v);
   static Tensor weak_scalar(bool v);
   static Tensor copy_of(const void* data, std::size_t count, const Shape& shape, DType dtype, Where where);
-  void read(void* out, DType as) const;             // all elements, row-major, converted
+  void read(void* out, DType as) const;  // all elements, row-major, converted
   void check_item(const Where& where) const;
   void check_element_type(DType asked, const char* what, bool contiguous, const Where& where) const;
 

@@ -1,5 +1,6 @@
 // How many threads one operation may use.
 #pragma once
+#include <tapir/tensor/error.h>
 
 namespace tapir {
 
@@ -8,6 +9,6 @@ namespace tapir {
 int num_threads();
 /// Caps the threads of an operation, for the whole process; may be called at any time, from any thread. Throws
 /// UsageError unless n >= 1.
-void set_num_threads(int n);
+void set_num_threads(int n, Where where = Where::current());
 
 }  // namespace tapir

@@ -7,7 +7,7 @@ namespace tapir {
 struct Variable::Cell {
   mutable std::mutex mutex;  // guards value and version; readers take a reference and go
   Tensor value;
-  Shape shape;               // of every value
+  Shape shape;  // of every value
   DType dtype = DType::f32;
   std::uint64_t version = 0;
   std::string name;
@@ -15,6 +15,29 @@ struct Variable::Cell {
 };
 
 namespace detail {
+bool Overwrite::take(const Variable& variable, const Tensor& value) {
+  Variable::Cell& c = *variable.cell();
+  if (!c.mutex.try_lock()) return false;  // of several memories some other thread may hold one and want another
+  const TensorImpl* impl = value.impl();
+  const Storage* s = impl->storage;
+  if (c.value.impl() != impl || impl->owners != 2 || !s || s->owners != 1 || s->context || !impl->contiguous ||
+      impl->data != s->data) {
+    c.mutex.unlock();
+    return false;
+  }
+  variable_ = variable;
+  next_ = value.alias();
+  return true;
+}
+
+Overwrite::~Overwrite() {
+  if (!next_.defined()) return;
+  Variable::Cell& c = *variable_.cell();
+  std::swap(c.value, next_);
+  ++c.version;
+  c.mutex.unlock();
+}
+
 VariableObserver*& variable_observer() {
   [[gnu::tls_model("initial-exec")]] static thread_local constinit VariableObserver* top = nullptr;
   return top;

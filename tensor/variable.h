@@ -10,8 +10,8 @@ struct VariableOptions {
   bool trainable = true;
 };
 
-/// A mutable, named, shared cell for a Tensor. Copies refer to the same cell. Reading it under a GradientTape watches it
-/// if it is trainable; `assign` is never recorded. Shape and dtype are fixed by the first value.
+/// A mutable, named, shared cell for a Tensor. Copies refer to the same cell. Reading it under a GradientTape watches
+/// it if it is trainable; `assign` is never recorded. Shape and dtype are fixed by the first value.
 class Variable {
  public:
   /// Undefined, `defined()` is false.
@@ -54,6 +54,26 @@ class Variable {
 };
 
 namespace detail {
+/// The memory of a variable's value, taken to write its next value over it. While this lives, readers of the variable
+/// wait.
+class Overwrite {
+ public:
+  Overwrite() = default;
+  Overwrite(const Overwrite&) = delete;
+  Overwrite& operator=(const Overwrite&) = delete;
+  /// The next value is published, also if whoever wrote it threw.
+  ~Overwrite();
+  /// Takes the memory of `value`, which was read from `variable`, if no one but the caller's one Tensor and the
+  /// variable holds it and it is the library's own.
+  bool take(const Variable& variable, const Tensor& value);
+  /// To be written.
+  const Tensor& next() const { return next_; }
+
+ private:
+  Variable variable_;
+  Tensor next_;
+};
+
 /// Called on each read of a variable on this thread: tapes watch, layers find their weights, traces capture.
 struct VariableObserver {
   virtual void on_read(const Variable& variable, const Tensor& value) = 0;

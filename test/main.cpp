@@ -1,4 +1,5 @@
-// What every test program starts with: the instruction set that TAPIR_ISA asks for, or 77, which meson reports as skipped.
+// What every test program starts with: the instruction set that TAPIR_ISA asks for, or 77, which meson reports as
+// skipped.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -10,7 +11,8 @@ int main(int argc, char** argv) {
   const char* isa = std::getenv("TAPIR_ISA");
   const std::string asked = isa ? isa : "";
   __builtin_cpu_init();
-  if ((asked == "v4" && !__builtin_cpu_supports("x86-64-v4")) || (asked == "v3" && !__builtin_cpu_supports("x86-64-v3"))) {
+  if ((asked == "v4" && !__builtin_cpu_supports("x86-64-v4")) ||
+      (asked == "v3" && !__builtin_cpu_supports("x86-64-v3"))) {
     std::printf("skipped: this machine lacks x86-64-%s\n", isa);
     return 77;
   }

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Holds the rules of the house that no compiler knows: the line budget and which room may include which.
 
-Arrows point down only: tensor <- ops <- {backends, autograd, graph} <- nn <- data, io <- examples. Nobody but a
-backend includes a backend. test/ and bench/ may include anything. Prints `file:line: what` for each finding.
+Arrows point down only: tensor <- ops <- {backends, autograd, graph} <- io <- {nn, data} <- examples. Nobody but a
+backend includes a backend, except that ops that are no rows may walk memory with the helpers below. test/ and bench/
+may include anything. Prints `file:line: what` for each finding.
 """
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = {"tensor": 0, "ops": 1, "backends": 2, "autograd": 2, "graph": 2, "nn": 3, "data": 4, "io": 4, "examples": 5}
+FLOOR = {"tensor": 0, "ops": 1, "backends": 2, "autograd": 2, "graph": 2, "io": 3, "nn": 4, "data": 4, "examples": 5}
+HELPERS = {f"tapir/backends/cpu/{name}.h" for name in ("copy", "parallel", "strided")}
 MAX_LINES, MAX_COLUMNS = 800, 120
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -24,6 +26,8 @@ def wrong_include(room, quote, path):
     if target == "tapir.h":
         return None if room == "examples" else "includes the umbrella header: name what it needs"
     if target not in FLOOR:
+        return None
+    if room == "ops" and path in HELPERS:
         return None
     if target == "backends" and room != "backends":
         return f"{room}/ includes <{path}>: only backends/ may"
@@ -50,7 +54,7 @@ def main():
     found = files = 0
     for path in sorted(p for end in ("h", "cpp", "cu", "cuh") for p in ROOT.rglob(f"*.{end}")):
         first = path.relative_to(ROOT).parts[0]
-        if first.startswith((".", "build")):
+        if first.startswith((".", "build")) or "acceptance" in path.parts:  # given, not written here
             continue
         files += 1
         for number, what in findings(path):

@@ -184,6 +184,36 @@ void batch_norm(const Call& call) {
   });
 }
 
+// dscale and doffset from what sums_of gives.
+template <class T>
+static void parameter_gradients(const Work& work, const double* sums, const T* variance, double epsilon, T* dscale,
+                                T* doffset) {
+  const std::int64_t channels = work.channels();
+  Tensor memory = Tensor::empty({2 * channels}, DType::f64);
+  double *dscale_sum = memory.mutable_data<double>(), *doffset_sum = dscale_sum + channels;
+  std::fill(dscale_sum, dscale_sum + 2 * channels, 0.0);
+  for (std::int64_t e = 0; work.positions && e < work.examples; ++e) {
+    const double* own = sums + e * work.chunks * 2 * channels;
+    for (std::int64_t g = 0, c = 0; g < work.groups; ++g)
+      for (const double inverse = inverse_deviation(variance[e * work.groups + g], epsilon); c < (g + 1) * work.each;
+           ++c)
+        doffset_sum[c] += own[c], dscale_sum[c] += own[channels + c] * inverse;
+  }
+  for (std::int64_t c = 0; c < channels; ++c) dscale[c] = T(dscale_sum[c]), doffset[c] = T(doffset_sum[c]);
+}
+
+// in: x, scale, mean, variance, dy; out: dscale, doffset
+void norm_parameters_grad(const Call& call) {
+  const Work work(call.in[0].shape(), call.in[2].shape());
+  dispatch(call.in[0].dtype(), [&](auto& loops, auto zero) {
+    using T = decltype(zero);
+    const Tensor sums =
+        sums_of<T>(work, loops, call.in[0].data<T>(), call.in[4].template data<T>(), call.in[2].template data<T>());
+    parameter_gradients(work, sums.data<double>(), call.in[3].template data<T>(), call.attrs.as<NormAttrs>().epsilon,
+                        call.out[0].mutable_data<T>(), call.out[1].mutable_data<T>());
+  });
+}
+
 // training: do the statistics depend on x?
 template <bool training>
 static void gradient(const Call& call) {
@@ -194,21 +224,11 @@ static void gradient(const Call& call) {
     using T = decltype(zero);
     auto data = [&](std::size_t i) { return call.in[i].data<T>(); };
     const T *scale = data(1), *mean = data(2), *variance = data(3), *dy = data(4);
-    T *dx = call.out[0].mutable_data<T>(), *dscale = call.out[1].mutable_data<T>(),
-      *doffset = call.out[2].mutable_data<T>();
+    T* dx = call.out[0].mutable_data<T>();
     const std::int64_t channels = work.channels();
     const Tensor all = sums_of<T>(work, loops, x.data<T>(), dy, mean);
     auto sums = [&](std::int64_t example) { return all.data<double>() + example * work.chunks * 2 * channels; };
-
-    Tensor memory = Tensor::empty({2 * channels}, DType::f64);
-    double *dscale_sum = memory.mutable_data<double>(), *doffset_sum = dscale_sum + channels;
-    std::fill(dscale_sum, dscale_sum + 2 * channels, 0.0);
-    for (std::int64_t e = 0; work.positions && e < work.examples; ++e)
-      for (std::int64_t g = 0, c = 0; g < work.groups; ++g)
-        for (const double inverse = inverse_deviation(variance[e * work.groups + g], epsilon); c < (g + 1) * work.each;
-             ++c)
-          doffset_sum[c] += sums(e)[c], dscale_sum[c] += sums(e)[channels + c] * inverse;
-    for (std::int64_t c = 0; c < channels; ++c) dscale[c] = T(dscale_sum[c]), doffset[c] = T(doffset_sum[c]);
+    parameter_gradients(work, sums(0), variance, epsilon, call.out[1].mutable_data<T>(), call.out[2].mutable_data<T>());
 
     const double n = double(work.positions * work.each);
     work.share([&](std::int64_t from, std::int64_t to) {

@@ -33,8 +33,7 @@ void cast(const Call& call) {
     });
     return;
   }
-  if (x.dtype() == y.dtype())
-    return copy_strided(to, y.strides(), from, x.strides(), y.shape(), size_of(x.dtype()));
+  if (x.dtype() == y.dtype()) return copy_strided(to, y.strides(), from, x.strides(), y.shape(), size_of(x.dtype()));
   Strided walk(y.shape(), x);
   constexpr std::int64_t block = 1024;
   parallel_for((y.size() + block - 1) / block, 16, [&](std::int64_t first, std::int64_t last) {

@@ -74,8 +74,8 @@ void copy_rows(T* to, const T* from, const Dims& d) {
   std::int64_t outer = 1;
   for (int i = 0; i < mid; ++i) outer *= d.size[i];
   const std::int64_t piece = std::max<std::int64_t>(1, kShare / 2 / std::int64_t(sizeof(T)));
-  const std::int64_t columns = (n + piece - 1) / piece;              // pieces of a row
-  const std::int64_t group = std::max<std::int64_t>(1, piece / n);   // rows of a task
+  const std::int64_t columns = (n + piece - 1) / piece;             // pieces of a row
+  const std::int64_t group = std::max<std::int64_t>(1, piece / n);  // rows of a task
   const std::int64_t groups = (rows + group - 1) / group, tasks = outer * groups * columns;
   const std::int64_t task_bytes = std::min(n, piece) * std::min(group, rows) * std::int64_t(sizeof(T));
   parallel_for(tasks, std::max<std::int64_t>(1, kShare / task_bytes), [&](std::int64_t begin, std::int64_t end) {
@@ -123,8 +123,8 @@ void square(const T* from, std::int64_t from_row, T* to, std::int64_t to_row) {
   for (int i = 0; i < W; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * to_row), a[i]);
 }
 
-// to[j * to_row + i] = from[i * from_row + j]. Each cache line is read once and written once, whole: rows a power of two
-// apart fall into the same set of the cache, where they would push each other out.
+// to[j * to_row + i] = from[i * from_row + j]. Each cache line is read once and written once, whole: rows a power of
+// two apart fall into the same set of the cache, where they would push each other out.
 template <class T>
 void transpose(T* to, std::int64_t to_row, const T* from, std::int64_t from_row, std::int64_t nj, std::int64_t ni) {
   constexpr int L = 64 / sizeof(T), W = 16 / sizeof(T);
@@ -184,10 +184,14 @@ void copy_items(T* to, const T* from, Dims d) {
 template <class F>
 void by_item(std::size_t item, F&& f) {
   switch (item) {
-    case 1: return f(std::uint8_t{});
-    case 2: return f(std::uint16_t{});
-    case 4: return f(std::uint32_t{});
-    default: return f(std::uint64_t{});
+    case 1:
+      return f(std::uint8_t{});
+    case 2:
+      return f(std::uint16_t{});
+    case 4:
+      return f(std::uint32_t{});
+    default:
+      return f(std::uint64_t{});
   }
 }
 

@@ -7,7 +7,8 @@
 namespace tapir::cpu {
 
 /// Copies every element of `shape`, items of 1, 2, 4 or 8 bytes. Strides count elements; those of `from` may be zero or
-/// negative, elements of `to` must not overlap. Transposes go through cache-line tiles. Large copies use several threads.
+/// negative, elements of `to` must not overlap. Transposes go through cache-line tiles. Large copies use several
+/// threads.
 void copy_strided(std::byte* to, const Shape& to_strides, const std::byte* from, const Shape& from_strides,
                   const Shape& shape, std::size_t item);
 

@@ -12,9 +12,8 @@ constexpr std::int64_t kGrain = 16 << 10;  // elements
 
 template <class F>
 void dispatch(const Call& call, F&& f) {
-  const CrossEntropyFns& fns =
-      by_isa(&v2::cross_entropy_fns, TAPIR_TOP_ISA >= 3 ? &v3::cross_entropy_fns : nullptr,
-             TAPIR_TOP_ISA >= 4 ? &v4::cross_entropy_fns : nullptr);
+  const CrossEntropyFns& fns = by_isa(&v2::cross_entropy_fns, TAPIR_TOP_ISA >= 3 ? &v3::cross_entropy_fns : nullptr,
+                                      TAPIR_TOP_ISA >= 4 ? &v4::cross_entropy_fns : nullptr);
   if (call.out[0].dtype() == DType::f32) f(fns.f32, float{});
   else f(fns.f64, double{});
 }
@@ -58,8 +57,8 @@ void sparse_softmax_cross_entropy_grad(const Call& call) {
   dispatch(call, [&](auto& fns, auto t) {
     using T = decltype(t);
     over_rows(x, [&](std::int64_t from, std::int64_t to) {
-      fns.sparse_grad(call.in[0].data<T>(), labels.data(), x.data<T>(), call.out[0].mutable_data<T>(),
-                      x.shape().back(), from, to);
+      fns.sparse_grad(call.in[0].data<T>(), labels.data(), x.data<T>(), call.out[0].mutable_data<T>(), x.shape().back(),
+                      from, to);
     });
   });
 }

@@ -22,8 +22,14 @@ struct CrossEntropyFns {
   CrossEntropyFnsOf<float> f32;
   CrossEntropyFnsOf<double> f64;
 };
-namespace v2 { extern const CrossEntropyFns cross_entropy_fns; }
-namespace v3 { extern const CrossEntropyFns cross_entropy_fns; }
-namespace v4 { extern const CrossEntropyFns cross_entropy_fns; }
+namespace v2 {
+extern const CrossEntropyFns cross_entropy_fns;
+}
+namespace v3 {
+extern const CrossEntropyFns cross_entropy_fns;
+}
+namespace v4 {
+extern const CrossEntropyFns cross_entropy_fns;
+}
 
 }  // namespace tapir::cpu

@@ -22,15 +22,17 @@ void elementwise(const Call& call) {
   if (dense && tile) {
     // Blocks of whole registers: what a lane gives may depend on its neighbours in the sign of a NaN.
     constexpr std::int64_t block = 64;
-    parallel_for((n + block - 1) / block, std::max<std::int64_t>(2048, 250'000 / (op.cost + 2)) / block, [&](std::int64_t b, std::int64_t e) {
-      b *= block, e = std::min(n, e * block);
-      const void* p[max_tile_inputs];
-      for (int i = 0; i < op.arity; ++i) {
-        const Tensor& t = call.in[std::size_t(i)];
-        p[i] = t.data<std::byte>() + b * std::int64_t(size_of(t.dtype()));
-      }
-      tile(p, out.mutable_data<std::byte>() + b * std::int64_t(size_of(out.dtype())), e - b, call.attrs.data());
-    });
+    parallel_for((n + block - 1) / block, std::max<std::int64_t>(2048, 250'000 / (op.cost + 2)) / block,
+                 [&](std::int64_t b, std::int64_t e) {
+                   b *= block, e = std::min(n, e * block);
+                   const void* p[max_tile_inputs];
+                   for (int i = 0; i < op.arity; ++i) {
+                     const Tensor& t = call.in[std::size_t(i)];
+                     p[i] = t.data<std::byte>() + b * std::int64_t(size_of(t.dtype()));
+                   }
+                   tile(p, out.mutable_data<std::byte>() + b * std::int64_t(size_of(out.dtype())), e - b,
+                        call.attrs.data());
+                 });
     return;
   }
   TileProgram program;

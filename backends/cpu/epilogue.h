@@ -1,4 +1,5 @@
-// Epilogue: elementwise work on a result, done piece by piece while each piece is still in the cache of whoever made it.
+// Epilogue: elementwise work on a result, done piece by piece while each piece is still in the cache of whoever made
+// it.
 #pragma once
 #include <tapir/ops/tile_program.h>
 

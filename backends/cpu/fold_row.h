@@ -1,5 +1,5 @@
-// Folding one dense row into one number, for the files that are compiled once for each instruction set: registers as the
-// compiler's vector types, what a fold does to them, and the loop. f32 sums run in f32 registers over blocks of 32
+// Folding one dense row into one number, for the files that are compiled once for each instruction set: registers as
+// the compiler's vector types, what a fold does to them, and the loop. f32 sums run in f32 registers over blocks of 32
 // additions and join in f64, so that their error does not grow with the length. Integers wrap around in their own type.
 #pragma once
 #include <algorithm>
@@ -31,7 +31,8 @@ struct SumOf {
   using Out = T;
   static constexpr bool registers = true;
   static constexpr int block = std::is_same_v<T, float> ? 32 : 0;
-  template <class V> static V step(V a, V x) {
+  template <class V>
+  static V step(V a, V x) {
     if constexpr (std::is_integral_v<V>) return V(a + x);
     else return a + x;
   }
@@ -43,7 +44,8 @@ struct CountOf {  // bool to i64
   using Out = std::int64_t;
   static constexpr bool registers = true;
   static constexpr int block = 60;  // four registers of counts up to 60 still fit into a byte
-  template <class V> static V step(V a, V x) {
+  template <class V>
+  static V step(V a, V x) {
     if constexpr (std::is_integral_v<V>) return V(a + x);
     else return a + x;
   }
@@ -58,7 +60,10 @@ struct ProdOf {
   using Out = T;
   static constexpr bool registers = false;
   static constexpr int block = 0;
-  template <class V> static V step(V a, V x) { return V(a * x); }
+  template <class V>
+  static V step(V a, V x) {
+    return V(a * x);
+  }
 };
 template <class T, bool largest>
 struct ExtremeOf {
@@ -68,7 +73,8 @@ struct ExtremeOf {
   using Out = T;
   static constexpr bool registers = true;
   static constexpr int block = 0;
-  template <class V> static V step(V a, V x) {
+  template <class V>
+  static V step(V a, V x) {
     if constexpr (std::is_integral_v<T>) {
       if constexpr (largest) return a > x ? a : x;
       else return a < x ? a : x;
@@ -86,7 +92,8 @@ struct LogicOf {
   using Out = bool;
   static constexpr bool registers = true;
   static constexpr int block = 0;
-  template <class V> static V step(V a, V x) {
+  template <class V>
+  static V step(V a, V x) {
     if constexpr (every) return a & x;
     else return a | x;
   }

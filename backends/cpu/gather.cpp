@@ -34,10 +34,10 @@ std::vector<std::int64_t> resolved(const char* op, const Tensor& indices, std::i
   return out;
 }
 
-struct Around { std::int64_t outer, n, inner; };
-Around around(const Shape& s, int axis) {
-  return {s.first(axis).size(), s[axis], s.last(s.rank() - axis - 1).size()};
-}
+struct Around {
+  std::int64_t outer, n, inner;
+};
+Around around(const Shape& s, int axis) { return {s.first(axis).size(), s[axis], s.last(s.rank() - axis - 1).size()}; }
 
 template <class F>
 void with_numbers(DType d, F&& f) {
@@ -64,23 +64,42 @@ void strided_slice_gradient(const Call& c) {
     for (int d = 0; d < r; ++d) offset += (a.begin[d] + at[d] * a.step[d]) * dx.strides()[d];
     if (step == 1) std::memcpy(out + offset * item, in, std::size_t(row * item));
     else
-      for (std::int64_t i = 0; i < row; ++i) std::memcpy(out + (offset + i * step) * item, in + i * item, std::size_t(item));
+      for (std::int64_t i = 0; i < row; ++i)
+        std::memcpy(out + (offset + i * step) * item, in + i * item, std::size_t(item));
     for (int d = last - 1; d >= 0 && ++at[d] == a.size[d]; --d) at[d] = 0;
   }
 }
 
-void take(const Call& c) {
+static void take_at(const Call& c, const std::vector<std::int64_t>& places) {
   const Tensor &x = c.in[0], &y = c.out[0];
   auto [outer, n, inner] = around(x.shape(), c.attrs.as<AxisAttrs>().axis);
-  const std::vector<std::int64_t> places = resolved("take", c.in[1], n);
   const auto m = std::int64_t(places.size()), bytes = inner * std::int64_t(size_of(x.dtype())), count = n;
   const auto* from = x.data<std::byte>();
   auto* to = y.mutable_data<std::byte>();
   parallel_for(outer * m, std::max<std::int64_t>(1, 65536 / std::max<std::int64_t>(bytes, 1)),
                [&, from, to](std::int64_t b, std::int64_t e) {
-    for (std::int64_t i = b; i < e; ++i)
-      std::memcpy(to + i * bytes, from + (i / m * count + places[std::size_t(i % m)]) * bytes, std::size_t(bytes));
+                 for (std::int64_t i = b; i < e; ++i)
+                   std::memcpy(to + i * bytes, from + (i / m * count + places[std::size_t(i % m)]) * bytes,
+                               std::size_t(bytes));
+               });
+}
+
+void take(const Call& c) { take_at(c, resolved("take", c.in[1], c.in[0].shape()[c.attrs.as<AxisAttrs>().axis])); }
+
+void embedding_lookup(const Call& c) {
+  const std::int64_t n = c.in[0].shape()[0];
+  std::vector<std::int64_t> places(static_cast<std::size_t>(c.in[1].size()));
+  with_integers(c.in[1], [&](auto* p) {
+    for (std::size_t k = 0; k < places.size(); ++k) {
+      places[k] = std::int64_t(p[k]);
+      if (places[k] < 0 || places[k] >= n)
+        throw UsageError(
+            fmt::format("embedding_lookup: id {} is outside [0, {}), the rows of the table. Give ids that "
+                        "are unknown a row of their own, or make the table longer (input_dim).",
+                        places[k], n));
+    }
   });
+  take_at(c, places);
 }
 
 void take_gradient(const Call& c) {
@@ -165,10 +184,14 @@ void scatter(const Call& c) {
       }
     };
     switch (c.attrs.as<ScatterAttrs>().mode) {
-      case Scatter::add: return each([](T a, T b) { return T(a + b); });
-      case Scatter::update: return each([](T, T b) { return b; });
-      case Scatter::min: return each([](T a, T b) { return b < a || b != b ? b : a; });
-      case Scatter::max: return each([](T a, T b) { return a < b || b != b ? b : a; });
+      case Scatter::add:
+        return each([](T a, T b) { return T(a + b); });
+      case Scatter::update:
+        return each([](T, T b) { return b; });
+      case Scatter::min:
+        return each([](T a, T b) { return b < a || b != b ? b : a; });
+      case Scatter::max:
+        return each([](T a, T b) { return a < b || b != b ? b : a; });
     }
   });
 }

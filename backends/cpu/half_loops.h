@@ -11,9 +11,15 @@ struct HalfLoops {
   void (*from_bf16)(const bfloat16*, float*, std::int64_t);
   void (*to_bf16)(const float*, bfloat16*, std::int64_t);
 };
-namespace v2 { extern const HalfLoops half_loops; }
-namespace v3 { extern const HalfLoops half_loops; }
-namespace v4 { extern const HalfLoops half_loops; }
+namespace v2 {
+extern const HalfLoops half_loops;
+}
+namespace v3 {
+extern const HalfLoops half_loops;
+}
+namespace v4 {
+extern const HalfLoops half_loops;
+}
 
 /// out[i] = cast(in[i]); the rules are in tensor/convert.h.
 void convert(const void* in, DType from, void* out, DType to, std::int64_t n);

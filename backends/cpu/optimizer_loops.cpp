@@ -6,9 +6,10 @@ namespace tapir::cpu::TAPIR_ISA {
 namespace {
 
 template <int N, class T, class S>
-void elements(const S step, std::int64_t n, const T* __restrict p, const T* __restrict g, const T* __restrict a,
-              const T* __restrict b, const T* __restrict c, T* __restrict out_p, T* __restrict out_a,
-              T* __restrict out_b, T* __restrict out_c) {
+void elements(const S step, std::int64_t n, const T* const* in, T* const* out) {
+  const T *p = in[0], *a = in[N > 0 ? 1 : 0], *b = in[N > 1 ? 2 : 0], *c = in[N > 2 ? 3 : 0], *g = in[N + 1];
+  T *out_p = out[0], *out_a = out[N > 0 ? 1 : 0], *out_b = out[N > 1 ? 2 : 0], *out_c = out[N > 2 ? 3 : 0];
+#pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) {
     T value = p[i], s0{}, s1{}, s2{};
     if constexpr (N > 0) s0 = a[i];
@@ -32,14 +33,16 @@ void loop(const void* rule, double rate, std::int64_t t, const void* const* in, 
   T* o[4] = {};
   for (int k = 0; k < 2 + n; ++k) i[k] = static_cast<const T*>(in[k]) + begin;
   for (int k = 0; k < 1 + n; ++k) o[k] = static_cast<T*>(out[k]) + begin;
-  auto run = [&](auto run_n) {
-    elements<decltype(run_n)::value, T>(step, end - begin, i[0], i[1], i[2], i[3], i[4], o[0], o[1], o[2], o[3]);
-  };
+  auto run = [&](auto run_n) { elements<decltype(run_n)::value, T>(step, end - begin, i, o); };
   switch (n) {
-    case 0: return run(std::integral_constant<int, 0>());
-    case 1: return run(std::integral_constant<int, 1>());
-    case 2: return run(std::integral_constant<int, 2>());
-    default: return run(std::integral_constant<int, 3>());
+    case 0:
+      return run(std::integral_constant<int, 0>());
+    case 1:
+      return run(std::integral_constant<int, 1>());
+    case 2:
+      return run(std::integral_constant<int, 2>());
+    default:
+      return run(std::integral_constant<int, 3>());
   }
 }
 

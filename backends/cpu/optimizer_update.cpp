@@ -23,16 +23,15 @@ template <class F>
 void update(const Call& call) {
   const bool single = call.out[0].dtype() == DType::f32;
   const UpdateLoop loop = single ? loops_of<F>().f32 : loops_of<F>().f64;
-  const double rate = call.in[2].item<double>();
-  const auto step = call.in[3].item<std::int64_t>();
+  const std::size_t n = call.in.size();
+  const double rate = call.in[n - 2].item<double>();
+  const auto step = call.in[n - 1].item<std::int64_t>();
   const void* in[5] = {};
   void* out[4] = {};
-  for (std::size_t i = 0, k = 0; i < call.in.size(); ++i)
-    if (i != 2 && i != 3) in[k++] = call.in[i].data<std::byte>();
+  for (std::size_t i = 0; i < n - 2; ++i) in[i] = call.in[i].data<std::byte>();
   for (std::size_t i = 0; i < call.out.size(); ++i) out[i] = call.out[i].mutable_data<std::byte>();
-  parallel_for(call.out[0].size(), 1 << 15, [&](std::int64_t begin, std::int64_t end) {
-    loop(call.attrs.data(), rate, step, in, out, begin, end);
-  });
+  parallel_for(call.out[0].size(), 1 << 15,
+               [&](std::int64_t begin, std::int64_t end) { loop(call.attrs.data(), rate, step, in, out, begin, end); });
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ int num_threads() {
   return threads.load(std::memory_order_relaxed);
 }
 
-void set_num_threads(int n) {
+void set_num_threads(int n, Where where) {
+  CallSite site(where);
   if (n < 1) throw UsageError("set_num_threads: needs at least 1, got " + std::to_string(n) + ".");
   threads.store(n, std::memory_order_relaxed);
 }

@@ -23,8 +23,8 @@ PoolGeometry geometry(const Call& call) {
 // f(functions of T, T{}, geometry)
 template <class F>
 void dispatch(const Call& call, F&& f) {
-  const PoolFns& fns = by_isa(&v2::pool_fns, TAPIR_TOP_ISA >= 3 ? &v3::pool_fns : nullptr,
-                              TAPIR_TOP_ISA >= 4 ? &v4::pool_fns : nullptr);
+  const PoolFns& fns =
+      by_isa(&v2::pool_fns, TAPIR_TOP_ISA >= 3 ? &v3::pool_fns : nullptr, TAPIR_TOP_ISA >= 4 ? &v4::pool_fns : nullptr);
   const PoolGeometry g = geometry(call);
   if (call.out[0].dtype() == DType::f32) f(fns.f32, float{}, g);
   else f(fns.f64, double{}, g);
@@ -35,8 +35,8 @@ template <class F>
 void over_rows(const Call& call, const PoolGeometry& g, bool whole, F&& body) {
   const std::int64_t unit = whole ? g.output[0] * g.output[1] : 1;
   const std::int64_t work = unit * g.output[2] * g.channels * g.size[0] * g.size[1] * g.size[2];
-  parallel_for(call.out[0].shape()[0] * g.output[0] * g.output[1] / std::max<std::int64_t>(unit, 1), kGrain / (work + 1) + 1,
-               [&](std::int64_t from, std::int64_t to) { body(from * unit, to * unit); });
+  parallel_for(call.out[0].shape()[0] * g.output[0] * g.output[1] / std::max<std::int64_t>(unit, 1),
+               kGrain / (work + 1) + 1, [&](std::int64_t from, std::int64_t to) { body(from * unit, to * unit); });
 }
 
 }  // namespace

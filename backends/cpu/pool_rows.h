@@ -17,11 +17,13 @@ struct PoolGeometry {
   }
 };
 
-// Rows are counted over N * OD * OH. Gradients take any rows if the image is `covered`, else whole images. `winners` is u8 or i32 by `wide`, null for none.
+// Rows are counted over N * OD * OH. Gradients take any rows if the image is `covered`, else whole images. `winners` is
+// u8 or i32 by `wide`, null for none.
 template <class T>
 struct PoolFnsOf {
   void (*max)(const PoolGeometry&, const T* x, T* y, void* winners, bool wide, std::int64_t from, std::int64_t to);
-  void (*pick)(const PoolGeometry&, const T* x, T* y, const void* winners, bool wide, std::int64_t from, std::int64_t to);
+  void (*pick)(const PoolGeometry&, const T* x, T* y, const void* winners, bool wide, std::int64_t from,
+               std::int64_t to);
   void (*avg)(const PoolGeometry&, const T* x, T* y, std::int64_t from, std::int64_t to);
   void (*max_grad)(const PoolGeometry&, const T* dy, T* dx, const void* winners, bool wide, std::int64_t from,
                    std::int64_t to);
@@ -31,8 +33,14 @@ struct PoolFns {
   PoolFnsOf<float> f32;
   PoolFnsOf<double> f64;
 };
-namespace v2 { extern const PoolFns pool_fns; }
-namespace v3 { extern const PoolFns pool_fns; }
-namespace v4 { extern const PoolFns pool_fns; }
+namespace v2 {
+extern const PoolFns pool_fns;
+}
+namespace v3 {
+extern const PoolFns pool_fns;
+}
+namespace v4 {
+extern const PoolFns pool_fns;
+}
 
 }  // namespace tapir::cpu

@@ -59,7 +59,8 @@ void draw_floats(const Tensor& y, F fill) {
       fill(first, count, to);
       if (!direct)
         tapir::detail::convert(buffer, DType::f32, 1,
-                               y.mutable_data<std::byte>() + first * std::int64_t(size_of(y.dtype())), y.dtype(), count);
+                               y.mutable_data<std::byte>() + first * std::int64_t(size_of(y.dtype())), y.dtype(),
+                               count);
     }
   });
 }
@@ -122,9 +123,8 @@ void random_normal(const Call& call) {
     });
   }
   if (!a.truncated)
-    return draw_floats(y, [&](std::int64_t first, std::int64_t, float* to) {
-      normals(key, first, float(a.a), float(a.b), to);
-    });
+    return draw_floats(
+        y, [&](std::int64_t first, std::int64_t, float* to) { normals(key, first, float(a.a), float(a.b), to); });
   draw_floats(y, [&](std::int64_t first, std::int64_t, float* to) {
     normals(key, first, 0, 1, to);
     alignas(64) float again[kBlock];
@@ -180,7 +180,8 @@ void categorical(const Call& call) {
       double sum = 0;
       for (std::int64_t c = 0; c < classes; ++c) sums[std::size_t(c)] = sum += std::exp(double(x[c]) - top);
       for (std::int64_t i = r * draws; i < (r + 1) * draws; ++i) {
-        auto at = std::upper_bound(sums.begin(), sums.end() - 1, sum * unit(random::philox_long(key, std::uint64_t(i))));
+        auto at =
+            std::upper_bound(sums.begin(), sums.end() - 1, sum * unit(random::philox_long(key, std::uint64_t(i))));
         out[i] = at - sums.begin();
       }
     }
@@ -200,8 +201,9 @@ void random_permutation(const Call& call) {
   auto* p = y.mutable_data<std::int64_t>();
   std::iota(p, p + y.size(), std::int64_t(0));
   for (std::int64_t i = y.size() - 1; i > 0; --i)
-    std::swap(p[i], p[std::int64_t((unsigned __int128)random::philox_long(key, std::uint64_t(i)) *
-                                   std::uint64_t(i + 1) >> 64)]);
+    std::swap(
+        p[i],
+        p[std::int64_t((unsigned __int128)random::philox_long(key, std::uint64_t(i)) * std::uint64_t(i + 1) >> 64)]);
 }
 
 void dropout(const Call& call) {

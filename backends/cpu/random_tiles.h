@@ -16,8 +16,14 @@ struct RandomFns {
                float* out);
 };
 
-namespace v2 { extern const RandomFns random_fns; }
-namespace v3 { extern const RandomFns random_fns; }
-namespace v4 { extern const RandomFns random_fns; }
+namespace v2 {
+extern const RandomFns random_fns;
+}
+namespace v3 {
+extern const RandomFns random_fns;
+}
+namespace v4 {
+extern const RandomFns random_fns;
+}
 
 }  // namespace tapir::cpu

@@ -15,12 +15,15 @@ namespace {
 const ReduceFns& fns() {
   switch (isa()) {
 #if TAPIR_TOP_ISA >= 4
-    case Isa::v4: return v4::reduce_fns;
+    case Isa::v4:
+      return v4::reduce_fns;
 #endif
 #if TAPIR_TOP_ISA >= 3
-    case Isa::v3: return v3::reduce_fns;
+    case Isa::v3:
+      return v3::reduce_fns;
 #endif
-    default: return v2::reduce_fns;
+    default:
+      return v2::reduce_fns;
   }
 }
 
@@ -140,9 +143,8 @@ void arg_reduce(const Call& call, bool largest) {
   auto* data = x.data<std::byte>();
   const std::int64_t row = a.n * a.inner, parts = a.n / kPart;
   if (a.outer > 1 || a.inner > 1 || parts < 2) {
-    parallel_for(a.outer, std::max<std::int64_t>(1, kPart / row), [&](std::int64_t b, std::int64_t e) {
-      f(data, a.n, a.inner, b, e, index, nullptr);
-    });
+    parallel_for(a.outer, std::max<std::int64_t>(1, kPart / row),
+                 [&](std::int64_t b, std::int64_t e) { f(data, a.n, a.inner, b, e, index, nullptr); });
     return;
   }
   // One long row: the best of each part, then the best of those.

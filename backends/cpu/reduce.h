@@ -19,11 +19,11 @@ struct Loops {
 
 struct Reduction {
   const void* in;
-  Loops kept, reduced;      // all but the innermost dimension
-  std::int64_t inner;       // its length; its stride is 1
-  std::int64_t inner_out;   // columns: stride of the result along it
-  void* out;                // the result, at the strides of `kept`; used if `partial` is null
-  void* partial;            // accumulators of a part of the reduced range, dense: [kept..., inner for columns]
+  Loops kept, reduced;     // all but the innermost dimension
+  std::int64_t inner;      // its length; its stride is 1
+  std::int64_t inner_out;  // columns: stride of the result along it
+  void* out;               // the result, at the strides of `kept`; used if `partial` is null
+  void* partial;           // accumulators of a part of the reduced range, dense: [kept..., inner for columns]
 };
 
 enum class Fold { sum, prod, min, max, any, all };
@@ -50,8 +50,14 @@ struct ReduceFns {
   ArgFn arg[2][dtype_count];            // min, max
 };
 
-namespace v2 { extern const ReduceFns reduce_fns; }
-namespace v3 { extern const ReduceFns reduce_fns; }
-namespace v4 { extern const ReduceFns reduce_fns; }
+namespace v2 {
+extern const ReduceFns reduce_fns;
+}
+namespace v3 {
+extern const ReduceFns reduce_fns;
+}
+namespace v4 {
+extern const ReduceFns reduce_fns;
+}
 
 }  // namespace tapir::cpu

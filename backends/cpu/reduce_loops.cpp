@@ -38,8 +38,7 @@ void rows(const Reduction& r, std::int64_t begin, std::int64_t end) {
     Wide total = row<F>(x + kept.in, r.inner);
     if (outer > 1) {
       Walk w(r.reduced, 1);
-      for (std::int64_t q = 1; q < outer; ++q, w.next())
-        total = F::step(total, row<F>(x + kept.in + w.in, r.inner));
+      for (std::int64_t q = 1; q < outer; ++q, w.next()) total = F::step(total, row<F>(x + kept.in + w.in, r.inner));
     }
     if (r.partial) static_cast<Wide*>(r.partial)[u] = total;
     else static_cast<typename F::Out*>(r.out)[kept.out] = typename F::Out(total);
@@ -87,8 +86,10 @@ struct Columns {
   void flush(std::int64_t n) {
     if constexpr (F::block != 0) {
       if (steps == 0) return;
-      if (some) for (std::int64_t j = 0; j < n; ++j) wide[j] = F::step(wide[j], Wide(lane[j]));
-      else for (std::int64_t j = 0; j < n; ++j) wide[j] = Wide(lane[j]);
+      if (some)
+        for (std::int64_t j = 0; j < n; ++j) wide[j] = F::step(wide[j], Wide(lane[j]));
+      else
+        for (std::int64_t j = 0; j < n; ++j) wide[j] = Wide(lane[j]);
       some = true;
       steps = 0;
     }
@@ -199,8 +200,10 @@ void arg(const void* data, std::int64_t n, std::int64_t inner, std::int64_t begi
         T v = row<F>(p + i, std::min(chunk, n - i));
         if (better<largest>(v, best)) best = v, at = i;
       }
-      if (best != best) while (p[at] == p[at]) ++at;
-      else while (p[at] != best) ++at;
+      if (best != best)
+        while (p[at] == p[at]) ++at;
+      else
+        while (p[at] != best) ++at;
       index[u] = at;
       if (out) out[u] = best;
       continue;

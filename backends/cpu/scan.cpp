@@ -30,11 +30,11 @@ void each_block(const AroundAxis& a, F body) {
   const std::int64_t work = a.n * std::min(a.inner, kColumns);
   parallel_for(a.outer * blocks, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, work)),
                [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t u = begin; u < end; ++u) {
-      std::int64_t first = u % blocks * kColumns;
-      body(u / blocks * a.n * a.inner + first, std::min(kColumns, a.inner - first));
-    }
-  });
+                 for (std::int64_t u = begin; u < end; ++u) {
+                   std::int64_t first = u % blocks * kColumns;
+                   body(u / blocks * a.n * a.inner + first, std::min(kColumns, a.inner - first));
+                 }
+               });
 }
 
 // step(accumulator, offset) is called in scan order and gives the next accumulator; out gets it, or the one before.

@@ -48,10 +48,18 @@ std::vector<std::int64_t> sources(std::int64_t n, std::int64_t before, std::int6
     std::int64_t i = o - before;
     if (i < 0 || i >= n) {
       switch (mode) {
-        case PadMode::constant: i = -1; break;
-        case PadMode::reflect: i = i < 0 ? -i : 2 * n - 2 - i; break;
-        case PadMode::symmetric: i = i < 0 ? -i - 1 : 2 * n - 1 - i; break;
-        case PadMode::edge: i = i < 0 ? 0 : n - 1; break;
+        case PadMode::constant:
+          i = -1;
+          break;
+        case PadMode::reflect:
+          i = i < 0 ? -i : 2 * n - 2 - i;
+          break;
+        case PadMode::symmetric:
+          i = i < 0 ? -i - 1 : 2 * n - 1 - i;
+          break;
+        case PadMode::edge:
+          i = i < 0 ? 0 : n - 1;
+          break;
       }
     }
     from[std::size_t(o)] = i;
@@ -194,10 +202,11 @@ void triangle(const Call& call) {
   const std::int64_t rows = y.shape().dim(-2), columns = y.shape().dim(-1), item = std::int64_t(size_of(y.dtype()));
   const std::byte* from = call.in[0].data<std::byte>();
   std::byte* to = y.mutable_data<std::byte>();
+  const std::int64_t offset = std::clamp(a.offset, -rows - 1, columns + 1);
   parallel_for(y.size() / columns, 1 + (64 << 10) / (columns * item), [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t r = b; r < e; ++r) {
       // Columns [0, cut) are below the diagonal that is asked for.
-      std::int64_t cut = std::clamp<std::int64_t>(r % rows + a.offset + (a.upper ? 0 : 1), 0, columns);
+      std::int64_t cut = std::clamp<std::int64_t>(r % rows + offset + (a.upper ? 0 : 1), 0, columns);
       std::int64_t keep = a.upper ? cut : 0, kept = a.upper ? columns - cut : cut, clear = a.upper ? 0 : cut;
       std::byte* row = to + r * columns * item;
       std::memcpy(row + keep * item, from + (r * columns + keep) * item, std::size_t(kept * item));

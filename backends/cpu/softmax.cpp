@@ -13,12 +13,15 @@ namespace {
 const SoftmaxRows& rows_of(DType d) {
   switch (isa()) {
 #if TAPIR_TOP_ISA >= 4
-    case Isa::v4: return v4::softmax_rows[d == DType::f64];
+    case Isa::v4:
+      return v4::softmax_rows[d == DType::f64];
 #endif
 #if TAPIR_TOP_ISA >= 3
-    case Isa::v3: return v3::softmax_rows[d == DType::f64];
+    case Isa::v3:
+      return v3::softmax_rows[d == DType::f64];
 #endif
-    default: return v2::softmax_rows[d == DType::f64];
+    default:
+      return v2::softmax_rows[d == DType::f64];
   }
 }
 
@@ -46,25 +49,28 @@ void run(const Call& call, SoftmaxRow row, std::int64_t out_n) {
   if (inner == 1) {
     parallel_for(around.outer, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(n, 1)),
                  [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t u = begin; u < end; ++u) row(a + u * n, b ? b + u * n : nullptr, out + u * out_n, n);
-    });
+                   for (std::int64_t u = begin; u < end; ++u)
+                     row(a + u * n, b ? b + u * n : nullptr, out + u * out_n, n);
+                 });
     return;
   }
   const std::int64_t blocks = (inner + kColumns - 1) / kColumns;
   parallel_for(around.outer * blocks, std::max<std::int64_t>(1, kGrain / (n * kColumns)),
                [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t pitch = n + 64 / std::int64_t(sizeof(T));  // neighbouring rows fall into different cache sets
-    std::vector<T> buffer(std::size_t(pitch * kColumns) * (b ? 2 : 1));
-    T *ra = buffer.data(), *rb = b ? ra + pitch * kColumns : nullptr;
-    for (std::int64_t u = begin; u < end; ++u) {
-      const std::int64_t first = u % blocks * kColumns, columns = std::min(kColumns, inner - first);
-      const std::int64_t base = u / blocks * n * inner + first;
-      gather(a + base, n, inner, columns, ra, pitch);
-      if (b) gather(b + base, n, inner, columns, rb, pitch);
-      for (std::int64_t c = 0; c < columns; ++c) row(ra + c * pitch, b ? rb + c * pitch : nullptr, ra + c * pitch, n);
-      scatter(ra, pitch, n, inner, columns, out + base);
-    }
-  });
+                 const std::int64_t pitch =
+                     n + 64 / std::int64_t(sizeof(T));  // neighbouring rows fall into different cache sets
+                 std::vector<T> buffer(std::size_t(pitch * kColumns) * (b ? 2 : 1));
+                 T *ra = buffer.data(), *rb = b ? ra + pitch * kColumns : nullptr;
+                 for (std::int64_t u = begin; u < end; ++u) {
+                   const std::int64_t first = u % blocks * kColumns, columns = std::min(kColumns, inner - first);
+                   const std::int64_t base = u / blocks * n * inner + first;
+                   gather(a + base, n, inner, columns, ra, pitch);
+                   if (b) gather(b + base, n, inner, columns, rb, pitch);
+                   for (std::int64_t c = 0; c < columns; ++c)
+                     row(ra + c * pitch, b ? rb + c * pitch : nullptr, ra + c * pitch, n);
+                   scatter(ra, pitch, n, inner, columns, out + base);
+                 }
+               });
 }
 
 void run(const Call& call, SoftmaxRow SoftmaxRows::*which, bool one = false) {

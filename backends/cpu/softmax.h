@@ -12,8 +12,14 @@ struct SoftmaxRows {
   SoftmaxRow softmax, softmax_grad, log_softmax, log_softmax_grad, logsumexp;
 };
 
-namespace v2 { extern const SoftmaxRows softmax_rows[2]; }  // f32, f64
-namespace v3 { extern const SoftmaxRows softmax_rows[2]; }
-namespace v4 { extern const SoftmaxRows softmax_rows[2]; }
+namespace v2 {
+extern const SoftmaxRows softmax_rows[2];
+}  // namespace v2
+namespace v3 {
+extern const SoftmaxRows softmax_rows[2];
+}
+namespace v4 {
+extern const SoftmaxRows softmax_rows[2];
+}
 
 }  // namespace tapir::cpu

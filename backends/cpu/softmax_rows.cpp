@@ -68,33 +68,39 @@ double exp_sum(const T* x, T m, T* y, std::int64_t n) {
   double total = 0;
   for (std::int64_t b = 0; b < n; b += kBlock) {
     Vector<T> sum{};
-    each_register<T>(y ? y + b : nullptr, std::min(kBlock, n - b), -std::numeric_limits<T>::infinity(),
-                     [&](Vector<T> v) {
-      Vector<T> e = exp_below_zero(v - m);
-      sum += e;
-      return e;
-    }, x + b);
+    each_register<T>(
+        y ? y + b : nullptr, std::min(kBlock, n - b), -std::numeric_limits<T>::infinity(),
+        [&](Vector<T> v) {
+          Vector<T> e = exp_below_zero(v - m);
+          sum += e;
+          return e;
+        },
+        x + b);
     total += double(lanes_of<SumOf<T>>(sum));
   }
   return total;
 }
 
 template <class T>
-T largest(const T* x, std::int64_t n) { return row<ExtremeOf<T, true>>(x, n); }
+T largest(const T* x, std::int64_t n) {
+  return row<ExtremeOf<T, true>>(x, n);
+}
 
 template <class T>
 void softmax(const void* a, const void*, void* out, std::int64_t n) {
   auto* x = static_cast<const T*>(a);
   auto* y = static_cast<T*>(out);
   const T scale = T(1 / exp_sum(x, largest(x, n), y, n));
-  each_register<T>(y, n, T(0), [&](Vector<T> e) { return e * scale; }, y);
+  each_register<T>(
+      y, n, T(0), [&](Vector<T> e) { return e * scale; }, y);
 }
 
 template <class T>
 void log_softmax(const void* a, const void*, void* out, std::int64_t n) {
   auto* x = static_cast<const T*>(a);
   const T m = largest(x, n), log_sum = T(std::log(exp_sum<T>(x, m, nullptr, n)));
-  each_register<T>(static_cast<T*>(out), n, T(0), [&](Vector<T> v) { return (v - m) - log_sum; }, x);
+  each_register<T>(
+      static_cast<T*>(out), n, T(0), [&](Vector<T> v) { return (v - m) - log_sum; }, x);
 }
 
 template <class T>
@@ -111,20 +117,22 @@ void softmax_grad(const void* a, const void* b, void* out, std::int64_t n) {
   double dot = 0;
   for (std::int64_t i = 0; i < n; i += kBlock) {
     Vector<T> sum{};
-    each_register<T>(static_cast<T*>(nullptr), std::min(kBlock, n - i), T(0),
-                     [&](Vector<T> p, Vector<T> q) { return sum += p * q; }, y + i, dy + i);
+    each_register<T>(
+        static_cast<T*>(nullptr), std::min(kBlock, n - i), T(0), [&](Vector<T> p, Vector<T> q) { return sum += p * q; },
+        y + i, dy + i);
     dot += double(lanes_of<SumOf<T>>(sum));
   }
   const T d = T(dot);
-  each_register<T>(static_cast<T*>(out), n, T(0), [&](Vector<T> p, Vector<T> q) { return p * (q - d); }, y, dy);
+  each_register<T>(
+      static_cast<T*>(out), n, T(0), [&](Vector<T> p, Vector<T> q) { return p * (q - d); }, y, dy);
 }
 
 template <class T>
 void log_softmax_grad(const void* a, const void* b, void* out, std::int64_t n) {
   auto *y = static_cast<const T*>(a), *dy = static_cast<const T*>(b);
   const T sum = T(row<SumOf<T>>(dy, n));
-  each_register<T>(static_cast<T*>(out), n, T(0),
-                   [&](Vector<T> p, Vector<T> q) { return q - exp_below_zero(p) * sum; }, y, dy);
+  each_register<T>(
+      static_cast<T*>(out), n, T(0), [&](Vector<T> p, Vector<T> q) { return q - exp_below_zero(p) * sum; }, y, dy);
 }
 
 template <class T>

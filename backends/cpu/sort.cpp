@@ -86,7 +86,8 @@ void sort_rows(const Call& call) {
     for (std::int64_t u = begin; u < end; ++u) {
       const T* in = x + u / s.inner * s.n * s.inner + u % s.inner;
       const std::int64_t out = u / s.inner * a.k * s.inner + u % s.inner;
-      for (std::int64_t i = 0; i < s.n; ++i) row[std::size_t(i)] = W(Key<T>(key_of(in[i * s.inner]) ^ flip)) << half | W(i);
+      for (std::int64_t i = 0; i < s.n; ++i)
+        row[std::size_t(i)] = W(Key<T>(key_of(in[i * s.inner]) ^ flip)) << half | W(i);
       order(row, other, std::size_t(a.k));
       for (std::int64_t i = 0; i < a.k; ++i) {
         const auto from = std::int64_t(row[std::size_t(i)] & ((W(1) << half) - 1));
@@ -152,7 +153,8 @@ void searchsorted(const Call& call) {
     auto less = [](T a, T b) { return key_of(a) < key_of(b); };
     parallel_for(call.in[1].size(), 512, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
-        out[i] = (right ? std::upper_bound(first, last, v[i], less) : std::lower_bound(first, last, v[i], less)) - first;
+        out[i] =
+            (right ? std::upper_bound(first, last, v[i], less) : std::lower_bound(first, last, v[i], less)) - first;
     });
   });
 }

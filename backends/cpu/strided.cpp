@@ -26,7 +26,8 @@ template <class T>
 static void row(const T* in, std::int64_t stride, std::int64_t n, T* out) {
   if (stride == 1) std::memcpy(out, in, std::size_t(n) * sizeof(T));
   else if (stride == 0) std::fill(out, out + n, *in);
-  else for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * stride];
+  else
+    for (std::int64_t i = 0; i < n; ++i) out[i] = in[i * stride];
 }
 
 template <class T>
@@ -61,10 +62,14 @@ void Strided::gather(const std::byte* data, std::int64_t begin, std::int64_t cou
     walk(reinterpret_cast<const T*>(data), rank_, sizes_, strides_, begin, count, static_cast<T*>(out));
   };
   switch (item_) {
-    case 1: return go(std::uint8_t{});
-    case 2: return go(std::uint16_t{});
-    case 4: return go(std::uint32_t{});
-    default: return go(std::uint64_t{});
+    case 1:
+      return go(std::uint8_t{});
+    case 2:
+      return go(std::uint16_t{});
+    case 4:
+      return go(std::uint32_t{});
+    default:
+      return go(std::uint64_t{});
   }
 }
 

@@ -1,5 +1,6 @@
-// Runs tile programs: feeds each step with runs of memory in the dtype that it computes in. Operands that are broadcast, strided or of
-// another dtype are gathered into an L1-sized buffer first.
+// Runs tile programs: feeds each step with runs of memory in the dtype that it computes in. Operands that are
+// broadcast, strided or of another dtype are gathered into an L1-sized buffer first.
+#include <tapir/backends/cpu/column_sums.h>
 #include <tapir/backends/cpu/epilogue.h>
 #include <tapir/backends/cpu/half_loops.h>
 #include <tapir/backends/cpu/isa.h>
@@ -8,6 +9,9 @@
 #include <tapir/backends/cpu/strided.h>
 #include <tapir/ops/tile_program.h>
 #include <tapir/tensor/convert.h>
+
+#include <array>
+#include <memory>
 
 namespace tapir::cpu {
 namespace {
@@ -20,7 +24,7 @@ struct Source {
   enum { direct, splat, gathered } how;
   bool dense;  // gathered for its dtype alone
   DType from, to;
-  i64 item;    // bytes of `to`
+  i64 item;  // bytes of `to`
   const std::byte* data;
   Strided walk;
 };
@@ -90,7 +94,8 @@ Bound::Bound(const TileProgram& program, Inputs in, std::span<const Tensor> out)
     item = std::max(item, i64(size_of(s.to)));
     if (const TileOp* op = from.op->tile) {
       s.tile = op->isa[int(isa())]->by_dtype[int(from.compute)];
-      if (!s.tile) throw DTypeError(std::string(from.op->name) + ": not defined for " + tapir::name_of(from.compute) + ".");
+      if (!s.tile)
+        throw DTypeError(std::string(from.op->name) + ": not defined for " + tapir::name_of(from.compute) + ".");
       s.functor = from.functor, s.arity = op->arity;
       cost += op->cost + 2;
     } else {
@@ -135,7 +140,8 @@ class Worker {
       else if (b.repeats(s)) load(i, 0, most);
     }
     std::byte* slots = at;
-    for (int k = 0; k < p.steps; ++k) reg_[p.sources + k] = p.step[k].slot == TileProgram::no_slot ? nullptr : slots + p.step[k].slot * slot_bytes_;
+    for (int k = 0; k < p.steps; ++k)
+      reg_[p.sources + k] = p.step[k].slot == TileProgram::no_slot ? nullptr : slots + p.step[k].slot * slot_bytes_;
   }
   ~Worker() {
     if (heap_) tapir::detail::free_bytes(heap_, std::size_t(heap_bytes_));
@@ -195,9 +201,8 @@ class Worker {
 void store_only(const Bound& b) {
   const i64 tiles = (b.n + b.length - 1) / b.length;
   const i64 grain = std::max<i64>(2048, 250'000 / std::max<i64>(1, b.cost));
-  parallel_for(tiles, std::max<i64>(1, grain / b.length), [&](i64 first, i64 last) {
-    Worker(b).walk(first * b.length, std::min(last * b.length, b.n));
-  });
+  parallel_for(tiles, std::max<i64>(1, grain / b.length),
+               [&](i64 first, i64 last) { Worker(b).walk(first * b.length, std::min(last * b.length, b.n)); });
 }
 
 // Sums over parts of a fixed size, joined in order, so that results do not depend on the number of threads.
@@ -218,33 +223,38 @@ void with_sums(const Bound& b) {
   parallel_for(parts, 1, [&](i64 first, i64 last) {
     Worker w(b);
     double some[kLongest];
+    std::array<std::unique_ptr<ColumnSums>, TileProgram::max_sinks> columns;
     for (i64 part = first; part < last; ++part) {
       const i64 row = part / pieces * rows, row_end = std::min(row + rows, p.outer);
       const i64 from = part % pieces * piece;
-      const i64 begin = row * p.inner + from, end = pieces > 1 ? begin + std::min(piece, p.inner - from) : row_end * p.inner;
+      const i64 begin = row * p.inner + from,
+                end = pieces > 1 ? begin + std::min(piece, p.inner - from) : row_end * p.inner;
+      auto sums_of = [&](int k) { return sums + (k * copies + (over_inner ? part % pieces : part)) * results; };
+      for (int k = 0; k < p.sinks && !over_inner; ++k)
+        if (p.sink[k].sum)
+          columns[std::size_t(k)] = std::make_unique<ColumnSums>(p.dtype_of(p.sink[k].reg), p.inner, sums_of(k));
       for (i64 at = begin; at < end;) {
         // Whole rows, or a piece of one.
         const i64 column = at % p.inner;
-        const i64 count = p.inner <= b.length ? std::min(b.length, end - at) : std::min({b.length, p.inner - column, end - at});
+        const i64 count =
+            p.inner <= b.length ? std::min(b.length, end - at) : std::min({b.length, p.inner - column, end - at});
         w.run(at, count);
         const i64 height = p.inner <= b.length ? count / p.inner : 1, width = count / height;
         for (int k = 0; k < p.sinks; ++k) {
           if (!p.sink[k].sum) continue;
-          const auto& f = sum_of(p.dtype_of(p.sink[k].reg));
-          Reduction r{w.reg(p.sink[k].reg), {}, {}, width, 1, nullptr, some};
-          Loops& l = over_inner ? r.kept : r.reduced;
-          l.rank = 1, l.size[0] = height, l.in[0] = width, l.out[0] = 1;
-          double* to = sums + (k * copies + (over_inner ? part % pieces : part)) * results;
-          if (over_inner) {
-            f.rows(r, 0, height);
-            for (i64 i = 0; i < height; ++i) to[at / p.inner + i] += some[i];
-          } else {
-            f.columns(r, 0, (width + column_block - 1) / column_block);
-            for (i64 i = 0; i < width; ++i) to[column + i] += some[i];
+          if (!over_inner) {
+            columns[std::size_t(k)]->add(w.reg(p.sink[k].reg), count);
+            continue;
           }
+          Reduction r{w.reg(p.sink[k].reg), {}, {}, width, 1, nullptr, some};
+          r.kept.rank = 1, r.kept.size[0] = height, r.kept.in[0] = width, r.kept.out[0] = 1;
+          sum_of(p.dtype_of(p.sink[k].reg)).rows(r, 0, height);
+          double* to = sums_of(k) + at / p.inner;
+          for (i64 i = 0; i < height; ++i) to[i] += some[i];
         }
         at += count;
       }
+      for (auto& c : columns) c.reset();
     }
   });
   for (int k = 0; k < p.sinks; ++k) {
@@ -267,7 +277,8 @@ void run_tiles(const TileProgram& p, Inputs in, std::span<const Tensor> out) {
 struct Epilogue::State {
   Bound bound;
 };
-Epilogue::Epilogue(const TileProgram& p, Inputs in, std::span<const Tensor> out) : state_(new State{Bound(p, in, out)}) {}
+Epilogue::Epilogue(const TileProgram& p, Inputs in, std::span<const Tensor> out)
+    : state_(new State{Bound(p, in, out)}) {}
 Epilogue::~Epilogue() = default;
 void Epilogue::operator()(i64 begin, i64 count) const { Worker(state_->bound).walk(begin, begin + count); }
 void Epilogue::over_all() const { store_only(state_->bound); }

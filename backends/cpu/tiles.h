@@ -30,7 +30,8 @@ void pack_tile(const void* const* in, void* out, std::int64_t n, const void* fun
       f.value(V::load(rest[I])...).store(rest[sizeof...(I)]);
       for (int j = 0; i + j < n; ++j) o[i + j] = rest[sizeof...(I)][j];
     }
-  }(std::make_index_sequence<F::arity>{});
+  }
+  (std::make_index_sequence<F::arity>{});
 }
 
 // Element by element, vectorised by the compiler.
@@ -52,7 +53,8 @@ void lane_tile(const void* const* in, void* out, std::int64_t n, const void* fun
       auto* o = static_cast<T*>(out);
       for (std::int64_t i = 0; i < n; ++i) o[i] = f.value(Lane<T>(p[I][i])...).v;
     }
-  }(std::make_index_sequence<F::arity>{});
+  }
+  (std::make_index_sequence<F::arity>{});
 }
 
 template <class F>

@@ -7,9 +7,13 @@
 namespace tapir::cpu::TAPIR_ISA {
 
 template <class T, int N>
-struct VecOf { using type [[gnu::vector_size(N * sizeof(T))]] = T; };
+struct VecOf {
+  using type [[gnu::vector_size(N * sizeof(T))]] = T;
+};
 template <class T>
-struct VecOf<T, 1> { using type = T; };
+struct VecOf<T, 1> {
+  using type = T;
+};
 template <class T, int N>
 using Vec = typename VecOf<T, N>::type;
 
@@ -22,9 +26,13 @@ inline constexpr int vec_bytes = 16;
 #endif
 
 template <class V, class T>
-inline __attribute__((always_inline)) void load(V& v, const T* from) { std::memcpy(&v, from, sizeof(V)); }
+inline __attribute__((always_inline)) void load(V& v, const T* from) {
+  std::memcpy(&v, from, sizeof(V));
+}
 template <class V, class T>
-inline __attribute__((always_inline)) void store(const V& v, T* to) { std::memcpy(to, &v, sizeof(V)); }
+inline __attribute__((always_inline)) void store(const V& v, T* to) {
+  std::memcpy(to, &v, sizeof(V));
+}
 /// Lane by lane to another type.
 template <class To, class From>
 inline __attribute__((always_inline)) void convert(To& to, const From& from) {

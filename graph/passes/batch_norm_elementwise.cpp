@@ -1,5 +1,5 @@
-// Batch normalisation with given statistics, as in inference, is a subtraction, a multiplication and an addition for each element: as
-// such they become part of whatever made x. What is computed for each channel is computed once a call.
+// Batch normalisation with given statistics, as in inference, is a subtraction, a multiplication and an addition for
+// each element: as such they become part of whatever made x. What is computed for each channel is computed once a call.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/normalization_attrs.h>
 #include <tapir/ops/operand.h>

@@ -1,5 +1,5 @@
-// A first layer's convolution and the max-pooling of its result become one op, which writes the pooled values alone; the kernel's
-// gradient then reads pooled gradients and winners.
+// A first layer's convolution and the max-pooling of its result become one op, which writes the pooled values alone;
+// the kernel's gradient then reads pooled gradients and winners.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/conv_pool.h>
 #include <tapir/ops/pool_attrs.h>
@@ -17,7 +17,8 @@ bool plain_windows(const PoolAttrs& a) {
 bool by_small_channels(const Graph& g, int x, int kernel, int y, const ConvAttrs& a, ConvDirection d) {
   const DType dtype = g.spec(x).dtype;
   return (dtype == DType::f32 || dtype == DType::f64) && a.strides.rank() == 2 && g.spec(y).shape.size() > 0 &&
-         cpu::conv_plan(g.spec(x).shape, g.spec(kernel).shape, g.spec(y).shape, a, dtype, d).algorithm == ConvAlgorithm::small_channels;
+         cpu::conv_plan(g.spec(x).shape, g.spec(kernel).shape, g.spec(y).shape, a, dtype, d).algorithm ==
+             ConvAlgorithm::small_channels;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Elementwise ops of one shape that feed each other become one tile program, with the sums of what they give.
 //
-// Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is unless some
-// path from a group to the node leads outside of it.
+// Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is
+// unless some path from a group to the node leads outside of it.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/tile_program.h>
@@ -146,7 +146,8 @@ class Fuser {
       std::set<int> all = joined;
       all.insert(group(p));
       std::vector<int> members{i};
-      for (int k : all) members.insert(members.end(), groups_[std::size_t(k)].nodes.begin(), groups_[std::size_t(k)].nodes.end());
+      for (int k : all)
+        members.insert(members.end(), groups_[std::size_t(k)].nodes.begin(), groups_[std::size_t(k)].nodes.end());
       if (closes_cycle(members, all) || !fits(members)) continue;
       joined = all;
       mine.steps += other.steps;
@@ -233,7 +234,6 @@ class Fuser {
       }
     }
     std::map<int, int> reg;  // of the values made
-    std::vector<int> last;   // step that reads the result of a step last
     for (std::size_t at = 0; at < group.nodes.size(); ++at) {
       const Node& x = node(group.nodes[at]);
       n.note += n.note.empty() ? x.op->name : fmt::format(", {}", x.op->name);
@@ -242,15 +242,11 @@ class Fuser {
       own->attrs.push_back(x.attrs);
       s.op = x.op, s.functor = own->attrs.back().get().data(), s.compute = computes[at];
       for (std::size_t k = 0; k < x.in.size(); ++k) {
-        if (auto it = reg.find(x.in[k]); it != reg.end()) {
-          s.in[k] = std::uint8_t(it->second);
-          last[std::size_t(it->second - p.sources)] = p.steps;
-        } else {
-          s.in[k] = std::uint8_t(source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
-        }
+        auto it = reg.find(x.in[k]);
+        s.in[k] = std::uint8_t(
+            it != reg.end() ? it->second : source.at({through_views(x.in[k]), operand_dtype(x, k, computes[at])}));
       }
       reg[x.out[0]] = p.sources + p.steps++;
-      last.push_back(-1);
     }
     const std::set<int> uses = outside_uses(group.nodes);
     for (int m : group.nodes) {
@@ -261,7 +257,8 @@ class Fuser {
       p.sink[p.sinks++] = {std::uint8_t(reg.at(sum ? x.in[0] : v)), sum, g_.spec(v).shape};
       n.out.push_back(v);
     }
-    assign_slots(p, last);
+    p.join_pairs();
+    assign_slots(p);
     n.attrs = OwnAttrs(TileProgramAttrs{&p, next_number()});
     n.keep = own;
     return n;
@@ -286,21 +283,29 @@ class Fuser {
   }
 
   // Slots for the results that no sink stores, each free again after its last reader. Sums read at the end.
-  static void assign_slots(TileProgram& p, std::vector<int>& last) {
+  static void assign_slots(TileProgram& p) {
+    std::vector<int> last(std::size_t(p.steps), -1);  // step that reads the result of a step
+    for (int s = 0; s < p.steps; ++s)
+      for (int i = 0; i < p.arity(s); ++i)
+        if (p.step[s].in[i] >= p.sources) last[std::size_t(p.step[s].in[i] - p.sources)] = s;
     std::vector<char> stored(std::size_t(p.steps), 0);
     for (int k = 0; k < p.sinks; ++k) {
       const auto s = std::size_t(p.sink[k].reg - p.sources);
       if (p.sink[k].sum) last[s] = p.steps;
       else stored[s] = 1;
     }
-    struct Slot { int until; std::size_t item; };
+    struct Slot {
+      int until;
+      std::size_t item;
+    };
     std::vector<Slot> slots;
     for (int s = 0; s < p.steps; ++s) {
       p.step[s].slot = TileProgram::no_slot;
       if (stored[std::size_t(s)]) continue;
       const std::size_t item = size_of(p.dtype_of(p.sources + s));
       // A step may write over an operand of the same size that it reads last.
-      auto free = std::find_if(slots.begin(), slots.end(), [&](Slot x) { return x.until < s || (x.until == s && x.item == item); });
+      auto free = std::find_if(slots.begin(), slots.end(),
+                               [&](Slot x) { return x.until < s || (x.until == s && x.item == item); });
       if (free == slots.end()) free = slots.insert(free, Slot{});
       *free = {std::max(last[std::size_t(s)], s + 1), item};
       p.step[s].slot = std::uint8_t(free - slots.begin());
@@ -329,7 +334,8 @@ class Fuser {
     for (int i = 0; i < int(g_.nodes.size()); ++i) {
       const int u = unit[std::size_t(i)];
       auto need = [&](int p) {
-        if (p >= 0 && unit[std::size_t(p)] != u) needs[std::size_t(u)].insert(unit[std::size_t(p)]), feeds[std::size_t(unit[std::size_t(p)])].insert(u);
+        if (p >= 0 && unit[std::size_t(p)] != u)
+          needs[std::size_t(u)].insert(unit[std::size_t(p)]), feeds[std::size_t(unit[std::size_t(p)])].insert(u);
       };
       for (int v : node(i).in) need(producer(v));
       if (node(i).op->effect) need(effect), effect = i;

@@ -1,12 +1,13 @@
-// A convolution and the elementwise program that reads its result become one op, which works on pieces of the result while they are in
-// cache: bias, activation, residual add, batch normalisation with given statistics.
+// A convolution and the elementwise program that reads its result become one op, which works on pieces of the result
+// while they are in cache: bias, activation, residual add, batch normalisation with given statistics.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/fused.h>
 
 namespace tapir::graph {
 namespace {
 
-// The program of node n, with input `at` as input 0 and `before` inputs of the op between it and the others. Null if it cannot be.
+// The program of node n, with input `at` as input 0 and `before` inputs of the op between it and the others. Null if it
+// cannot be.
 struct Moved {
   TileProgram program;
   std::shared_ptr<const void> attrs;  // what its steps point to

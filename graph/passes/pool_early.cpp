@@ -1,6 +1,6 @@
-// Bias and activation of pooled values instead of all values: max_pool(relu(x + b)) is relu(max_pool(x) + b), for these functions
-// grow with x. The gradients move alike, so that what is behind them works on the pooled values too. Of several places in a window
-// that rounding makes equal another one may get the gradient.
+// Bias and activation of pooled values instead of all values: max_pool(relu(x + b)) is relu(max_pool(x) + b), for these
+// functions grow with x. The gradients move alike, so that what is behind them works on the pooled values too. Of
+// several places in a window that rounding makes equal another one may get the gradient.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/pool_attrs.h>
 #include <tapir/ops/reduce_attrs.h>
@@ -13,7 +13,8 @@ namespace {
 
 // Functions that grow, and whose gradient reads the result alone.
 const char* gradient_of(const Node& n) {
-  static const char* const names[][2] = {{"relu", "relu_grad"}, {"relu6", "relu6_grad"}, {"sigmoid", "sigmoid_grad"}, {"tanh", "tanh_grad"}};
+  static const char* const names[][2] = {
+      {"relu", "relu_grad"}, {"relu6", "relu6_grad"}, {"sigmoid", "sigmoid_grad"}, {"tanh", "tanh_grad"}};
   for (auto& [name, grad] : names)
     if (is(n, name)) return grad;
   return nullptr;
@@ -29,7 +30,7 @@ bool per_channel(const Graph& g, int b, const Shape& x) {
 
 // x -> [reshape] -> max_pool, and on the way back max_pool_grad -> [reshape], each the only reader of the one before.
 struct Pool {
-  int into = -1, pool = -1;             // nodes; no reshape where x has depth itself
+  int into = -1, pool = -1;               // nodes; no reshape where x has depth itself
   std::vector<std::pair<int, int>> back;  // max_pool_grad, and its reshape or -1
 };
 
@@ -81,7 +82,9 @@ class Rewriter {
       if (r == (p.into >= 0 ? p.into : pool)) continue;
       std::pair<int, int> b;
       if (r < 0 || !is(node(r), grad) || node(r).in[1] != y || !comes_back(p, node(r).in[0], b)) return false;
-      if (links_.only_reader(node(r).in[0]) != r || (b.second >= 0 && links_.only_reader(node(b.first).out[0]) != b.second)) return false;
+      if (links_.only_reader(node(r).in[0]) != r ||
+          (b.second >= 0 && links_.only_reader(node(b.first).out[0]) != b.second))
+        return false;
       grads.emplace_back(r, b);
     }
     if (grads.size() != p.back.size()) return false;
@@ -116,7 +119,8 @@ class Rewriter {
     const Shape& x = g_.spec(y).shape;
     int side = -1;
     for (int k = 0; k < 2; ++k)
-      if (g_.spec(node(add).in[std::size_t(k)]).shape == x && g_.spec(node(add).in[std::size_t(k)]).dtype == g_.spec(y).dtype &&
+      if (g_.spec(node(add).in[std::size_t(k)]).shape == x &&
+          g_.spec(node(add).in[std::size_t(k)]).dtype == g_.spec(y).dtype &&
           per_channel(g_, node(add).in[std::size_t(1 - k)], x))
         side = k;
     if (side < 0 || is_half(g_.spec(y).dtype)) return false;
@@ -194,7 +198,8 @@ class Rewriter {
     std::size_t k = 0;
     for (int i = 0; i <= int(g_.nodes.size()); ++i) {
       for (; k < inserted_.size() && inserted_[k].first == i; ++k) nodes.push_back(std::move(inserted_[k].second));
-      if (i < int(g_.nodes.size()) && std::find(dead_.begin(), dead_.end(), i) == dead_.end()) nodes.push_back(std::move(node(i)));
+      if (i < int(g_.nodes.size()) && std::find(dead_.begin(), dead_.end(), i) == dead_.end())
+        nodes.push_back(std::move(node(i)));
     }
     g_.nodes = std::move(nodes);
   }

@@ -93,7 +93,8 @@ struct Simplifier {
     for (const char* twice : {"negative", "logical_not", "bitwise_invert"})
       if (is(n, twice))
         if (const Node* inner = made_by(n.in[0], twice); inner && fits(n, inner->in[0])) return inner->in[0];
-    for (const char* same : {"reshape", "astype", "broadcast_to", "contiguous", "stop_gradient", "custom_gradient", "positive"})
+    for (const char* same :
+         {"reshape", "astype", "broadcast_to", "contiguous", "stop_gradient", "custom_gradient", "positive"})
       if (is(n, same)) return on(0);
     return -1;
   }

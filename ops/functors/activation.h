@@ -1,5 +1,5 @@
-// Elementwise activations of neural networks, with the definitions and defaults of Keras. Where a function has a kink, the
-// gradient on it is TensorFlow's.
+// Elementwise activations of neural networks, with the definitions and defaults of Keras. Where a function has a kink,
+// the gradient on it is TensorFlow's.
 #pragma once
 #include <tapir/ops/tile.h>
 
@@ -60,12 +60,12 @@ struct Gelu : Unary {
   static constexpr int cost = 24;
   template <class V> V value(V x) const { return V(0.5) * x * erfc(x * V(-0.70710678118654752440)); }
   template <class V> V grad(V dy, V x) const {
-    return dy * (V(0.5) * erfc(x * V(-0.70710678118654752440)) +
-                 x * (V(0.39894228040143267794) * exp(V(-0.5) * x * x)));
+    return dy *
+           (V(0.5) * erfc(x * V(-0.70710678118654752440)) + x * (V(0.39894228040143267794) * exp(V(-0.5) * x * x)));
   }
 };
-// 0.5 x (1 + tanh(u)), u = sqrt(2 / pi) (x + 0.044715 x^3), which is x sigmoid(2 u). In the gradient the slope of the sigmoid
-// is 0 long before x^2 could overflow.
+// 0.5 x (1 + tanh(u)), u = sqrt(2 / pi) (x + 0.044715 x^3), which is x sigmoid(2 u). In the gradient the slope of the
+// sigmoid is 0 long before x^2 could overflow.
 struct GeluTanh : Unary {
   static constexpr const char* name = "gelu_tanh";
   static constexpr double ulp_f32 = 250, ulp_f64 = 2000;  // as gelu
@@ -152,7 +152,7 @@ struct HardSilu : Unary {
   }
 };
 
-using ActivationOps = TypeList<Relu, Relu6, LeakyRelu, Elu, Selu, Gelu, GeluTanh, Silu, Mish, Softplus, Softsign, Sigmoid,
-                               LogSigmoid, HardSigmoid, HardSilu>;
+using ActivationOps = TypeList<Relu, Relu6, LeakyRelu, Elu, Selu, Gelu, GeluTanh, Silu, Mish, Softplus, Softsign,
+                               Sigmoid, LogSigmoid, HardSigmoid, HardSilu>;
 
 }  // namespace tapir::vmath::fn

@@ -165,8 +165,8 @@ struct Trunc : Rounding {
   template <class V> V value(V x) const { return trunc(x); }
 };
 
-using ArithmeticOps = TypeList<Add, Subtract, Multiply, Divide, Maximum, Minimum, Negative, Abs, Sign, Square,
-                               SquaredDifference, FloorDivide, Remainder, Clip, Copysign, Nextafter, Floor, Ceil, Round,
-                               Trunc>;
+using ArithmeticOps =
+    TypeList<Add, Subtract, Multiply, Divide, Maximum, Minimum, Negative, Abs, Sign, Square, SquaredDifference,
+             FloorDivide, Remainder, Clip, Copysign, Nextafter, Floor, Ceil, Round, Trunc>;
 
 }  // namespace tapir::vmath::fn

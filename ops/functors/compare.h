@@ -58,8 +58,7 @@ struct Signbit : Test {
 };
 
 // On bits, or on truth values.
-template <class Base, Types accepted>
-struct Bits : Base {
+template <class Base, Types accepted> struct Bits : Base {
   static constexpr Types types = accepted;
   static constexpr bool differentiable = false;
   static constexpr int cost = 1;
@@ -114,7 +113,8 @@ struct Select : Ternary {
   template <class C, class V> V value(C c, V a, V b) const { return where(c, a, b); }
 };
 
-using CompareOps = TypeList<Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, Isnan, Isinf, Isfinite, Signbit, Select>;
+using CompareOps =
+    TypeList<Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, Isnan, Isinf, Isfinite, Signbit, Select>;
 using BitOps = TypeList<LogicalAnd, LogicalOr, LogicalXor, LogicalNot, BitwiseAnd, BitwiseOr, BitwiseXor, BitwiseInvert,
                         BitwiseLeftShift, BitwiseRightShift>;
 

@@ -1,5 +1,6 @@
-// Elementwise functions of real numbers. How near they are to the true value is ulp_f32, ulp_f64 and ulp_of (ops/tile.h: 4 units
-// in the last place of the result unless said), over all floats, NaN, infinities and subnormals included; the test reads them.
+// Elementwise functions of real numbers. How near they are to the true value is ulp_f32, ulp_f64 and ulp_of
+// (ops/tile.h: 4 units in the last place of the result unless said), over all floats, NaN, infinities and subnormals
+// included; the test reads them.
 #pragma once
 #include <tapir/ops/tile.h>
 
@@ -174,7 +175,8 @@ struct Lgamma : Unary {
   template <class V> V value(V x) const { return lgamma(x); }
   template <class V> V grad(V dy, V x) const { return dy * digamma(x); }
 };
-// The derivative of lgamma; NaN at the poles, as in TensorFlow. Near its roots the absolute error is that of numbers near 1.
+// The derivative of lgamma; NaN at the poles, as in TensorFlow. Near its roots the absolute error is that of numbers
+// near 1.
 struct Digamma : Unary {
   static constexpr const char* name = "digamma";
   static constexpr double ulp_f64 = 12;
@@ -193,8 +195,8 @@ struct Polygamma : Unary {
   template <class V> V value(V x) const { return polygamma(n, x); }
   template <class V> V grad(V dy, V x) const { return dy * polygamma(n + 1, x); }
 };
-// Integers: wraps around; a negative exponent rounds the true value toward zero, 0 for a base of 0. The gradient for the
-// exponent is 0 where the base is not positive, as in TensorFlow.
+// Integers: wraps around; a negative exponent rounds the true value toward zero, 0 for a base of 0. The gradient for
+// the exponent is 0 where the base is not positive, as in TensorFlow.
 struct Pow : Binary {
   static constexpr const char* name = "pow";
   static constexpr Types types = Types::numeric;
@@ -224,8 +226,8 @@ struct Hypot : Binary {
   template <class V> V grad_a(V dy, V a, V, V y) const { return dy * a / where(y == V(0), y + V(1), y); }
   template <class V> V grad_b(V dy, V, V b, V y) const { return dy * b / where(y == V(0), y + V(1), y); }
 };
-// log(exp(a) + exp(b)) without overflow on the way; where the result is near 0 its absolute error is that of a and b. Where a
-// equals b each side gets half of the gradient.
+// log(exp(a) + exp(b)) without overflow on the way; where the result is near 0 its absolute error is that of a and b.
+// Where a equals b each side gets half of the gradient.
 struct Logaddexp : Binary {
   static constexpr const char* name = "logaddexp";
   static constexpr UlpOf ulp_of = UlpOf::inputs_or_result;

@@ -11,15 +11,15 @@ struct SGDUpdate {
   static constexpr const char* name = "sgd_update";
   double momentum = 0, weight_decay = 0;
   bool nesterov = false;
-  template <class V> void visit(V&& v) { v("momentum", momentum), v("weight_decay", weight_decay), v("nesterov", nesterov); }
+  template <class V> void visit(V&& v) {
+    v("momentum", momentum), v("weight_decay", weight_decay), v("nesterov", nesterov);
+  }
   int states() const { return momentum != 0; }
 
-  template <class T>
-  struct Step {
+  template <class T> struct Step {
     T rate, momentum, decay;
     bool nesterov;
-    template <int N>
-    void run(T& p, T g, T& velocity, T&, T&) const {
+    template <int N> void run(T& p, T g, T& velocity, T&, T&) const {
       p -= p * decay;
       if constexpr (N == 0) {
         p -= g * rate;
@@ -34,21 +34,21 @@ struct SGDUpdate {
   }
 };
 
-/// Source: Kingma and Ba, ICLR 2015; with weight decay AdamW, Loshchilov and Hutter, ICLR 2019; amsgrad: Reddi et al., 2018.
+/// Source: Kingma and Ba, ICLR 2015; with weight decay AdamW, Loshchilov and Hutter, ICLR 2019; amsgrad: Reddi et al.,
+/// 2018.
 struct AdamUpdate {
   static constexpr const char* name = "adam_update";
   double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-7, weight_decay = 0;
   bool amsgrad = false;
   template <class V> void visit(V&& v) {
-    v("beta_1", beta_1), v("beta_2", beta_2), v("epsilon", epsilon), v("weight_decay", weight_decay), v("amsgrad", amsgrad);
+    v("beta_1", beta_1), v("beta_2", beta_2), v("epsilon", epsilon), v("weight_decay", weight_decay),
+        v("amsgrad", amsgrad);
   }
   int states() const { return amsgrad ? 3 : 2; }
 
-  template <class T>
-  struct Step {
+  template <class T> struct Step {
     T rate, keep_1, keep_2, epsilon, decay;
-    template <int N>
-    void run(T& p, T g, T& m, T& v, T& largest) const {
+    template <int N> void run(T& p, T g, T& m, T& v, T& largest) const {
       p -= p * decay;
       m += (g - m) * keep_1;
       v += (g * g - v) * keep_2;
@@ -63,22 +63,22 @@ struct AdamUpdate {
   }
 };
 
-/// State: mean square; if centered the mean; with momentum the velocity. Source: Tieleman and Hinton, 2012; Graves, 2013.
+/// State: mean square; if centered the mean; with momentum the velocity. Source: Tieleman and Hinton, 2012; Graves,
+/// 2013.
 struct RMSpropUpdate {
   static constexpr const char* name = "rmsprop_update";
   double rho = 0.9, momentum = 0, epsilon = 1e-7, weight_decay = 0;
   bool centered = false;
   template <class V> void visit(V&& v) {
-    v("rho", rho), v("momentum", momentum), v("epsilon", epsilon), v("weight_decay", weight_decay), v("centered", centered);
+    v("rho", rho), v("momentum", momentum), v("epsilon", epsilon), v("weight_decay", weight_decay),
+        v("centered", centered);
   }
   int states() const { return 1 + centered + (momentum != 0); }
 
-  template <class T>
-  struct Step {
+  template <class T> struct Step {
     T rate, rho, momentum, epsilon, decay;
     bool centered;
-    template <int N>
-    void run(T& p, T g, T& square, T& s1, T& s2) const {
+    template <int N> void run(T& p, T g, T& square, T& s1, T& s2) const {
       p -= p * decay;
       square = rho * square + (1 - rho) * g * g;
       T denominator = square;
@@ -106,11 +106,9 @@ struct AdagradUpdate {
   template <class V> void visit(V&& v) { v("epsilon", epsilon), v("weight_decay", weight_decay); }
   int states() const { return 1; }
 
-  template <class T>
-  struct Step {
+  template <class T> struct Step {
     T rate, epsilon, decay;
-    template <int N>
-    void run(T& p, T g, T& sum, T&, T&) const {
+    template <int N> void run(T& p, T g, T& sum, T&, T&) const {
       p -= p * decay;
       sum += g * g;
       p -= rate * g / std::sqrt(sum + epsilon);

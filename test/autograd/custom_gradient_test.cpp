@@ -29,17 +29,15 @@ TEST_CASE("custom_gradient of two inputs, and its second derivative") {
   CHECK(da.item<float>() == 14);
   CHECK(db.item<float>() == 15);
 
-  auto cube = custom_gradient([](const Tensor& x) {
-    return std::pair(x * x * x, [x](const Tensor& dy) { return dy * 3.0 * x * x; });
-  });
+  auto cube = custom_gradient(
+      [](const Tensor& x) { return std::pair(x * x * x, [x](const Tensor& dy) { return dy * 3.0 * x * x; }); });
   auto f = [&](const Tensor& x) { return cube(x); };
   CHECK(grad(grad(f))(constant(2.0f)).item<float>() == 12);
 }
 
 TEST_CASE("a gradient function of the wrong shape is refused") {
-  auto bad = custom_gradient([](const Tensor& x) {
-    return std::pair(x * 1.0, [](const Tensor&) { return zeros({3}); });
-  });
+  auto bad =
+      custom_gradient([](const Tensor& x) { return std::pair(x * 1.0, [](const Tensor&) { return zeros({3}); }); });
   Tensor x = constant(1.0f);
   GradientTape tape;
   tape.watch(x);

@@ -57,8 +57,9 @@ TEST_CASE("jvp is forward mode") {
   CHECK(at(primal, 1) == doctest::Approx(std::sin(1.0)));
   CHECK(at(tangent, 0) == doctest::Approx(1));
   CHECK(at(tangent, 1) == doctest::Approx(2 * std::cos(1.0)));
-  auto two = jvp([](const std::vector<Tensor>& v) { return v[0] * v[1]; },
-                 std::vector<Tensor>{constant(3.0f), constant(5.0f)}, std::vector<Tensor>{constant(1.0f), constant(10.0f)});
+  auto two =
+      jvp([](const std::vector<Tensor>& v) { return v[0] * v[1]; }, std::vector<Tensor>{constant(3.0f), constant(5.0f)},
+          std::vector<Tensor>{constant(1.0f), constant(10.0f)});
   CHECK(two.tangent.item<float>() == 35);
   CHECK(jvp([](const Tensor& t) { return t + 3; }, constant(1.0f), constant(2.0f)).tangent.item<float>() == 2);
   CHECK_THROWS_AS(jvp([](const Tensor& t) { return t; }, constant(1.0f), tensor({2.0f})), ShapeError);

@@ -55,6 +55,65 @@ TEST_CASE("higher order by nesting") {
   CHECK(outer.gradient(dy, x).item<float>() == 18);
 }
 
+TEST_CASE("higher order on one persistent tape") {
+  Tensor x = tensor({0.7, -1.2, 3.0}).astype(DType::f64), v = tensor({1.0, 2.0, 3.0}).astype(DType::f64);
+  Variable w(constant(0.3, DType::f64), "w");
+  GradientTape tape({.persistent = true});
+  tape.watch(x);
+  Tensor y = sum(exp(w * x) * v);
+  Tensor dy = tape.gradient(y, x), d2 = tape.gradient(dy, x), d3 = tape.gradient(d2, x);
+  const Tensor e = exp(0.3 * x) * v;
+  CHECK(allclose(dy, 0.3 * e));
+  CHECK(allclose(d2, 0.09 * e));
+  CHECK(allclose(d3, 0.027 * e));
+  CHECK(allclose(tape.gradient(dy, w), sum((1.0 + 0.3 * x) * e)));
+
+  // A penalty on the gradient is part of the loss.
+  Tensor loss = y + sum(square(dy));
+  auto [dx, dw] = tape.gradient(loss, x, w);
+  CHECK(allclose(dx, 0.3 * e + 2.0 * 0.3 * e * 0.09 * e));
+  CHECK(allclose(dw, sum(x * e) + sum(2.0 * 0.3 * e * (1.0 + 0.3 * x) * e)));
+
+  Tensor hessian = tape.jacobian(dy, x);
+  for (int i = 0; i < 3; ++i)
+    for (int k = 0; k < 3; ++k)
+      CHECK(hessian(i, k).item<double>() == doctest::Approx(i == k ? 0.09 * e[i].item<double>() : 0.0));
+  CHECK(allclose(tape.gradient(sum(hessian), x), 0.027 * e));
+}
+
+TEST_CASE("a persistent tape that is told to stop does not record its gradient") {
+  Tensor x = constant(3.0f);
+  GradientTape tape({.persistent = true});
+  tape.watch(x);
+  Tensor y = x * x * x;
+  const std::size_t size = tape.size();
+  for (int i = 0; i < 3; ++i) {
+    Tensor dy = tape.stop_recording([&] { return tape.gradient(y, x); });
+    CHECK(dy.item<float>() == 27);
+    CHECK(tape.size() == size);
+    CHECK_FALSE(tape.recorded(dy));
+  }
+  Tensor dy = tape.gradient(y, x);
+  CHECK(tape.recorded(dy));
+  CHECK(tape.size() > size);
+  // What only goes through a gradient that was not recorded is a constant.
+  CHECK(tape.gradient(tape.stop_recording([&] { return tape.gradient(y, x); }) * x, x).item<float>() == 27);
+}
+
+TEST_CASE("a persistent tape through variables read again, custom gradients and recompute") {
+  Variable w(constant(2.0, DType::f64), "w");
+  Tensor x = tensor({0.5, 1.5}).astype(DType::f64);
+  GradientTape tape({.persistent = true});
+  tape.watch(x);
+  Tensor y = recompute([&](const Tensor& t) { return square(w) * t * t * t; })(x);
+  Tensor dx = tape.gradient(y, x), dw = tape.gradient(y, w);
+  CHECK(allclose(dx, 12.0 * square(x)));
+  CHECK(allclose(dw, sum(4.0 * x * x * x)));
+  CHECK(allclose(tape.gradient(dx, x), 24.0 * x));
+  CHECK(allclose(tape.gradient(dx, w), sum(12.0 * square(x))));
+  CHECK(allclose(tape.gradient(dw, w), sum(2.0 * x * x * x)));
+}
+
 TEST_CASE("third order through functions that are not polynomials") {
   Tensor x = constant(0.7, DType::f64);
   GradientTape t3;
@@ -94,7 +153,8 @@ TEST_CASE("a target of several elements is summed, or weighted by output_gradien
   tape.watch(x);
   Tensor y = square(x);
   CHECK(values(tape.gradient(y, x)) == std::vector<double>{2, 4, 6});
-  CHECK(values(tape.gradient(y, x, {.output_gradients = tensor({1.0f, 0.0f, 10.0f})})) == std::vector<double>{2, 0, 60});
+  CHECK(values(tape.gradient(y, x, {.output_gradients = tensor({1.0f, 0.0f, 10.0f})})) ==
+        std::vector<double>{2, 0, 60});
   CHECK(message<ShapeError>([&] { (void)tape.gradient(y, x, {.output_gradients = ones({2})}); }) ==
         "gradient: output_gradients has shape [2], the target [3].");
   CHECK(values(tape.gradient(y, y)) == std::vector<double>{1, 1, 1});

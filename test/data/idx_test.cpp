@@ -1,5 +1,5 @@
 // IDX: the bundled digits, every dtype, plain and gzipped, and damage.
-#include "../io/files.h"
+#include <tapir/test/io/files.h>
 
 #include <tapir/data/idx.h>
 #include <zlib.h>

@@ -61,10 +61,15 @@ TEST_CASE("check: at once, with the line and how many") {
   });
   CHECK(text == here(line, "check: the loss is finite."));
   const Tensor x = tensor({{1, 0, 3}, {1, 0, 2}});
-  CHECK(message([&] { check(x != 0, "no zeros"); }).find(": check: no zeros (2 of 6 are false, the first at [0, 1]).") != text.npos);
-  CHECK(message([&] { check(permute_dims(x, {1, 0}) < 3, "small"); }).find(": check: small (1 of 6 is false, the first at [2, 0]).") !=
-        text.npos);
-  CHECK(message([&] { check(constant(1.0f), "x"); }).find(": check: the condition must be bool, got f32. Compare it: x != 0.") != text.npos);
+  CHECK(message([&] {
+          check(x != 0, "no zeros");
+        }).find(": check: no zeros (2 of 6 are false, the first at [0, 1]).") != text.npos);
+  CHECK(message([&] {
+          check(permute_dims(x, {1, 0}) < 3, "small");
+        }).find(": check: small (1 of 6 is false, the first at [2, 0]).") != text.npos);
+  CHECK(message([&] {
+          check(constant(1.0f), "x");
+        }).find(": check: the condition must be bool, got f32. Compare it: x != 0.") != text.npos);
 }
 
 TEST_CASE("in a trace: on every call, in the order of the program") {
@@ -320,11 +325,14 @@ TEST_CASE("a while_loop that draws has no gradient in a trace, and says so") {
 TEST_CASE("what fails in a body of control flow names its own line, traced and eager") {
   int line = 0;
   auto bodies = [&](const Tensor& x) {
-    Tensor y = for_loop(0, 9, [&](const Tensor& i, const Tensor& s) {
-      line = __LINE__ + 1;
-      check(i < 5, "i is small");
-      return s;
-    }, x);
+    Tensor y = for_loop(
+        0, 9,
+        [&](const Tensor& i, const Tensor& s) {
+          line = __LINE__ + 1;
+          check(i < 5, "i is small");
+          return s;
+        },
+        x);
     return y;
   };
   auto branch = [&](const Tensor& x) {
@@ -350,10 +358,12 @@ TEST_CASE("what fails in a body of control flow names its own line, traced and e
   text = message([&] { chosen(three); });
   CHECK(text == here(line, "check: x is small."));
   auto wrong = [&](const Tensor& x) {
-    return while_loop([](const Tensor& t) { return t < 5.0; }, [&](const Tensor& t) {
-      line = __LINE__ + 1;
-      return matmul(t, t);
-    }, x);
+    return while_loop([](const Tensor& t) { return t < 5.0; },
+                      [&](const Tensor& t) {
+                        line = __LINE__ + 1;
+                        return matmul(t, t);
+                      },
+                      x);
   };
   const std::string rule = "matmul: needs operands of rank 1 or more, got [] and []. Multiply by scalars with *.";
   text = message([&] { wrong(three); });

@@ -183,52 +183,75 @@ TEST_CASE("what cannot be done in a trace says so") {
       CHECK(e.what() == file + std::to_string(line) + ": " + text);
     }
   };
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return x.item<float>() > 0 ? x : -x;
-  }, "item: " + instead);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return x * double(x.to_vector<float>()[0]);
-  }, "to_vector: " + instead);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return x * double(x.view<float>()[0]);
-  }, "view: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return x.item<float>() > 0 ? x : -x;
+      },
+      "item: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return x * double(x.to_vector<float>()[0]);
+      },
+      "to_vector: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return x * double(x.view<float>()[0]);
+      },
+      "view: " + instead);
   Variable v(one, "v");
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return v.value().item<float>() > 0 ? x : -x;
-  }, "item: " + instead);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return allclose(x, 1.0) ? x : -x;
-  }, "allclose: " + traced + "Compare with operations, all(abs(x - y) < 1e-6), for cond() or check().");
-  const std::string unknown_shape = "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
-                                    "where(mask, x, 0), or do it outside.";
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return boolean_mask(stack({x}), stack({x}) > 0.0);
-  }, unknown_shape);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return stack({x})[stack({x}) > 0.0];
-  }, unknown_shape);
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    io::save_npy("never.npy", x);
-    return x;
-  }, "save_npy: tensor has no value yet, it is being traced by function(). Return it from the function and save it outside.");
-  refuses([&](const Tensor& x) {
-    line = __LINE__ + 1;
-    return Variable(x, "v").value();
-  }, "Variable: 'v' is made from a traced value. Make variables outside function().");
-  refuses([&](const Tensor& x) {
-    std::ostringstream out;
-    line = __LINE__ + 1;
-    out << x;
-    return x;
-  }, "print: this tensor has no value yet, it is being traced by function() (f32 []). To see it on every call write print(x).");
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return v.value().item<float>() > 0 ? x : -x;
+      },
+      "item: " + instead);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return allclose(x, 1.0) ? x : -x;
+      },
+      "allclose: " + traced + "Compare with operations, all(abs(x - y) < 1e-6), for cond() or check().");
+  const std::string unknown_shape =
+      "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
+      "where(mask, x, 0), or do it outside.";
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return boolean_mask(stack({x}), stack({x}) > 0.0);
+      },
+      unknown_shape);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return stack({x})[stack({x}) > 0.0];
+      },
+      unknown_shape);
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        io::save_npy("never.npy", x);
+        return x;
+      },
+      "save_npy: tensor has no value yet, it is being traced by function(). Return it from the function and save it "
+      "outside.");
+  refuses(
+      [&](const Tensor& x) {
+        line = __LINE__ + 1;
+        return Variable(x, "v").value();
+      },
+      "Variable: 'v' is made from a traced value. Make variables outside function().");
+  refuses(
+      [&](const Tensor& x) {
+        std::ostringstream out;
+        line = __LINE__ + 1;
+        out << x;
+        return x;
+      },
+      "print: this tensor has no value yet, it is being traced by function() (f32 []). To see it on every call write "
+      "print(x).");
   static_assert(!std::is_constructible_v<bool, Tensor>, "a C++ `if` on a Tensor does not compile");
   CHECK(v.value().item<float>() == 1);  // readable again
 
@@ -417,7 +440,8 @@ TEST_CASE("custom_gradient and recompute keep their meaning, differentiated insi
   };
   auto body = [&](const Tensor& x) { return hundredfold(x, x + 1.0) + light(x * 2.0) * double(x.shape(0)); };
   auto looped = [&](const Tensor& x) {
-    return for_loop(0, 10, [&](const Tensor&, const Tensor& t) { return light(t) + hundredfold(x, t) * 0.01; }, x);
+    return for_loop(
+        0, 10, [&](const Tensor&, const Tensor& t) { return light(t) + hundredfold(x, t) * 0.01; }, x);
   };
   auto compare = [](const List& a, const List& b) {
     for (std::size_t i = 0; i < a.size(); ++i) CHECK_MESSAGE(allclose(a[i], b[i], {.rtol = 1e-12, .atol = 1e-12}), i);
@@ -460,14 +484,16 @@ TEST_CASE("traced tensors that were kept are refused afterwards") {
   Tensor kept;
   auto f = function([&](const Tensor& x) { return kept = x * 2.0; });
   f(ones({2}));
-  const std::string rest = " has no value, it is from a trace of function() that is over. Return it from the function "
-                           "that made it, or keep it in a Variable.";
+  const std::string rest =
+      " has no value, it is from a trace of function() that is over. Return it from the function "
+      "that made it, or keep it in a Variable.";
   CHECK(message([&] { kept + 1.0; }) == "add: operand 0" + rest);
   CHECK(message([&] { reshape(kept, {2, 1}); }) == "reshape: operand 0" + rest);
   CHECK(message([&] { split(kept, 2, {.axis = 0}); }).find(rest) != std::string::npos);
   auto g = function([&](const Tensor& x) { return x + kept; });
-  CHECK(message([&] { g(ones({2})); }) == "function: a tensor f32 [2] from another trace is used here. Return it from "
-                                          "the function that made it, or keep it in a Variable.");
+  CHECK(message([&] { g(ones({2})); }) ==
+        "function: a tensor f32 [2] from another trace is used here. Return it from "
+        "the function that made it, or keep it in a Variable.");
 }
 
 TEST_CASE("a C++ loop over an unknown size is traced for each size") {
@@ -481,4 +507,97 @@ TEST_CASE("a C++ loop over an unknown size is traced for each size") {
   CHECK(f.explain().find("the body does not take unknown sizes (function_test.cpp:") != std::string::npos);
   CHECK(f.explain().find("function: more than 100000 operations while a size is unknown. For a C++ loop over it use "
                          "for_loop or scan, or give the size.") != std::string::npos);
+}
+
+TEST_CASE("a traced step writes over the values of variables that nobody else holds") {
+  Variable v(zeros({1000}), "v"), w(ones({1000}), "w");
+  auto at = [](const Variable& x) { return x.value().data<float>(); };
+  auto add = function([&](const Tensor& x) { v.assign_add(x); });
+  const Tensor one = ones({1000});
+  add(one);
+  const float* place = at(v);
+  const auto version = v.version();
+  add(one);
+  CHECK(at(v) == place);
+  CHECK(v.version() == version + 1);
+  CHECK(array_equal(v.value(), full({1000}, 2.0f)));
+
+  SUBCASE("a value that was read stays as it was, whole or in part") {
+    const Tensor whole = v.value(), part = v.value()(Slice(10, 20));
+    add(one);
+    CHECK(at(v) != place);
+    CHECK(array_equal(whole, full({1000}, 2.0f)));
+    CHECK(array_equal(part, full({10}, 2.0f)));
+    CHECK(array_equal(v.value(), full({1000}, 3.0f)));
+    add(v.value());  // the argument is the value
+    CHECK(array_equal(v.value(), full({1000}, 6.0f)));
+  }
+  SUBCASE("a result that is the old or the new value is not written over later") {
+    auto both = function([&](const Tensor& x) {
+      Tensor before = v.value();
+      v.assign_add(x);
+      return List{before, v.value()};
+    });
+    const List first = both(one), second = both(one);
+    CHECK(array_equal(first[0], full({1000}, 2.0f)));
+    CHECK(array_equal(first[1], full({1000}, 3.0f)));
+    CHECK(array_equal(second[0], full({1000}, 3.0f)));
+    CHECK(array_equal(second[1], full({1000}, 4.0f)));
+  }
+  SUBCASE("a value that is read after the assignment to it") {
+    auto f = function([&](const Tensor& x) {
+      Tensor before = v.value() * 1.0f;
+      v.assign(flip(v.value()) + x);
+      return sum(before * v.value());
+    });
+    v.assign(arange(1000).astype(DType::f32));
+    const double wanted = [&] {
+      double s = 0;
+      for (int i = 0; i < 1000; ++i) s += double(i) * (1000 - i);
+      return s;
+    }();
+    CHECK(f(one).item<double>() == doctest::Approx(wanted));
+    CHECK(v.value()[0].item<float>() == 1000);
+    CHECK(v.value()[-1].item<float>() == 1);
+  }
+  SUBCASE("two variables change places") {
+    auto swap = function([&] {
+      Tensor a = v.value(), b = w.value();
+      v.assign(b + 0.0f), w.assign(a + 0.0f);
+    });
+    for (int i = 0; i < 3; ++i) swap();
+    CHECK(array_equal(v.value(), ones({1000})));
+    CHECK(array_equal(w.value(), full({1000}, 2.0f)));
+  }
+  SUBCASE("memory of the user's is not written over") {
+    std::vector<float> mine(1000, 5.0f);
+    v.assign(Tensor::from_external(mine.data(), {1000}, DType::f32, nullptr, nullptr));
+    add(one);
+    CHECK(mine[0] == 5);
+    CHECK(array_equal(v.value(), full({1000}, 6.0f)));
+  }
+  SUBCASE("a check that fails afterwards leaves everything as it was") {
+    auto guarded = function([&](const Tensor& x) {
+      v.assign_add(x);
+      check(all(v.value() < 10.0f), "small");
+    });
+    guarded(one);
+    CHECK_THROWS_AS(guarded(full({1000}, 100.0f)), UsageError);
+    CHECK(array_equal(v.value(), full({1000}, 3.0f)));
+  }
+  SUBCASE("an optimizer and its state") {
+    for (DType dtype : {DType::f32, DType::bf16}) {
+      Variable a(ones({300}).astype(dtype), "a"), b(ones({300}).astype(dtype), "b");
+      optim::Adam traced_adam({.learning_rate = 0.01}), eager_adam({.learning_rate = 0.01});
+      auto step = function([&](const Tensor& g) { traced_adam.apply_gradients(List{g}, {a}); });
+      for (int i = 0; i < 5; ++i) {
+        const Tensor g = random::normal({300}, {.dtype = dtype, .seed = i});
+        step(g);
+        eager_adam.apply_gradients(List{g}, {b});
+      }
+      CHECK(allclose(a.value(), b.value(), {.rtol = 1e-6}));
+      for (std::size_t k = 0; k < traced_adam.variables().size(); ++k)
+        CHECK(allclose(traced_adam.variables()[k].value(), eager_adam.variables()[k].value(), {.rtol = 1e-6}));
+    }
+  }
 }

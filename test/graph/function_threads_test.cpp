@@ -1,4 +1,5 @@
-// Functions and threads: one function called and traced by many at once, many functions traced at once, tapes of their own.
+// Functions and threads: one function called and traced by many at once, many functions traced at once, tapes of their
+// own.
 // `./dev tsan threads` runs this under ThreadSanitizer.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
@@ -34,12 +35,16 @@ bool all_of(F f) {
 }
 
 Tensor numbers(const Shape& s, int seed) { return random::normal(s, {.dtype = DType::f64, .seed = seed}); }
-bool same(const Tensor& a, const Tensor& b) { return a.shape() == b.shape() && allclose(a, b, {.rtol = 1e-12, .atol = 1e-12}); }
+bool same(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && allclose(a, b, {.rtol = 1e-12, .atol = 1e-12});
+}
 
 Tensor body(const Tensor& x) { return sum(exp(sin(x)) * x, {.axis = -1}) + 1.0; }
 Tensor loops(const Tensor& x) {
-  Tensor y = for_loop(0, 12, [&](const Tensor& i, const Tensor& s) { return tanh(s + x) * (i + 1).astype(DType::f64) * 0.1; }, x);
-  return cond(sum(y) > 0.0, [&] { return y * x; }, [&] { return sin(y); });
+  Tensor y = for_loop(
+      0, 12, [&](const Tensor& i, const Tensor& s) { return tanh(s + x) * (i + 1).astype(DType::f64) * 0.1; }, x);
+  return cond(
+      sum(y) > 0.0, [&] { return y * x; }, [&] { return sin(y); });
 }
 
 template <class F>
@@ -98,7 +103,8 @@ TEST_CASE("many functions traced at once, with control flow and functions in fun
 TEST_CASE("each thread with a tape of its own, around one function and inside") {
   auto f = function(loops);
   auto whole = function([](const Tensor& x) { return gradient(loops, x); });
-  auto second = function([](const Tensor& x) { return gradient([](const Tensor& t) { return gradient(body, t); }, x); });
+  auto second =
+      function([](const Tensor& x) { return gradient([](const Tensor& t) { return gradient(body, t); }, x); });
   CHECK(all_of([&](int t) {
     bool good = true;
     for (int i = 0; i < 5; ++i) {
@@ -156,4 +162,27 @@ TEST_CASE("draws and prints of one function; layers; get_concrete; files") {
     return good;
   }));
   CHECK(predict.trace_count() == 1);
+}
+
+TEST_CASE("readers see whole values of a variable that steps write over") {
+  Variable v(zeros({50000}), "v"), w(zeros({50000}), "w");
+  auto step = function([&] {
+    v.assign_add(1.0f * ones({50000}));
+    w.assign_add(v.value());
+  });
+  std::atomic<bool> over{false};
+  CHECK(all_of([&](int t) {
+    if (t == 0) {
+      for (int i = 0; i < 200; ++i) step();
+      over = true;
+      return true;
+    }
+    bool good = true;
+    while (!over) {
+      const Tensor x = v.value(), y = w.value();
+      good &= (min(x) == max(x)).item<bool>() && (min(y) == max(y)).item<bool>();
+    }
+    return good;
+  }));
+  CHECK(v.value()[0].item<float>() == 200);
 }

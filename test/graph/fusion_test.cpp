@@ -1,5 +1,5 @@
-// What function() fuses, and that it computes the same: elementwise chains with their sums, pooling after bias and activation,
-// convolution with pooling.
+// What function() fuses, and that it computes the same: elementwise chains with their sums, pooling after bias and
+// activation, convolution with pooling.
 #include <doctest/doctest.h>
 #include <tapir/graph/passes.h>
 #include <tapir/tapir.h>
@@ -42,6 +42,43 @@ using List = std::vector<Tensor>;
 
 }  // namespace
 
+TEST_CASE("pairs of steps give what the two ops give, whatever the order of their operands") {
+  using Binary = Tensor (*)(const Tensor&, const Tensor&);
+  const Binary ops[] = {
+      [](const Tensor& a, const Tensor& b) { return a + b; }, [](const Tensor& a, const Tensor& b) { return a * b; },
+      [](const Tensor& a, const Tensor& b) { return a - b; }, [](const Tensor& a, const Tensor& b) { return b - a; }};
+  for (DType dtype : {DType::f32, DType::f64})
+    for (std::int64_t n : {1, 7, 1000}) {
+      auto draw = [&](std::uint64_t seed) { return random::normal({n}, {.seed = seed}).astype(dtype); };
+      const List in{draw(1), draw(2), draw(3)};
+      const double eps = dtype == DType::f32 ? 1e-6 : 1e-14;
+      for (Binary first : ops) {
+        for (Binary second : ops) {
+          check([=](const List& x) { return List{second(first(x[0], x[1]), x[2])}; }, in, eps, eps);
+          check([=](const List& x) { return List{second(x[2], first(x[0], x[1]))}; }, in, eps, eps);
+          check(
+              [=](const List& x) {
+                Tensor t = first(x[0], x[1]);
+                return List{second(t, x[2]), second(x[1], t)};
+              },
+              in, eps, eps);
+          check(
+              [=](const List& x) {
+                Tensor t = first(x[0], x[1]);
+                return List{second(t, t), second(second(t, x[1]), t)};
+              },
+              in, eps, eps);
+        }
+        check(
+            [=](const List& x) {
+              return List{relu(first(x[0], x[1])), sigmoid(x[0]) * x[1], x[2] * sigmoid(first(x[0], x[1]))};
+            },
+            in, eps, eps);
+        check([=](const List& x) { return List{first(square(x[0]), x[1]), first(x[2], square(x[1]))}; }, in, eps, eps);
+      }
+    }
+}
+
 TEST_CASE("a chain with constants, broadcasting, comparisons and casts is one program") {
   auto f = [](const List& in) {
     const Tensor &x = in[0], &row = in[1], &column = in[2], &whole = in[3];
@@ -52,8 +89,9 @@ TEST_CASE("a chain with constants, broadcasting, comparisons and casts is one pr
   for (std::int64_t rows : {1, 3, 700})
     for (std::int64_t columns : {1, 5, 64, 1500}) {
       INFO(rows << " x " << columns);
-      auto traced = check(f, {random::normal({rows, columns}, {.seed = 1}), random::normal({columns}, {.seed = 2}),
-                              random::normal({rows, 1}, {.seed = 3}), random::integers({rows, columns}, -5, 5, {.seed = 4})});
+      auto traced =
+          check(f, {random::normal({rows, columns}, {.seed = 1}), random::normal({columns}, {.seed = 2}),
+                    random::normal({rows, 1}, {.seed = 3}), random::integers({rows, columns}, -5, 5, {.seed = 4})});
       CHECK(nodes(traced, "fused") == 1);
       CHECK(nodes(traced, "tanh") == 0);
     }
@@ -62,27 +100,43 @@ TEST_CASE("a chain with constants, broadcasting, comparisons and casts is one pr
 TEST_CASE("strided operands, integers, f64") {
   Tensor x = random::normal({40, 30}, {.seed = 1}), y = permute_dims(random::normal({30, 40}, {.seed = 2}), {1, 0});
   check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x, y});
-  check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x.astype(DType::f64), y.astype(DType::f64)}, 1e-14, 1e-14);
+  check([](const List& in) { return List{exp(in[0] - in[1]) * in[1]}; }, {x.astype(DType::f64), y.astype(DType::f64)},
+        1e-14, 1e-14);
   // f32 values that are made in the program meet f64.
-  check([](const List& in) { Tensor low = exp(in[0].astype(DType::f32)); return List{atan2(in[0], low) * low, low < in[0]}; },
-        {x.astype(DType::f64)}, 1e-14, 1e-14);
+  check(
+      [](const List& in) {
+        Tensor low = exp(in[0].astype(DType::f32));
+        return List{atan2(in[0], low) * low, low < in[0]};
+      },
+      {x.astype(DType::f64)}, 1e-14, 1e-14);
   Tensor i = random::integers({33, 7}, -50, 50, {.seed = 3});
-  check([](const List& in) { return List{(in[0] * 3 + 1) % 7, bitwise_and(in[0], 12) << 1, in[0].astype(DType::u8) + 1}; }, {i});
+  check(
+      [](const List& in) {
+        return List{(in[0] * 3 + 1) % 7, bitwise_and(in[0], 12) << 1, in[0].astype(DType::u8) + 1};
+      },
+      {i});
 }
 
 TEST_CASE("sums over leading, trailing and all axes are part of the program") {
-  for (Shape s : {Shape{1}, Shape{7}, Shape{3, 5}, Shape{100000}, Shape{3, 70001}, Shape{2000, 96}, Shape{3, 5000, 2}, Shape{5, 1, 9, 33}}) {
+  for (Shape s : {Shape{1}, Shape{7}, Shape{3, 5}, Shape{100000}, Shape{3, 70001}, Shape{2000, 96}, Shape{3, 5000, 2},
+                  Shape{5, 1, 9, 33}}) {
     Tensor x = random::normal(s, {.seed = 1}), y = random::normal(s, {.seed = 2});
     Axes first, last;
     for (int d = 0; d + 1 < s.rank(); ++d) first.push_back(d), last.push_back(d + 1);
     for (const Axes& axes : {Axes{}, first, last, Axes{0}, Axes{-1}}) {
       INFO(s.str() << " over " << axes.str());
       // the values cancel: errors count against the sum of the absolute values
-      check([&](const List& in) { return List{sum(in[0] * in[1], {.axis = axes}), mean(square(in[0] - in[1]), {.axis = axes, .keepdims = true})}; },
-            {x, y}, 1e-5, 2e-7 * double(s.size()));
+      check(
+          [&](const List& in) {
+            return List{sum(in[0] * in[1], {.axis = axes}),
+                        mean(square(in[0] - in[1]), {.axis = axes, .keepdims = true})};
+          },
+          {x, y}, 1e-5, 2e-7 * double(s.size()));
     }
   }
-  auto f = [](const List& in) { return List{sum(in[0] * in[1], {.axis = {0}}), sum(in[0] * in[1] * 2.0, {.axis = {0}}), in[0] * in[1]}; };
+  auto f = [](const List& in) {
+    return List{sum(in[0] * in[1], {.axis = {0}}), sum(in[0] * in[1] * 2.0, {.axis = {0}}), in[0] * in[1]};
+  };
   auto traced = check(f, {random::normal({300, 20}, {.seed = 1}), random::normal({300, 20}, {.seed = 2})}, 1e-5, 1e-5);
   CHECK(nodes(traced, "fused") == 1);
   CHECK(nodes(traced, "sum") == 0);
@@ -134,7 +188,8 @@ auto pooled(const Shape& window, ConvOptions options, Activation act) {
   };
 }
 
-List pool_inputs(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c, std::int64_t k, const Shape& window, DType d = DType::f32) {
+List pool_inputs(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c, std::int64_t k, const Shape& window,
+                 DType d = DType::f32) {
   Shape out{n, (h - 2) / window[0], (w - 2) / window[1], k};
   return {random::normal({n, h, w, c}, {.seed = 1}).astype(d), random::normal({3, 3, c, k}, {.seed = 2}).astype(d),
           random::normal({k}, {.seed = 3}).astype(d), random::normal(out, {.seed = 4}).astype(d)};
@@ -153,7 +208,8 @@ TEST_CASE("convolution, bias, relu and pooling: forward and backward touch poole
       CHECK(nodes(traced, "conv") + nodes(traced, "max_pool") + nodes(traced, "max_pool_grad") == 0);
       check(pooled(window, {}, rectify), pool_inputs(2, 12, 12, 3, k, window, DType::f64), 1e-12, 1e-10);
     }
-  for (auto act : {+[](const Tensor& x) { return sigmoid(x); }, +[](const Tensor& x) { return tanh(x); }, +[](const Tensor& x) { return relu6(x); }}) {
+  for (auto act : {+[](const Tensor& x) { return sigmoid(x); }, +[](const Tensor& x) { return tanh(x); },
+                   +[](const Tensor& x) { return relu6(x); }}) {
     auto traced = check(pooled({2, 2}, {}, act), pool_inputs(2, 10, 10, 2, 8, {2, 2}), 1e-5, 1e-4);
     CHECK(nodes(traced, "conv_max_pool_kernel_gradient") == 1);
   }
@@ -168,7 +224,8 @@ TEST_CASE("pooling moves ahead of bias and activation for any convolution; leaky
   auto padded = [](const List& in) {
     GradientTape tape;
     tape.watch(in[1]);
-    Tensor y = max_pool2d(relu(conv2d(in[0], in[1], {.padding = Padding::same}) + in[2]), {3, 3}, {.strides = {2, 2}, .padding = Padding::same});
+    Tensor y = max_pool2d(relu(conv2d(in[0], in[1], {.padding = Padding::same}) + in[2]), {3, 3},
+                          {.strides = {2, 2}, .padding = Padding::same});
     return List{y, tape.gradient(sum(y * y), in[1])};
   };
   check(padded, pool_inputs(2, 11, 9, 1, 8, {2, 2}), 1e-4, 1e-3);
@@ -177,8 +234,8 @@ TEST_CASE("pooling moves ahead of bias and activation for any convolution; leaky
 
 TEST_CASE("padding, strides and dilations of the convolution that is pooled") {
   Tensor x = random::normal({2, 17, 19, 2}, {.seed = 1}), k = random::normal({3, 3, 2, 20}, {.seed = 2});
-  for (ConvOptions o : {ConvOptions{.padding = Padding::same}, ConvOptions{.strides = {2, 2}}, ConvOptions{.strides = {1, 2}, .padding = Padding::same},
-                        ConvOptions{.dilations = {2, 2}}}) {
+  for (ConvOptions o : {ConvOptions{.padding = Padding::same}, ConvOptions{.strides = {2, 2}},
+                        ConvOptions{.strides = {1, 2}, .padding = Padding::same}, ConvOptions{.dilations = {2, 2}}}) {
     auto f = [=](const List& in) {
       GradientTape tape;
       tape.watch(in[1]);
@@ -192,9 +249,11 @@ TEST_CASE("padding, strides and dilations of the convolution that is pooled") {
 }
 
 TEST_CASE("a convolution takes bias, activation, batch normalisation and residual add along") {
-  Tensor x = random::normal({2, 9, 11, 5}, {.seed = 1}), residual = random::normal({2, 9, 11, 24}, {.seed = 2}), b = random::normal({24}, {.seed = 3});
+  Tensor x = random::normal({2, 9, 11, 5}, {.seed = 1}), residual = random::normal({2, 9, 11, 24}, {.seed = 2}),
+         b = random::normal({24}, {.seed = 3});
   Tensor mean = random::normal({24}, {.seed = 4}), variance = random::uniform({24}, {.low = 0.5, .high = 2, .seed = 5});
-  for (ConvAlgorithm algorithm : {ConvAlgorithm::automatic, ConvAlgorithm::direct, ConvAlgorithm::im2col, ConvAlgorithm::small_channels, ConvAlgorithm::reference})
+  for (ConvAlgorithm algorithm : {ConvAlgorithm::automatic, ConvAlgorithm::direct, ConvAlgorithm::im2col,
+                                  ConvAlgorithm::small_channels, ConvAlgorithm::reference})
     for (DType d : {DType::f32, DType::f64}) {
       if (algorithm == ConvAlgorithm::direct && d == DType::f64) continue;
       INFO(name_of(algorithm) << " " << name_of(d));
@@ -202,7 +261,8 @@ TEST_CASE("a convolution takes bias, activation, batch normalisation and residua
         Tensor k = random::normal({3, 3, 5, 24}, {.seed = 6}).astype(d);
         Tensor y = conv2d(in[0], k, {.padding = Padding::same, .algorithm = algorithm});
         Tensor z = batch_norm(y, mean.astype(d), variance.astype(d), Tensor(), b.astype(d));
-        return List{relu(z + in[1]), relu(conv2d(in[0] * 2.0, k, {.strides = {2, 2}, .algorithm = algorithm}) + b.astype(d))};
+        return List{relu(z + in[1]),
+                    relu(conv2d(in[0] * 2.0, k, {.strides = {2, 2}, .algorithm = algorithm}) + b.astype(d))};
       };
       auto traced = check(f, {x.astype(d), residual.astype(d)}, 1e-4, 1e-4);
       CHECK(nodes(traced, "conv_then") == 2);
@@ -219,7 +279,10 @@ TEST_CASE("a convolution takes bias, activation, batch normalisation and residua
   CHECK(nodes(traced, "conv_then") == 1);
   // 2 x 3000 pixels, of which threads take parts that begin where the row of [W, C] does not.
   auto wide = [](const List& in) { return List{conv2d(in[0], in[1]) * in[2]}; };
-  check(wide, {random::normal({2, 40, 77, 8}, {.seed = 7}), random::normal({1, 1, 8, 3}, {.seed = 8}), random::normal({77, 3}, {.seed = 9})}, 1e-5, 1e-5);
+  check(wide,
+        {random::normal({2, 40, 77, 8}, {.seed = 7}), random::normal({1, 1, 8, 3}, {.seed = 8}),
+         random::normal({77, 3}, {.seed = 9})},
+        1e-5, 1e-5);
 }
 
 TEST_CASE("explain says what was fused, where, and how long a call takes") {
@@ -233,8 +296,11 @@ TEST_CASE("explain says what was fused, where, and how long a call takes") {
 }
 
 TEST_CASE("tensors of unknown sizes are filled when the sizes are known") {
-  auto f = function([](const Tensor& x) { return x + zeros_like(x) * 2.0 + ones({x.shape()[0], 1}); },
-                    {.signature = {TensorSpec({unknown, 3}, DType::f32)}});
+  auto f = function(
+      [](const Tensor& x) {
+        return x + zeros_like(x) * 2.0 + ones({x.shape()[0], 1});
+      },
+      {.signature = {TensorSpec({unknown, 3}, DType::f32)}});
   for (std::int64_t n : {1, 4, 9}) {
     Tensor x = random::normal({n, 3}, {.seed = n});
     CHECK(allclose(f(x), x + 1.0));

@@ -13,7 +13,8 @@ namespace {
 
 struct Folder {
   std::filesystem::path path;
-  Folder() : path(std::filesystem::temp_directory_path() / ("tapir_function_" + std::to_string(std::random_device{}()))) {
+  Folder()
+      : path(std::filesystem::temp_directory_path() / ("tapir_function_" + std::to_string(std::random_device{}()))) {
     std::filesystem::create_directories(path);
   }
   ~Folder() { std::filesystem::remove_all(path); }
@@ -57,7 +58,8 @@ TEST_CASE("values, gradients, several traces, names") {
   auto predict = function([&](const Tensor& x) { return std::pair(softmax(matmul(x, w)), x * 2.0); });
   auto scale = function([&](const Tensor& x) { return sum(x * w.value()) + ones({3}); },
                         {.signature = {TensorSpec({unknown, 1, 1}, DType::f32)}});
-  Tensor a = random::normal({2, 4}, {.seed = 2}), b = random::normal({5, 4}, {.seed = 3}), c = random::normal({3, 1, 1}, {.seed = 4});
+  Tensor a = random::normal({2, 4}, {.seed = 2}), b = random::normal({5, 4}, {.seed = 3}),
+         c = random::normal({3, 1, 1}, {.seed = 4});
   auto [y, twice] = predict(a);
   predict(b);
   Tensor s = scale(c);
@@ -85,16 +87,20 @@ TEST_CASE("values, gradients, several traces, names") {
   mine = sum(square(predict(a).first));
   CHECK(allclose(g, again.gradient(mine, w)));
 
-  CHECK_THROWS_WITH_AS(load_function(folder / "f.tapir"), doctest::Contains("say which function. It has predict, scale."), UsageError);
-  CHECK_THROWS_WITH_AS(p({ones({9, 4})}), doctest::Contains("it takes (f32[5, 4]) or (f32[2, 4]), got (f32[9, 4])."), UsageError);
+  CHECK_THROWS_WITH_AS(load_function(folder / "f.tapir"),
+                       doctest::Contains("say which function. It has predict, scale."), UsageError);
+  CHECK_THROWS_WITH_AS(p({ones({9, 4})}), doctest::Contains("it takes (f32[5, 4]) or (f32[2, 4]), got (f32[9, 4])."),
+                       UsageError);
   auto untraced = function([](const Tensor& x) { return x; });
-  CHECK_THROWS_WITH_AS(untraced.save(folder / "g.tapir"), doctest::Contains("has no trace yet. Call it once, then save it."), UsageError);
+  CHECK_THROWS_WITH_AS(untraced.save(folder / "g.tapir"),
+                       doctest::Contains("has no trace yet. Call it once, then save it."), UsageError);
   CHECK_FALSE(std::filesystem::exists(folder / "g.tapir"));
 }
 
 TEST_CASE("a training step goes on where it stopped, bit for bit") {
   Folder folder;
-  nn::Sequential model{nn::Conv2D(4, {3, 3}, {.activation = "relu", .seed = 1}), nn::Flatten(), nn::Dropout(0.3), nn::Dense(3, {.seed = 2})};
+  nn::Sequential model{nn::Conv2D(4, {3, 3}, {.activation = "relu", .seed = 1}), nn::Flatten(), nn::Dropout(0.3),
+                       nn::Dense(3, {.seed = 2})};
   model.build({8, 8, 1});
   optim::Adam adam({.learning_rate = 1e-2});
   auto step = function([&](const Tensor& x, const Tensor& y) {
@@ -113,8 +119,10 @@ TEST_CASE("a training step goes on where it stopped, bit for bit") {
 TEST_CASE("control flow in a file") {
   Folder folder;
   auto f = function([](const Tensor& x) {
-    Tensor y = for_loop(0, 12, [&](const Tensor& i, const Tensor& t) { return t * 0.5 + x + i.astype(DType::f32); }, x);
-    return cond(sum(y) > 0, [&] { return y; }, [&] { return -y; });
+    Tensor y = for_loop(
+        0, 12, [&](const Tensor& i, const Tensor& t) { return t * 0.5 + x + i.astype(DType::f32); }, x);
+    return cond(
+        sum(y) > 0, [&] { return y; }, [&] { return -y; });
   });
   Tensor x = random::normal({3}, {.seed = 1}), y = f(x);
   f.save(folder / "loop.tapir");

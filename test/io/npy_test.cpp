@@ -1,5 +1,5 @@
 // .npy: what NumPy wrote, what we write, and what is refused.
-#include "files.h"
+#include <tapir/test/io/files.h>
 
 #include <tapir/io/npy.h>
 #include <tapir/ops/shaping.h>

@@ -1,5 +1,5 @@
 // .npz: archives by NumPy and by us, zip64, and damage.
-#include "files.h"
+#include <tapir/test/io/files.h>
 
 #include <tapir/io/npy.h>
 #include <tapir/io/zip.h>

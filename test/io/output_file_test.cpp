@@ -1,5 +1,5 @@
 // A file is replaced whole or not at all.
-#include "files.h"
+#include <tapir/test/io/files.h>
 
 #include <tapir/io/npy.h>
 #include <tapir/io/output_file.h>

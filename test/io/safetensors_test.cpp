@@ -1,5 +1,5 @@
 // safetensors: a file by the real package, our own, and hostile ones.
-#include "files.h"
+#include <tapir/test/io/files.h>
 
 #include <tapir/io/safetensors.h>
 

@@ -146,8 +146,19 @@ TEST_CASE("channels that do not fit, before and after the layer was built; windo
       [&] { Conv2D(3, 7)(images); },
       "conv2d: a window of 7 (dilation 1) does not fit size 6 padded by 0 and 0. Use Padding::same or a larger input.");
   Embedding table(5, 3);
-  check_error<UsageError>([&] { table(tensor({{1, 5}})); }, "take: index 5 is out of range for size 5.");
-  check_error<UsageError>([&] { table(tensor({{1, -6}})); }, "take: index -6 is out of range for size 5.");
+  auto outside = [](int id) {
+    return "embedding_lookup: id " + std::to_string(id) +
+           " is outside [0, 5), the rows of the table. Give ids that are unknown a row of their own, or make the table "
+           "longer (input_dim).";
+  };
+  check_error<UsageError>([&] { table(tensor({{1, 5}})); }, outside(5));
+  check_error<UsageError>([&] { table(tensor({{1, -1}})); }, outside(-1));
+  check_error<UsageError>([&] { table(tensor({{1, -1}}, DType::i8)); }, outside(-1));
+  check_error<UsageError>([&] { table(tensor({{4.0f, -1.0f}})); }, outside(-1));
+  auto traced = function([&](const Tensor& ids) { return table(ids); });
+  CHECK(array_equal(traced(tensor({{1, 4}})), table(tensor({{1, 4}}))));
+  for (int id : {5, -1, -5}) check_error<UsageError>([&] { traced(tensor({{1, id}})); }, outside(id));
+  CHECK(array_equal(traced(tensor({{0, 3}})), table(tensor({{0, 3}}))));  // works after as before
 }
 
 TEST_CASE("integers are not taken for floats") {

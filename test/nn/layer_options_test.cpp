@@ -212,7 +212,7 @@ TEST_CASE("Flatten, Reshape and Permute") {
   CHECK(distance(nn::Permute({2, 1})(image[0]), permute_dims(image[0], {0, 2, 1})) == 0);
 }
 
-TEST_CASE("ZeroPadding2D in its three forms; Rescaling of bytes; Embedding of floats and negative numbers") {
+TEST_CASE("ZeroPadding2D in its three forms; Rescaling of bytes; Embedding of floats and bytes") {
   CHECK(nn::ZeroPadding2D(2)(image).shape() == Shape({2, 10, 9, 4}));
   CHECK(nn::ZeroPadding2D({1, 2})(image).shape() == Shape({2, 8, 9, 4}));
   CHECK(nn::ZeroPadding2D({{1, 2}, {0, 3}})(image).shape() == Shape({2, 9, 8, 4}));
@@ -228,7 +228,6 @@ TEST_CASE("ZeroPadding2D in its three forms; Rescaling of bytes; Embedding of fl
   CHECK(rows.shape() == Shape({2, 2, 3}));
   CHECK(distance(table(tensor({{0.0f, 4.0f}, {4.0f, 2.0f}})), rows) == 0);
   CHECK(distance(table(tensor({{0, 4}, {4, 2}}, DType::u8)), rows) == 0);
-  CHECK(distance(table(tensor({{-5, -1}, {4, -3}})), rows) == 0);
   CHECK(table(zeros({0, 4}, DType::i64)).shape() == Shape({0, 4, 3}));
   GradientTape tape;
   const Tensor y = sum(table(tensor({{0, 4}, {4, 2}})));

@@ -29,8 +29,9 @@ TEST_CASE("compile") {
   nn::Sequential model{nn::Dense(1)};
   check_error<UsageError>([&] { model.compile({.optimizer = "adam"}); },
                           "compile: a loss is needed: {.loss = \"mse\"} or a function.");
-  check_error<UsageError>([&] { model.compile({.optimizer = "adma", .loss = "mse"}); },
-                          "optimizer: there is no 'adma'. Did you mean 'adam'? There are: adagrad, adam, adamw, rmsprop, sgd.");
+  check_error<UsageError>(
+      [&] { model.compile({.optimizer = "adma", .loss = "mse"}); },
+      "optimizer: there is no 'adma'. Did you mean 'adam'? There are: adagrad, adam, adamw, rmsprop, sgd.");
   const char* not_compiled = ": say how to train first: model.compile({.optimizer = \"adam\", .loss = ...}).";
   check_error<UsageError>([&] { model.fit(x, y); }, std::string("fit") + not_compiled);
   check_error<UsageError>([&] { model.evaluate(x, y); }, std::string("evaluate") + not_compiled);
@@ -44,7 +45,8 @@ TEST_CASE("fit: data") {
   check_fit<ShapeError>(x, Tensor(1.0f), {}, "fit: x [8, 3] and y [] must have the same number of examples.");
   check_fit<ShapeError>(x[Slice(0, 0)], y[Slice(0, 0)], {}, "fit: there are no examples in x [0, 3].");
   check_fit<ShapeError>(x, y, {.sample_weight = ones({8, 1})}, "fit: sample_weight must have shape [8], got [8, 1].");
-  check_fit<UsageError>(x, y, {.validation_data = {x, Tensor()}}, "fit: validation_data: x and y must be defined tensors.");
+  check_fit<UsageError>(x, y, {.validation_data = {x, Tensor()}},
+                        "fit: validation_data: x and y must be defined tensors.");
   check_fit<ShapeError>(x, y, {.validation_data = {x, y[Slice(0, 2)]}},
                         "fit: validation_data: x [8, 3] and y [2, 1] must have the same number of examples.");
   check_fit<ShapeError>(x, concat({y, y}, {.axis = 1}), {},
@@ -56,10 +58,12 @@ TEST_CASE("fit: options") {
   check_fit<UsageError>(x, y, {.batch_size = 0}, "fit: batch_size must be at least 1, got 0.");
   check_fit<UsageError>(x, y, {.batch_size = -3}, "fit: batch_size must be at least 1, got -3.");
   check_fit<UsageError>(x, y, {.epochs = -1}, "fit: epochs must not be negative, got -1 (initial_epoch 0).");
-  check_fit<UsageError>(x, y, {.epochs = 2, .initial_epoch = -1}, "fit: epochs must not be negative, got 2 (initial_epoch -1).");
+  check_fit<UsageError>(x, y, {.epochs = 2, .initial_epoch = -1},
+                        "fit: epochs must not be negative, got 2 (initial_epoch -1).");
   check_fit<UsageError>(x, y, {.validation_split = 1}, "fit: validation_split must be in [0, 1), got 1.");
   check_fit<UsageError>(x, y, {.validation_split = NAN}, "fit: validation_split must be in [0, 1), got nan.");
-  check_fit<UsageError>(x, y, {.validation_split = 0.9}, "fit: validation_split 0.9 leaves nothing of 8 examples to train on.");
+  check_fit<UsageError>(x, y, {.validation_split = 0.9},
+                        "fit: validation_split 0.9 leaves nothing of 8 examples to train on.");
   check_fit<UsageError>(x, y, {.verbose = 3}, "fit: verbose must be 0, 1 or 2, got 3.");
 }
 
@@ -76,11 +80,14 @@ TEST_CASE("evaluate and predict") {
   nn::Sequential model = compiled();
   check_error<ShapeError>([&] { model.evaluate(x, y[Slice(1, 8)]); },
                           "evaluate: x [8, 3] and y [7, 1] must have the same number of examples.");
-  check_error<UsageError>([&] { model.evaluate(x, y, {.batch_size = 0}); }, "evaluate: batch_size must be at least 1, got 0.");
+  check_error<UsageError>([&] { model.evaluate(x, y, {.batch_size = 0}); },
+                          "evaluate: batch_size must be at least 1, got 0.");
   check_error<ShapeError>([&] { model.evaluate(x, y, {.sample_weight = ones({7})}); },
                           "evaluate: sample_weight must have shape [8], got [7].");
-  check_error<UsageError>([&] { model.evaluate(x, y, {.verbose = -1}); }, "evaluate: verbose must be 0, 1 or 2, got -1.");
-  check_error<UsageError>([&] { model.predict(x, {.batch_size = 0}); }, "predict: batch_size must be at least 1, got 0.");
+  check_error<UsageError>([&] { model.evaluate(x, y, {.verbose = -1}); },
+                          "evaluate: verbose must be 0, 1 or 2, got -1.");
+  check_error<UsageError>([&] { model.predict(x, {.batch_size = 0}); },
+                          "predict: batch_size must be at least 1, got 0.");
   check_error<UsageError>([&] { model.predict(Tensor()); }, "predict: x is an undefined tensor.");
   check_error<ShapeError>([&] { model.predict(Tensor(1.0f)); }, "predict: x needs a batch dimension, got a scalar.");
 }
@@ -96,6 +103,7 @@ TEST_CASE("results that are not there") {
 TEST_CASE("an exception from the user's own code passes through, and the model goes on afterwards") {
   nn::Sequential model = compiled();
   struct Mine {};
-  CHECK_THROWS_AS(model.fit(x, y, {.verbose = 0, .on_epoch_end = [](int, const nn::Logs&) -> bool { throw Mine(); }}), Mine);
+  CHECK_THROWS_AS(model.fit(x, y, {.verbose = 0, .on_epoch_end = [](int, const nn::Logs&) -> bool { throw Mine(); }}),
+                  Mine);
   CHECK(model.fit(x, y, {.epochs = 2, .verbose = 0})["loss"].size() == 2);
 }

@@ -81,7 +81,9 @@ TEST_CASE("compile by names, by objects, by functions; each compile starts anew"
   auto loss = [](const Tensor& t, const Tensor& p) { return mean(abs(t - p), {.axis = -1}); };
   auto largest = [](const Tensor& t, const Tensor& p) { return max(abs(t - p), {.axis = -1}); };
   optim::SGD sgd({.learning_rate = 0.0});
-  model.compile({.optimizer = sgd, .loss = loss, .metrics = {"mae", nn::metrics::MeanSquaredError("squares"), {largest, "largest"}}});
+  model.compile({.optimizer = sgd,
+                 .loss = loss,
+                 .metrics = {"mae", nn::metrics::MeanSquaredError("squares"), {largest, "largest"}}});
   nn::Logs logs = model.evaluate(x, y);
   CHECK(names(logs) == std::vector<std::string>{"largest", "loss", "mae", "squares"});
   CHECK(logs["loss"] == doctest::Approx(logs["mae"]));
@@ -134,7 +136,8 @@ TEST_CASE("an example of weight 0 teaches nothing") {
 TEST_CASE("the same seeds give the same losses, bit for bit; other orders give others") {
   auto [x, y] = line_data(50);
   auto losses = [&, x = x, y = y](std::int64_t seed, bool shuffle = true) {
-    return small_model().fit(x, y, {.epochs = 4, .batch_size = 8, .shuffle = shuffle, .shuffle_seed = seed, .verbose = 0})["loss"];
+    return small_model().fit(
+        x, y, {.epochs = 4, .batch_size = 8, .shuffle = shuffle, .shuffle_seed = seed, .verbose = 0})["loss"];
   };
   CHECK(losses(7) == losses(7));
   CHECK(losses(7) != losses(8));
@@ -190,7 +193,8 @@ TEST_CASE("validation: the last part, or data of its own; weights go with the sp
   o.validation_split = 0.3;
   o.sample_weight = weight;
   nn::History a = split.fit(x, y, o);
-  nn::Logs last = split.evaluate(part(x, 28, 40), part(y, 28, 40), {.batch_size = 8, .sample_weight = part(weight, 28, 40)});
+  nn::Logs last =
+      split.evaluate(part(x, 28, 40), part(y, 28, 40), {.batch_size = 8, .sample_weight = part(weight, 28, 40)});
   CHECK(a["val_loss"].back() == last["loss"]);
   CHECK(a["val_mae"].back() == last["mae"]);
 
@@ -198,7 +202,7 @@ TEST_CASE("validation: the last part, or data of its own; weights go with the sp
   o.sample_weight = part(weight, 0, 28);
   o.validation_data = {part(x, 28, 40), part(y, 28, 40)};
   nn::History b = given.fit(part(x, 0, 28), part(y, 0, 28), o);
-  CHECK(b["loss"] == a["loss"]);  // the split never trains on its last part
+  CHECK(b["loss"] == a["loss"]);          // the split never trains on its last part
   CHECK(b["val_loss"] != a["val_loss"]);  // not weighted here
   CHECK(b["val_mae"] == a["val_mae"]);
 
@@ -250,7 +254,8 @@ TEST_CASE("on_epoch_end sees each epoch's logs and can stop; initial_epoch goes 
     losses.push_back(logs["val_loss"]);
     return epoch < 4;
   };
-  nn::History h = model.fit(x, y, {.epochs = 9, .validation_split = 0.5, .verbose = 0, .initial_epoch = 2, .on_epoch_end = stop});
+  nn::History h =
+      model.fit(x, y, {.epochs = 9, .validation_split = 0.5, .verbose = 0, .initial_epoch = 2, .on_epoch_end = stop});
   CHECK(epochs == std::vector<int>{2, 3, 4});
   CHECK(h["val_loss"] == losses);
 }

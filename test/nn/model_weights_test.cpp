@@ -37,9 +37,10 @@ TEST_CASE("what was saved is loaded, into a model of another run of names") {
   std::vector<std::string> names;
   for (auto& [name, t] : io::load_safetensors(path)) names.push_back(name);
   std::sort(names.begin(), names.end());
-  CHECK(names == std::vector<std::string>{"batch_normalization/beta", "batch_normalization/gamma", "batch_normalization/moving_mean",
-                                          "batch_normalization/moving_variance", "conv2d/bias", "conv2d/kernel", "dense/bias",
-                                          "dense/kernel", "head/bias", "head/kernel"});
+  CHECK(names == std::vector<std::string>{"batch_normalization/beta", "batch_normalization/gamma",
+                                          "batch_normalization/moving_mean", "batch_normalization/moving_variance",
+                                          "conv2d/bias", "conv2d/kernel", "dense/bias", "dense/kernel", "head/bias",
+                                          "head/kernel"});
   nn::Sequential other = network(2);
   CHECK(distance(other.predict(images), model.predict(images)) > 0.01);
   other.load_weights(path);
@@ -74,19 +75,25 @@ TEST_CASE("errors leave the model as it was") {
   CHECK_THROWS_AS(model.save_weights(folder / "no/such/folder"), FileError);
 
   network(2, 5).save_weights(path);
-  check_load(model, [&] { model.load_weights(path); },
-             "load_weights: " + path + ": 'dense/kernel' is f32 [12, 5] in the file, f32 [12, 4] in the model.");
+  check_load(
+      model, [&] { model.load_weights(path); },
+      "load_weights: " + path + ": 'dense/kernel' is f32 [12, 5] in the file, f32 [12, 4] in the model.");
   nn::Sequential shorter{nn::Conv2D(3, {3, 3})};
   shorter.build({4, 4, 1});
   shorter.save_weights(path);
-  check_load(model, [&] { model.load_weights(path); },
-             "load_weights: " + path + ": there is no 'batch_normalization/gamma' in the file.");
+  check_load(
+      model, [&] { model.load_weights(path); },
+      "load_weights: " + path + ": there is no 'batch_normalization/gamma' in the file.");
   network(2).save_weights(path);
-  check_error<FileError>([&] { shorter.load_weights(path); }, "load_weights: " + path + ": the file has 10 tensors, the model 2; 'batch_normalization/gamma' is in the file alone.");
+  check_error<FileError>(
+      [&] { shorter.load_weights(path); },
+      "load_weights: " + path +
+          ": the file has 10 tensors, the model 2; 'batch_normalization/gamma' is in the file alone.");
   io::NamedTensors halves;
   for (auto& [name, t] : io::load_safetensors(path)) halves.emplace_back(name, t.astype(DType::f16));
   io::save_safetensors(path, halves);
-  check_load(model, [&] { model.load_weights(path); }, "' is f16 [3, 3, 1, 3] in the file, f32 [3, 3, 1, 3] in the model.");
+  check_load(
+      model, [&] { model.load_weights(path); }, "' is f16 [3, 3, 1, 3] in the file, f32 [3, 3, 1, 3] in the model.");
 
   network(2).save_weights(path);
   const std::string whole = files::bytes_of(path);

@@ -35,7 +35,8 @@ struct Residual : nn::Layer {
 TEST_CASE("a model of one's own: layers and variables are found in call, each once") {
   Own model;
   CHECK(model.variables().empty());
-  model.compile({.optimizer = optim::Adam({.learning_rate = 0.02}), .loss = "mse", .run_eagerly = true});  // counts its calls
+  model.compile(
+      {.optimizer = optim::Adam({.learning_rate = 0.02}), .loss = "mse", .run_eagerly = true});  // counts its calls
   nn::History h = model.fit(x, y, {.epochs = 30, .batch_size = 8, .shuffle_seed = 2, .verbose = 0});
   CHECK(model.trained == 30 * 4);
   CHECK(h["loss"].back() < 0.5 * h["loss"].front());
@@ -63,7 +64,8 @@ TEST_CASE("a layer of one's own is listed, trained, saved and named like any oth
   CHECK(residual.gain.value().item<float>() != 0);  // the model's, not a copy
   CHECK(residual.name() == "residual");
   CHECK(residual.count_params() == 2 * (64 * 64 + 64) + 1);
-  CHECK(model.summary_text().find("│ residual (Residual)             │ (None, 64)             │         8,321 │") != std::string::npos);
+  CHECK(model.summary_text().find("│ residual (Residual)             │ (None, 64)             │         8,321 │") !=
+        std::string::npos);
 }
 
 TEST_CASE("a branch that is taken later brings its layers with it") {

@@ -66,7 +66,9 @@ TEST_CASE("silent") {
 
 TEST_CASE("one line an epoch: asked for, and where there is no terminal") {
   for (int verbose : {1, 2}) {
-    auto run = [&] { small_model().fit(x, y, {.epochs = 2, .batch_size = 7, .validation_split = 0.25, .verbose = verbose}); };
+    auto run = [&] {
+      small_model().fit(x, y, {.epochs = 2, .batch_size = 7, .validation_split = 0.25, .verbose = verbose});
+    };
     std::string line = " - 5/5 - " + time_text + " - loss: " + number + " - mae: " + number + " - val_loss: " + number +
                        " - val_mae: " + number;
     const std::regex both("Epoch 1/2" + line + "\nEpoch 2/2" + line + "\n");
@@ -74,7 +76,9 @@ TEST_CASE("one line an epoch: asked for, and where there is no terminal") {
     CHECK_MESSAGE(std::regex_match(text, both), text);
   }
   std::string text = on_terminal([] { small_model().fit(x, y, {.epochs = 4, .verbose = 2, .initial_epoch = 3}); });
-  CHECK_MESSAGE(std::regex_match(text, std::regex("Epoch 4/4 - 2/2 - " + time_text + " - loss: " + number + " - mae: " + number + "\r\n")), text);
+  CHECK_MESSAGE(std::regex_match(text, std::regex("Epoch 4/4 - 2/2 - " + time_text + " - loss: " + number +
+                                                  " - mae: " + number + "\r\n")),
+                text);
 }
 
 TEST_CASE("the bar on a terminal, redrawn in its own line") {
@@ -84,16 +88,20 @@ TEST_CASE("the bar on a terminal, redrawn in its own line") {
   CHECK(text.starts_with("Epoch 1/2\r\n\r\033[K"));
   CHECK(std::count(text.begin(), text.end(), '\n') == 4);
   // the first drawing: one of ten steps is done, two of twenty pieces
-  CHECK(text.find("\033[1m 1/10\033[0m \033[32m━━\033[37m" + twenty.substr(0, twenty.size() * 18 / 20) + "\033[0m") != std::string::npos);
-  const std::regex done("\033\\[1m10/10\033\\[0m \033\\[32m" + twenty + "\033\\[0m \033\\[1m\\d+s\033\\[0m \\d+(us|ms|s)/step - loss: " +
-                        number + " - mae: " + number + "\r\n");
+  CHECK(text.find("\033[1m 1/10\033[0m \033[32m━━\033[37m" + twenty.substr(0, twenty.size() * 18 / 20) + "\033[0m") !=
+        std::string::npos);
+  const std::regex done("\033\\[1m10/10\033\\[0m \033\\[32m" + twenty +
+                        "\033\\[0m \033\\[1m\\d+s\033\\[0m \\d+(us|ms|s)/step - loss: " + number + " - mae: " + number +
+                        "\r\n");
   CHECK(std::distance(std::sregex_iterator(text.begin(), text.end(), done), std::sregex_iterator()) == 2);
 }
 
 TEST_CASE("small and broken numbers; evaluate's line") {
   nn::Sequential model{nn::Flatten()};
   model.compile({.loss = "mse"});
-  auto line = [&](float error) { return in_pipe([&] { model.evaluate(full({4, 1}, error), zeros({4, 1}), {.verbose = 1}); }); };
+  auto line = [&](float error) {
+    return in_pipe([&] { model.evaluate(full({4, 1}, error), zeros({4, 1}), {.verbose = 1}); });
+  };
   CHECK(line(0) == "loss: 0.0000\n");
   CHECK(line(1.5) == "loss: 2.2500\n");
   CHECK(line(0.01f) == "loss: 1.0000e-04\n");

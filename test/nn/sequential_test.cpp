@@ -57,7 +57,8 @@ TEST_CASE("fit goes on where the last one stopped") {
   nn::Sequential once = model(), twice = model();
   nn::History whole = once.fit(x, y, {.epochs = 4, .batch_size = 5, .shuffle_seed = 3, .verbose = 0});
   twice.fit(x, y, {.epochs = 2, .batch_size = 5, .shuffle_seed = 3, .verbose = 0});
-  nn::History rest = twice.fit(x, y, {.epochs = 4, .batch_size = 5, .shuffle_seed = 3, .verbose = 0, .initial_epoch = 2});
+  nn::History rest =
+      twice.fit(x, y, {.epochs = 4, .batch_size = 5, .shuffle_seed = 3, .verbose = 0, .initial_epoch = 2});
   CHECK(rest["loss"] == std::vector<double>(whole["loss"].begin() + 2, whole["loss"].end()));
 }
 
@@ -80,7 +81,11 @@ TEST_CASE("targets [N] are [N, 1]; labels may be floats; data may be f64") {
 
 TEST_CASE("bytes are not taken for floats") {
   nn::Sequential model{nn::Dense(1)};
-  golden::check_error<DTypeError>([&] { model.predict(ones({2, 3}, DType::u8)); }, "matmul: dtypes differ, u8 vs f32. Cast one side: y.astype(DType::f32).");
+  golden::check_error<DTypeError>(
+      [&] {
+        model.predict(ones({2, 3}, DType::u8));
+      },
+      "matmul: dtypes differ, u8 vs f32. Cast one side: y.astype(DType::f32).");
 }
 
 TEST_CASE("results of a call that is gone can be kept") {

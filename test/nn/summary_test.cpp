@@ -14,7 +14,8 @@ std::string expected(const std::string& name) {
 }
 
 nn::Sequential digits() {
-  return nn::Sequential{nn::Conv2D(32, {3, 3}, {.activation = "relu"}), nn::MaxPooling2D({2, 2}), nn::Flatten(), nn::Dense(10)};
+  return nn::Sequential{nn::Conv2D(32, {3, 3}, {.activation = "relu"}), nn::MaxPooling2D({2, 2}), nn::Flatten(),
+                        nn::Dense(10)};
 }
 
 // The lines between the heading and the totals, without the rules.
@@ -66,30 +67,31 @@ TEST_CASE("words that do not fit are cut, shapes go on, nested models are one ro
 
   nn::reset_names();
   nn::Sequential inner{nn::Conv2D(4, 3), nn::BatchNormalization()};
-  nn::Sequential outer({inner, nn::Flatten(), nn::Dense(1000, {.name = "big"}), nn::Reshape({10, 10, 10, 1, 1}), nn::Dense(2)},
-                       "outer");
+  nn::Sequential outer(
+      {inner, nn::Flatten(), nn::Dense(1000, {.name = "big"}), nn::Reshape({10, 10, 10, 1, 1}), nn::Dense(2)}, "outer");
   outer.build({20, 20, 3});
-  const std::vector<std::string> built{
-      "│ sequential (Sequential)         │ (None, 18, 18, 4)      │           128 │",
-      "│ flatten (Flatten)               │ (None, 1296)           │             0 │",
-      "│ big (Dense)                     │ (None, 1000)           │     1,297,000 │",
-      "│ reshape (Reshape)               │ (None, 10, 10, 10, 1,  │             0 │",
-      "│                                 │ 1)                     │               │",
-      "│ dense (Dense)                   │ (None, 10, 10, 10, 1,  │             4 │",
-      "│                                 │ 2)                     │               │"};
+  const std::vector<std::string> built{"│ sequential (Sequential)         │ (None, 18, 18, 4)      │           128 │",
+                                       "│ flatten (Flatten)               │ (None, 1296)           │             0 │",
+                                       "│ big (Dense)                     │ (None, 1000)           │     1,297,000 │",
+                                       "│ reshape (Reshape)               │ (None, 10, 10, 10, 1,  │             0 │",
+                                       "│                                 │ 1)                     │               │",
+                                       "│ dense (Dense)                   │ (None, 10, 10, 10, 1,  │             4 │",
+                                       "│                                 │ 2)                     │               │"};
   CHECK(rows(outer) == built);
   const std::string text = outer.summary_text();
   CHECK(text.substr(text.find(" Total")) ==
-        " Total params: 1,297,132 (4.95 MB)\n Trainable params: 1,297,124 (4.95 MB)\n Non-trainable params: 8 (32.00 B)\n");
+        " Total params: 1,297,132 (4.95 MB)\n Trainable params: 1,297,124 (4.95 MB)\n Non-trainable params: 8 (32.00 "
+        "B)\n");
 }
 
 TEST_CASE("what just fits, and sizes about 1 KB") {
   nn::Sequential model{nn::Dense(252, {.use_bias = false, .name = std::string(23, 'a')}),
                        nn::Dense(1, {.use_bias = false, .name = std::string(24, 'b')})};
   model.build({1});
-  CHECK(rows(model) == std::vector<std::string>{"│ aaaaaaaaaaaaaaaaaaaaaaa (Dense) │ (None, 252)            │           252 │",
-                                                "│ bbbbbbbbbbbbbbbbbbbbbbbb        │ (None, 1)              │           252 │",
-                                                "│ (Dense)                         │                        │               │"});
+  CHECK(rows(model) ==
+        std::vector<std::string>{"│ aaaaaaaaaaaaaaaaaaaaaaa (Dense) │ (None, 252)            │           252 │",
+                                 "│ bbbbbbbbbbbbbbbbbbbbbbbb        │ (None, 1)              │           252 │",
+                                 "│ (Dense)                         │                        │               │"});
   CHECK(model.summary_text().find(" Total params: 504 (1.97 KB)\n") != std::string::npos);
   model.layers()[1]->set_trainable(false);
   CHECK(model.summary_text().find(" Trainable params: 252 (1008.00 B)\n") != std::string::npos);
@@ -98,12 +100,13 @@ TEST_CASE("what just fits, and sizes about 1 KB") {
 TEST_CASE("which layers count as unbuilt") {
   nn::reset_names();
   std::vector<std::string> marked;
-  for (auto& row : rows(nn::Sequential{nn::PReLU(), nn::MaxPooling1D(2), nn::ZeroPadding2D(1), nn::UpSampling2D(2), nn::ELU(),
-                                       nn::Softmax(), nn::Permute({2, 1}), nn::LeakyReLU(), nn::Rescaling(1), nn::Reshape({3, 1}),
-                                       nn::Dropout(0.5), nn::Activation("relu"), nn::Embedding(3, 4), nn::Sequential{}}))
+  for (auto& row :
+       rows(nn::Sequential{nn::PReLU(), nn::MaxPooling1D(2), nn::ZeroPadding2D(1), nn::UpSampling2D(2), nn::ELU(),
+                           nn::Softmax(), nn::Permute({2, 1}), nn::LeakyReLU(), nn::Rescaling(1), nn::Reshape({3, 1}),
+                           nn::Dropout(0.5), nn::Activation("relu"), nn::Embedding(3, 4), nn::Sequential{}}))
     if (row.find("(unbuilt)") != std::string::npos) marked.push_back(row.substr(4, row.find(' ', 4) - 4));
-  CHECK(marked == std::vector<std::string>{"p_re_lu", "zero_padding2d", "up_sampling2d", "permute", "rescaling", "embedding",
-                                           "sequential_1"});
+  CHECK(marked == std::vector<std::string>{"p_re_lu", "zero_padding2d", "up_sampling2d", "permute", "rescaling",
+                                           "embedding", "sequential_1"});
 }
 
 TEST_CASE("no layers; frozen layers; sgd") {
@@ -138,7 +141,8 @@ TEST_CASE("a model of one's own lists the layers that it called") {
   CHECK(rows(model).empty());
   model.build({5});
   CHECK(model.name() == "two_heads");
-  CHECK(rows(model) == std::vector<std::string>{"│ dense (Dense)                   │ (None, 4)              │            24 │",
-                                                "│ dense_1 (Dense)                 │ (None, 3)              │            15 │",
-                                                "│ right (Dense)                   │ (None, 3)              │            15 │"});
+  CHECK(rows(model) ==
+        std::vector<std::string>{"│ dense (Dense)                   │ (None, 4)              │            24 │",
+                                 "│ dense_1 (Dense)                 │ (None, 3)              │            15 │",
+                                 "│ right (Dense)                   │ (None, 3)              │            15 │"});
 }

@@ -94,8 +94,8 @@ template <class F>
 double golden(const char* file, const std::string& name, F f) {
   static std::string read;
   static tapir::io::NamedTensors all;
-  std::string path = std::string(std::getenv("TAPIR_SOURCE_DIR") ? std::getenv("TAPIR_SOURCE_DIR") : ".") +
-                     "/test/golden/" + file;
+  std::string path =
+      std::string(std::getenv("TAPIR_SOURCE_DIR") ? std::getenv("TAPIR_SOURCE_DIR") : ".") + "/test/golden/" + file;
   if (read != path) all = tapir::io::load_npz(path), read = path;
   auto get = [&](const char* field) { return tapir::io::find(all, name + "." + field); };
   Tensor x = get("x");

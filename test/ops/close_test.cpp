@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 #include <cmath>
 
@@ -32,7 +32,8 @@ TEST_CASE("allclose follows NumPy's formula") {
   CHECK(message<ShapeError>([] { allclose(ones({2}), ones({3})); }) ==
         "allclose: shapes [2] and [3] do not broadcast.");
   CHECK(message<UsageError>([] { allclose(Tensor::only_spec({2}, DType::f32), 1); }) ==
-        "allclose: this tensor has no value yet, it is being traced by function(). Compare with operations, all(abs(x - y) < 1e-6), "
+        "allclose: this tensor has no value yet, it is being traced by function(). Compare with operations, all(abs(x "
+        "- y) < 1e-6), "
         "for cond() or check().");
 }
 

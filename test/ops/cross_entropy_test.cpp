@@ -1,4 +1,4 @@
-#include "golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace golden;
 
@@ -17,17 +17,21 @@ TEST_CASE("cross entropies: TensorFlow's values and gradients") {
       GradientTape tape({.persistent = true});
       tape.watch(logits);
       if (!sparse) tape.watch(labels);
-      Tensor y = sparse                  ? sparse_softmax_cross_entropy_with_logits(labels, logits)
-                 : op.starts_with("sig") ? sigmoid_cross_entropy_with_logits(labels, logits)
-                                         : softmax_cross_entropy_with_logits(labels, logits, c["attrs"]["axis"].get<int>());
+      Tensor y = sparse ? sparse_softmax_cross_entropy_with_logits(labels, logits)
+                 : op.starts_with("sig")
+                     ? sigmoid_cross_entropy_with_logits(labels, logits)
+                     : softmax_cross_entropy_with_logits(labels, logits, c["attrs"]["axis"].get<int>());
       CHECK(distance(y, family.get(name, "y")) < 2e-6);
       Tensor dy = family.get(name, "dy").astype(d);
       // Labels of this case do not sum to 1 along the axis. TensorFlow's gradient assumes that they do; ours is that of
       // the formula, which gradcheck confirms below.
       bool sums_to_one = name != "softmax_xent_axis0";
-      if (sums_to_one) CHECK(distance(tape.gradient(y, logits, GradientOptions{.output_gradients = dy}), family.get(name, "dlogits")) < 2e-6);
+      if (sums_to_one)
+        CHECK(distance(tape.gradient(y, logits, GradientOptions{.output_gradients = dy}), family.get(name, "dlogits")) <
+              2e-6);
       if (!sparse)
-        CHECK(distance(tape.gradient(y, labels, GradientOptions{.output_gradients = dy}), family.get(name, "dlabels")) < 4e-6);
+        CHECK(distance(tape.gradient(y, labels, GradientOptions{.output_gradients = dy}), family.get(name, "dlabels")) <
+              4e-6);
       ++seen;
     }
   }
@@ -49,7 +53,8 @@ TEST_CASE("cross entropies: against the formula in f64, sizes around registers, 
     }
     Tensor labels = Tensor::from_vector(l), expected = Tensor::from_vector(want);
     CHECK(distance(sparse_softmax_cross_entropy_with_logits(labels, x), expected) < 1e-13);
-    CHECK(distance(sparse_softmax_cross_entropy_with_logits(labels.astype(DType::u8), x.astype(DType::f32)), expected) < 2e-6);
+    CHECK(distance(sparse_softmax_cross_entropy_with_logits(labels.astype(DType::u8), x.astype(DType::f32)), expected) <
+          2e-6);
     CHECK(distance(sparse_softmax_cross_entropy_with_logits(labels, x.astype(DType::f16)), expected) < 1e-2);
     Tensor view = permute_dims(contiguous(permute_dims(x, {1, 0})), {1, 0});
     CHECK(distance(sparse_softmax_cross_entropy_with_logits(labels, view), expected) < 1e-13);
@@ -93,17 +98,28 @@ TEST_CASE("cross entropies: empty and exact errors") {
   CHECK(sparse_softmax_cross_entropy_with_logits(zeros({0}, DType::i32), zeros({0, 3})).shape() == Shape{0});
   CHECK(softmax_cross_entropy_with_logits(zeros({0, 3}), zeros({0, 3})).shape() == Shape{0});
   for (auto [bad, text] : {std::pair{10, "10"}, {-1, "-1"}})
-    check_error<UsageError>([bad = bad] { sparse_softmax_cross_entropy_with_logits(tensor({0, bad}), zeros({2, 10})); },
-                            std::string(": sparse_softmax_cross_entropy_with_logits: label ") + text +
-                                " is out of range for 10 classes.");
-  check_error<DTypeError>([] { sparse_softmax_cross_entropy_with_logits(zeros({2}), zeros({2, 10})); },
-                          ": sparse_softmax_cross_entropy_with_logits: labels must be integers, got f32. Cast them: "
-                          "labels.astype(DType::i32), or use softmax_cross_entropy_with_logits.");
-  check_error<ShapeError>([] { sparse_softmax_cross_entropy_with_logits(zeros({3}, DType::i32), zeros({2, 10})); },
-                          ": sparse_softmax_cross_entropy_with_logits: labels must have the shape of logits without the "
-                          "last axis, got [3] and [2, 10].");
-  check_error<ShapeError>([] { softmax_cross_entropy_with_logits(zeros({2, 3}), zeros({2, 4})); },
-                          ": softmax_cross_entropy_with_logits: labels have shape [2, 3] but logits [2, 4].");
+    check_error<UsageError>(
+        [bad = bad] {
+          sparse_softmax_cross_entropy_with_logits(tensor({0, bad}), zeros({2, 10}));
+        },
+        std::string(": sparse_softmax_cross_entropy_with_logits: label ") + text + " is out of range for 10 classes.");
+  check_error<DTypeError>(
+      [] {
+        sparse_softmax_cross_entropy_with_logits(zeros({2}), zeros({2, 10}));
+      },
+      ": sparse_softmax_cross_entropy_with_logits: labels must be integers, got f32. Cast them: "
+      "labels.astype(DType::i32), or use softmax_cross_entropy_with_logits.");
+  check_error<ShapeError>(
+      [] {
+        sparse_softmax_cross_entropy_with_logits(zeros({3}, DType::i32), zeros({2, 10}));
+      },
+      ": sparse_softmax_cross_entropy_with_logits: labels must have the shape of logits without the "
+      "last axis, got [3] and [2, 10].");
+  check_error<ShapeError>(
+      [] {
+        softmax_cross_entropy_with_logits(zeros({2, 3}), zeros({2, 4}));
+      },
+      ": softmax_cross_entropy_with_logits: labels have shape [2, 3] but logits [2, 4].");
   check_error<DTypeError>([] { sigmoid_cross_entropy_with_logits(zeros({2}, DType::i32), zeros({2})); },
                           ": sigmoid_cross_entropy_with_logits: labels are i32 but logits are f32. Cast one side: "
                           "labels.astype(DType::f32).");

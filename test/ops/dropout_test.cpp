@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 using namespace shape_reference;
 

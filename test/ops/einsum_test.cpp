@@ -1,4 +1,4 @@
-#include "golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace golden;
 
@@ -62,8 +62,11 @@ TEST_CASE("einsum: exact errors") {
   check_error<UsageError>([&] { einsum("ij,jk->ik", {a}); }, ": einsum: \"ij,jk->ik\" has 2 operands, got 1.");
   check_error<ShapeError>([&] { einsum("ijk->i", {a}); },
                           ": einsum: operand 0 has shape [2, 3] but \"ijk\" names 3 dimensions.");
-  check_error<ShapeError>([&] { einsum("ij,jk->ik", {a, a}); },
-                          ": einsum: 'j' is 3 in one operand and 2 in another (\"ij,jk->ik\").");
+  check_error<ShapeError>(
+      [&] {
+        einsum("ij,jk->ik", {a, a});
+      },
+      ": einsum: 'j' is 3 in one operand and 2 in another (\"ij,jk->ik\").");
   check_error<UsageError>([&] { einsum("ij->ik", {a}); },
                           ": einsum: the result has 'k', which no operand has, in \"ij->ik\".");
   check_error<UsageError>([&] { einsum("ij->ii", {a}); }, ": einsum: 'i' is twice in the result in \"ij->ii\".");

@@ -10,12 +10,31 @@ namespace {
 
 using At = std::vector<std::size_t>;
 using Function = Tensor (*)(const Tensor& x, const nlohmann::json& attrs);
-#define UNARY(f) {#f, [](const Tensor& x, const nlohmann::json&) { return f(x); }}
+#define UNARY(f)                                                    \
+  {                                                                 \
+#f, [](const Tensor& x, const nlohmann::json&) { return f(x); } \
+  }
 
 const std::map<std::string, Function> functions = {
-    UNARY(relu), UNARY(relu6), UNARY(selu), UNARY(silu), UNARY(mish), UNARY(softplus), UNARY(softsign), UNARY(sigmoid),
-    UNARY(log_sigmoid), UNARY(hard_sigmoid), UNARY(hard_silu), UNARY(tanh), UNARY(erf), UNARY(erfinv), UNARY(lgamma),
-    UNARY(digamma), UNARY(log1p), UNARY(expm1), UNARY(rsqrt),
+    UNARY(relu),
+    UNARY(relu6),
+    UNARY(selu),
+    UNARY(silu),
+    UNARY(mish),
+    UNARY(softplus),
+    UNARY(softsign),
+    UNARY(sigmoid),
+    UNARY(log_sigmoid),
+    UNARY(hard_sigmoid),
+    UNARY(hard_silu),
+    UNARY(tanh),
+    UNARY(erf),
+    UNARY(erfinv),
+    UNARY(lgamma),
+    UNARY(digamma),
+    UNARY(log1p),
+    UNARY(expm1),
+    UNARY(rsqrt),
     {"exponential", [](const Tensor& x, const nlohmann::json&) { return exp(x); }},
     {"leaky_relu", [](const Tensor& x, const nlohmann::json& a) { return leaky_relu(x, a["negative_slope"]); }},
     {"elu", [](const Tensor& x, const nlohmann::json& a) { return elu(x, a["alpha"]); }},
@@ -23,15 +42,16 @@ const std::map<std::string, Function> functions = {
 };
 #undef UNARY
 
-// That the definitions are TensorFlow's. How exact ours are is elementwise_test.cpp's: TensorFlow's gelu has f32 constants in f64
-// too and goes through 1 + erf, its elu through exp(x) - 1, hence the absolute term.
+// That the definitions are TensorFlow's. How exact ours are is elementwise_test.cpp's: TensorFlow's gelu has f32
+// constants in f64 too and goes through 1 + erf, its elu through exp(x) - 1, hence the absolute term.
 void check_close(const std::string& what, const Tensor& got, const Tensor& expected, double tolerance,
                  const At& differ = {}) {
   auto a = got.astype(DType::f64).to_vector<double>(), b = expected.astype(DType::f64).to_vector<double>();
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (std::count(differ.begin(), differ.end(), i)) continue;
-    bool same = std::isnan(b[i]) ? std::isnan(a[i]) : a[i] == b[i] || std::fabs(a[i] - b[i]) <= tolerance * std::fabs(b[i]) + 1e-7;
+    bool same = std::isnan(b[i]) ? std::isnan(a[i])
+                                 : a[i] == b[i] || std::fabs(a[i] - b[i]) <= tolerance * std::fabs(b[i]) + 1e-7;
     CHECK_MESSAGE(same, what, " [", i, "]: ", a[i], ", not ", b[i]);
   }
 }
@@ -54,7 +74,8 @@ TEST_CASE("TensorFlow's values and derivatives") {
       Tensor y = f->second(x, c["attrs"]);
       Tensor dx = tape.gradient(y, x);
       std::string what = name + " " + name_of(d);
-      // TensorFlow's f64 erf is NaN at infinity; its selu has the slope of the positive side where its value underflows.
+      // TensorFlow's f64 erf is NaN at infinity; its selu has the slope of the positive side where its value
+      // underflows.
       check_close(what, y.astype(DType::f32), y_ref, 2e-6, name == "erf_special" ? At{1, 2} : At{});
       check_close(what + " gradient", dx.astype(DType::f32), dx_ref, 4e-6, name == "selu_special" ? At{6, 8} : At{});
     }

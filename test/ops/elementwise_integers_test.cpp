@@ -1,4 +1,5 @@
-// Integers and bool: every function on all pairs of 8-bit numbers and on the extremes of the others, against wide integers.
+// Integers and bool: every function on all pairs of 8-bit numbers and on the extremes of the others, against wide
+// integers.
 #include <doctest/doctest.h>
 #include <tapir/test/ops/golden.h>
 
@@ -25,31 +26,55 @@ Wide power(Wide a, Wide b) {
   return static_cast<Wide>(r);
 }
 
-#define BINARY(f, reference) \
-  {#f, 2, [](const Tensor& a, const Tensor& b) { return f(a, b); }, []([[maybe_unused]] Wide a, [[maybe_unused]] Wide b, int) -> Wide { return reference; }}
-#define UNARY(f, reference) \
-  {#f, 1, [](const Tensor& x, const Tensor&) { return f(x); }, []([[maybe_unused]] Wide a, Wide, int) -> Wide { return reference; }}
+#define BINARY(f, reference)                                                                                           \
+  {                                                                                                                    \
+#f, 2, [](const Tensor& a, const Tensor& b) { return f(a, b); },                                                   \
+                                                                  []([[maybe_unused]] Wide a, [[maybe_unused]] Wide b, \
+                                                                     int) -> Wide { return reference; }                \
+  }
+#define UNARY(f, reference)                                                                           \
+  {                                                                                                   \
+#f, 1, [](const Tensor& x, const Tensor&) { return f(x); }, []([[maybe_unused]] Wide a, Wide,     \
+                                                                   int) -> Wide { return reference; } \
+  }
 
 const std::vector<IntegerRow> integer_rows = {
-    BINARY(add, a + b), BINARY(subtract, a - b), BINARY(multiply, a * b), BINARY(maximum, std::max(a, b)),
-    BINARY(minimum, std::min(a, b)), BINARY(floor_divide, floored(a, b)), BINARY(remainder, b == 0 ? 0 : a - b * floored(a, b)),
+    BINARY(add, a + b),
+    BINARY(subtract, a - b),
+    BINARY(multiply, a* b),
+    BINARY(maximum, std::max(a, b)),
+    BINARY(minimum, std::min(a, b)),
+    BINARY(floor_divide, floored(a, b)),
+    BINARY(remainder, b == 0 ? 0 : a - b * floored(a, b)),
     BINARY(pow, power(a, b)),
     {"squared_difference", 2, [](const Tensor& a, const Tensor& b) { return squared_difference(a, b); },
      [](Wide a, Wide b, int) -> Wide { return power(a - b, 2); }},
     {"clip", 2, [](const Tensor& a, const Tensor& b) { return clip(a, b, 100); },
      [](Wide a, Wide b, int) -> Wide { return std::min<Wide>(std::max(a, b), 100); }},
-    BINARY(bitwise_and, a & b), BINARY(bitwise_or, a | b), BINARY(bitwise_xor, a ^ b),
+    BINARY(bitwise_and, a& b),
+    BINARY(bitwise_or, a | b),
+    BINARY(bitwise_xor, a ^ b),
     {"bitwise_left_shift", 2, [](const Tensor& a, const Tensor& b) { return bitwise_left_shift(a, b); },
      [](Wide a, Wide b, int bits) -> Wide { return b < 0 || b >= bits ? 0 : power(2, b) * a; }},
     {"bitwise_right_shift", 2, [](const Tensor& a, const Tensor& b) { return bitwise_right_shift(a, b); },
      [](Wide a, Wide b, int bits) -> Wide { return a >> int(b < 0 || b >= bits ? 64 : b); }},
-    UNARY(negative, -a), UNARY(abs, a < 0 ? -a : a), UNARY(sign, (a > 0) - (a < 0)), UNARY(square, a * a), UNARY(positive, a),
-    UNARY(floor, a), UNARY(ceil, a), UNARY(round, a), UNARY(trunc, a), UNARY(bitwise_invert, ~a),
-    UNARY(relu, std::max<Wide>(a, 0)), UNARY(relu6, std::min<Wide>(std::max<Wide>(a, 0), 6)),
+    UNARY(negative, -a),
+    UNARY(abs, a < 0 ? -a : a),
+    UNARY(sign, (a > 0) - (a < 0)),
+    UNARY(square, a* a),
+    UNARY(positive, a),
+    UNARY(floor, a),
+    UNARY(ceil, a),
+    UNARY(round, a),
+    UNARY(trunc, a),
+    UNARY(bitwise_invert, ~a),
+    UNARY(relu, std::max<Wide>(a, 0)),
+    UNARY(relu6, std::min<Wide>(std::max<Wide>(a, 0), 6)),
 };
 const std::vector<IntegerRow> comparison_rows = {
-    BINARY(equal, a == b), BINARY(not_equal, a != b), BINARY(less, a < b), BINARY(less_equal, a <= b), BINARY(greater, a > b),
-    BINARY(greater_equal, a >= b), UNARY(isnan, 0), UNARY(isinf, 0), UNARY(isfinite, 1),
+    BINARY(equal, a == b),  BINARY(not_equal, a != b),     BINARY(less, a < b), BINARY(less_equal, a <= b),
+    BINARY(greater, a > b), BINARY(greater_equal, a >= b), UNARY(isnan, 0),     UNARY(isinf, 0),
+    UNARY(isfinite, 1),
 };
 #undef UNARY
 #undef BINARY
@@ -82,7 +107,8 @@ void check_row(const IntegerRow& row) {
     if (got[i] == expected) continue;
     ++wrong;
     FAIL_CHECK(std::string(row.name) << " " << std::string(name_of(dtype_of<T>())) << ": " << (long long)a[i] << ", "
-                                     << (long long)b[i] << ": " << (long long)got[i] << ", not " << (long long)expected);
+                                     << (long long)b[i] << ": " << (long long)got[i] << ", not "
+                                     << (long long)expected);
   }
 }
 
@@ -110,7 +136,8 @@ TEST_CASE("what integers give at the edges") {
   CHECK(abs(i32({low, -3})).to_vector<std::int32_t>() == Ints{low, 3});
   CHECK((i32({1, -1, -8, -8, 1}) << i32({31, 1, -1, 40, 32})).to_vector<std::int32_t>() == Ints{low, -2, 0, 0, 0});
   CHECK((i32({low, -1, -8, 8, 8}) >> i32({31, 1, 40, -1, 1})).to_vector<std::int32_t>() == Ints{-1, -1, -1, 0, 4});
-  CHECK(pow(i32({2, -2, 0, 3, -1, 2}), i32({31, 3, 0, -1, -3, -2})).to_vector<std::int32_t>() == Ints{low, -8, 1, 0, -1, 0});
+  CHECK(pow(i32({2, -2, 0, 3, -1, 2}), i32({31, 3, 0, -1, -3, -2})).to_vector<std::int32_t>() ==
+        Ints{low, -8, 1, 0, -1, 0});
 }
 
 TEST_CASE("bool: logic, bits, comparisons") {
@@ -133,8 +160,16 @@ TEST_CASE("bool: logic, bits, comparisons") {
   CHECK(list(where(a, b, !b)) == Bools{true, false, false, true});
   golden::check_error<DTypeError>([&] { add(a, b); }, "add: needs numbers, got bool.");
   golden::check_error<DTypeError>([&] { a << b; }, "bitwise_left_shift: needs integers, got bool.");
-  golden::check_error<DTypeError>([&] { logical_and(tensor({1, 2}), tensor({1, 2})); }, "logical_and: needs bool, got i32.");
-  golden::check_error<DTypeError>([&] { tensor({1.5}) & tensor({1.5}); }, "bitwise_and: needs integers or bool, got f32.");
-  golden::check_error<DTypeError>([&] { exp(tensor({1, 2})); },
-                                  "exp: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
+  golden::check_error<DTypeError>(
+      [&] {
+        logical_and(tensor({1, 2}), tensor({1, 2}));
+      },
+      "logical_and: needs bool, got i32.");
+  golden::check_error<DTypeError>([&] { tensor({1.5}) & tensor({1.5}); },
+                                  "bitwise_and: needs integers or bool, got f32.");
+  golden::check_error<DTypeError>(
+      [&] {
+        exp(tensor({1, 2}));
+      },
+      "exp: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
 }

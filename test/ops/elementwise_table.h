@@ -1,5 +1,5 @@
-// The floating-point elementwise functions beside references in long double, and the numbers to try them on. How far off
-// a function may be is what its functor says: ulp_f32, ulp_f64, ulp_of.
+// The floating-point elementwise functions beside references in long double, and the numbers to try them on. How far
+// off a function may be is what its functor says: ulp_f32, ulp_f64, ulp_of.
 #pragma once
 #include <tapir/ops/functors/activation.h>
 #include <tapir/ops/functors/arithmetic.h>
@@ -49,8 +49,8 @@ inline Real erfinv_of(Real x) {
 }
 
 // B_2j
-inline constexpr Real bernoulli[] = {1 / 6.0L, -1 / 30.0L, 1 / 42.0L, -1 / 30.0L, 5 / 66.0L, -691 / 2730.0L, 7 / 6.0L,
-                                     -3617 / 510.0L, 43867 / 798.0L, -174611 / 330.0L};
+inline constexpr Real bernoulli[] = {1 / 6.0L,       -1 / 30.0L, 1 / 42.0L,      -1 / 30.0L,     5 / 66.0L,
+                                     -691 / 2730.0L, 7 / 6.0L,   -3617 / 510.0L, 43867 / 798.0L, -174611 / 330.0L};
 
 // Steps up to 40, then the asymptotic series; below 0 by reflection.
 inline Real digamma_of(Real x) {
@@ -109,51 +109,87 @@ template <class F>
 Row row(Tensor (*run)(const Tensor&, const Tensor&), Real (*reference)(Real, Real), double low = -8, double high = 8) {
   return {F::name, F::arity, F::ulp_f32, F::ulp_f64, F::ulp_of, run, reference, low, high};
 }
-#define UNARY(F, f, reference, ...) \
-  row<fn::F>([](const Tensor& x, const Tensor&) { return f(x); }, [](Real x, Real) -> Real { return reference; } __VA_OPT__(, ) __VA_ARGS__)
-#define BINARY(F, f, reference, ...) \
-  row<fn::F>([](const Tensor& a, const Tensor& b) { return f(a, b); }, [](Real a, Real b) -> Real { return reference; } __VA_OPT__(, ) __VA_ARGS__)
+#define UNARY(F, f, reference, ...)                               \
+  row<fn::F>([](const Tensor& x, const Tensor&) { return f(x); }, \
+             [](Real x, Real) -> Real { return reference; } __VA_OPT__(, ) __VA_ARGS__)
+#define BINARY(F, f, reference, ...)                                   \
+  row<fn::F>([](const Tensor& a, const Tensor& b) { return f(a, b); }, \
+             [](Real a, Real b) -> Real { return reference; } __VA_OPT__(, ) __VA_ARGS__)
 
 inline const std::vector<Row>& rows() {
   namespace fn = vmath::fn;
   static const std::vector<Row> all = {
-      BINARY(Add, add, a + b), BINARY(Subtract, subtract, a - b), BINARY(Multiply, multiply, a * b),
+      BINARY(Add, add, a + b),
+      BINARY(Subtract, subtract, a - b),
+      BINARY(Multiply, multiply, a * b),
       BINARY(Divide, divide, a / b),
       BINARY(Maximum, maximum, std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b)),
       BINARY(Minimum, minimum, std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b)),
       BINARY(SquaredDifference, squared_difference, (a - b) * (a - b)),
-      BINARY(FloorDivide, floor_divide, floor_divide_of(a, b)), BINARY(Remainder, remainder, remainder_of(a, b)),
+      BINARY(FloorDivide, floor_divide, floor_divide_of(a, b)),
+      BINARY(Remainder, remainder, remainder_of(a, b)),
       BINARY(Copysign, copysign, std::copysign(a, b)),
-      BINARY(Pow, pow, std::pow(a, b), 0, 30), BINARY(Atan2, atan2, std::atan2(a, b)),
-      BINARY(Hypot, hypot, std::hypot(a, b)), BINARY(Logaddexp, logaddexp, logaddexp_of(a, b)),
-      UNARY(Negative, negative, -x), UNARY(Abs, abs, std::fabs(x)), UNARY(Sign, sign, sign_of(x)),
-      UNARY(Square, square, x * x), UNARY(Floor, floor, std::floor(x)), UNARY(Ceil, ceil, std::ceil(x)),
-      UNARY(Round, round, std::nearbyint(x)), UNARY(Trunc, trunc, std::trunc(x)),
-      UNARY(Exp, exp, std::exp(x), -110, 90), UNARY(Exp2, exp2, std::exp2(x), -150, 130),
-      UNARY(Expm1, expm1, std::expm1(x), -20, 90), UNARY(Log, log, std::log(x), 0, 3), UNARY(Log2, log2, std::log2(x), 0, 3),
-      UNARY(Log10, log10, std::log10(x), 0, 3), UNARY(Log1p, log1p, std::log1p(x), -1, 2),
-      UNARY(Sqrt, sqrt, std::sqrt(x), 0, 9), UNARY(Rsqrt, rsqrt, 1 / std::sqrt(x), 0, 9),
-      UNARY(Reciprocal, reciprocal, 1 / x), UNARY(Sin, sin, std::sin(x), -100, 100), UNARY(Cos, cos, std::cos(x), -100, 100),
-      UNARY(Tan, tan, std::tan(x), -100, 100), UNARY(Asin, asin, std::asin(x), -1, 1), UNARY(Acos, acos, std::acos(x), -1, 1),
-      UNARY(Atan, atan, std::atan(x)), UNARY(Sinh, sinh, std::sinh(x), -90, 90), UNARY(Cosh, cosh, std::cosh(x), -90, 90),
-      UNARY(Tanh, tanh, std::tanh(x)), UNARY(Asinh, asinh, std::asinh(x)), UNARY(Acosh, acosh, std::acosh(x), 1, 9),
-      UNARY(Atanh, atanh, std::atanh(x), -1, 1), UNARY(Erf, erf, std::erf(x), -5, 5), UNARY(Erfc, erfc, std::erfc(x), -5, 28),
-      UNARY(Erfinv, erfinv, erfinv_of(x), -1, 1), UNARY(Lgamma, lgamma, std::lgamma(x), -10, 30),
+      BINARY(Pow, pow, std::pow(a, b), 0, 30),
+      BINARY(Atan2, atan2, std::atan2(a, b)),
+      BINARY(Hypot, hypot, std::hypot(a, b)),
+      BINARY(Logaddexp, logaddexp, logaddexp_of(a, b)),
+      UNARY(Negative, negative, -x),
+      UNARY(Abs, abs, std::fabs(x)),
+      UNARY(Sign, sign, sign_of(x)),
+      UNARY(Square, square, x * x),
+      UNARY(Floor, floor, std::floor(x)),
+      UNARY(Ceil, ceil, std::ceil(x)),
+      UNARY(Round, round, std::nearbyint(x)),
+      UNARY(Trunc, trunc, std::trunc(x)),
+      UNARY(Exp, exp, std::exp(x), -110, 90),
+      UNARY(Exp2, exp2, std::exp2(x), -150, 130),
+      UNARY(Expm1, expm1, std::expm1(x), -20, 90),
+      UNARY(Log, log, std::log(x), 0, 3),
+      UNARY(Log2, log2, std::log2(x), 0, 3),
+      UNARY(Log10, log10, std::log10(x), 0, 3),
+      UNARY(Log1p, log1p, std::log1p(x), -1, 2),
+      UNARY(Sqrt, sqrt, std::sqrt(x), 0, 9),
+      UNARY(Rsqrt, rsqrt, 1 / std::sqrt(x), 0, 9),
+      UNARY(Reciprocal, reciprocal, 1 / x),
+      UNARY(Sin, sin, std::sin(x), -100, 100),
+      UNARY(Cos, cos, std::cos(x), -100, 100),
+      UNARY(Tan, tan, std::tan(x), -100, 100),
+      UNARY(Asin, asin, std::asin(x), -1, 1),
+      UNARY(Acos, acos, std::acos(x), -1, 1),
+      UNARY(Atan, atan, std::atan(x)),
+      UNARY(Sinh, sinh, std::sinh(x), -90, 90),
+      UNARY(Cosh, cosh, std::cosh(x), -90, 90),
+      UNARY(Tanh, tanh, std::tanh(x)),
+      UNARY(Asinh, asinh, std::asinh(x)),
+      UNARY(Acosh, acosh, std::acosh(x), 1, 9),
+      UNARY(Atanh, atanh, std::atanh(x), -1, 1),
+      UNARY(Erf, erf, std::erf(x), -5, 5),
+      UNARY(Erfc, erfc, std::erfc(x), -5, 28),
+      UNARY(Erfinv, erfinv, erfinv_of(x), -1, 1),
+      UNARY(Lgamma, lgamma, std::lgamma(x), -10, 30),
       UNARY(Digamma, digamma, digamma_of(x), -10, 30),
-      row<fn::Polygamma>([](const Tensor& x, const Tensor&) { return polygamma(1, x); }, [](Real x, Real) { return polygamma_of(1, x); }, -10, 30),
-      row<fn::Polygamma>([](const Tensor& x, const Tensor&) { return polygamma(2, x); }, [](Real x, Real) { return polygamma_of(2, x); }, 0, 30),
-      row<fn::Polygamma>([](const Tensor& x, const Tensor&) { return polygamma(3, x); }, [](Real x, Real) { return polygamma_of(3, x); }, 0, 30),
+      row<fn::Polygamma>([](const Tensor& x, const Tensor&) { return polygamma(1, x); },
+                         [](Real x, Real) { return polygamma_of(1, x); }, -10, 30),
+      row<fn::Polygamma>([](const Tensor& x, const Tensor&) { return polygamma(2, x); },
+                         [](Real x, Real) { return polygamma_of(2, x); }, 0, 30),
+      row<fn::Polygamma>([](const Tensor& x, const Tensor&) { return polygamma(3, x); },
+                         [](Real x, Real) { return polygamma_of(3, x); }, 0, 30),
       UNARY(Relu, relu, std::isnan(x) ? x : std::max(x, Real(0))),
       UNARY(Relu6, relu6, std::isnan(x) ? x : std::min(std::max(x, Real(0)), Real(6))),
-      UNARY(LeakyRelu, leaky_relu, x > 0 ? x : x * 0.2), UNARY(Elu, elu, elu_of(x, 1), -20, 3),
+      UNARY(LeakyRelu, leaky_relu, x > 0 ? x : x * 0.2),
+      UNARY(Elu, elu, elu_of(x, 1), -20, 3),
       UNARY(Selu, selu, fn::Selu::scale * elu_of(x, fn::Selu::alpha), -20, 3),
       UNARY(Gelu, gelu, x / 2 * std::erfc(-x / std::sqrt(Real(2))), -38, 8),
-      row<fn::GeluTanh>([](const Tensor& x, const Tensor&) { return gelu(x, {.approximate = true}); },
-                        [](Real x, Real) { return x * sigmoid_of(2 * std::sqrt(2 / pi) * x * (1 + 0.044715L * x * x)); }, -22, 8),
+      row<fn::GeluTanh>(
+          [](const Tensor& x, const Tensor&) { return gelu(x, {.approximate = true}); },
+          [](Real x, Real) { return x * sigmoid_of(2 * std::sqrt(2 / pi) * x * (1 + 0.044715L * x * x)); }, -22, 8),
       UNARY(Silu, silu, x * sigmoid_of(x), -110, 20),
-      UNARY(Mish, mish, x * std::tanh(softplus_of(x)), -110, 25), UNARY(Softplus, softplus, softplus_of(x), -110, 40),
-      UNARY(Softsign, softsign, x / (1 + std::fabs(x))), UNARY(Sigmoid, sigmoid, sigmoid_of(x), -110, 40),
-      UNARY(LogSigmoid, log_sigmoid, -softplus_of(-x), -40, 110), UNARY(HardSigmoid, hard_sigmoid, hard_sigmoid_of(x)),
+      UNARY(Mish, mish, x * std::tanh(softplus_of(x)), -110, 25),
+      UNARY(Softplus, softplus, softplus_of(x), -110, 40),
+      UNARY(Softsign, softsign, x / (1 + std::fabs(x))),
+      UNARY(Sigmoid, sigmoid, sigmoid_of(x), -110, 40),
+      UNARY(LogSigmoid, log_sigmoid, -softplus_of(-x), -40, 110),
+      UNARY(HardSigmoid, hard_sigmoid, hard_sigmoid_of(x)),
       UNARY(HardSilu, hard_silu, x * hard_sigmoid_of(x)),
   };
   return all;
@@ -168,10 +204,42 @@ template <class T>
 std::vector<T> specials() {
   using L = std::numeric_limits<T>;
   std::vector<T> out;
-  for (T v : {T(0), L::infinity(), L::quiet_NaN(), L::denorm_min(), L::min(), L::max(), std::nextafter(L::min(), T(0)),
-              T(1e-40), T(1e-30), T(1e-9), T(1e-5), T(0.5), T(1), T(1.5), T(2), T(2.5), T(3), T(3.5), T(6), T(7), T(20), T(88.5), T(89),
-              T(104), T(709), T(746), T(1e4), T(8388608.5), T(16777217), T(4503599627370497.5), T(1e16), T(1e19), T(1e30),
-              T(1.5707963267948966), T(3.141592653589793), T(1.4616321449683622)})
+  for (T v : {T(0),
+              L::infinity(),
+              L::quiet_NaN(),
+              L::denorm_min(),
+              L::min(),
+              L::max(),
+              std::nextafter(L::min(), T(0)),
+              T(1e-40),
+              T(1e-30),
+              T(1e-9),
+              T(1e-5),
+              T(0.5),
+              T(1),
+              T(1.5),
+              T(2),
+              T(2.5),
+              T(3),
+              T(3.5),
+              T(6),
+              T(7),
+              T(20),
+              T(88.5),
+              T(89),
+              T(104),
+              T(709),
+              T(746),
+              T(1e4),
+              T(8388608.5),
+              T(16777217),
+              T(4503599627370497.5),
+              T(1e16),
+              T(1e19),
+              T(1e30),
+              T(1.5707963267948966),
+              T(3.141592653589793),
+              T(1.4616321449683622)})
     for (T w : {v, std::nextafter(v, T(0)), std::nextafter(v, L::infinity())}) out.push_back(w), out.push_back(-w);
   return out;
 }

@@ -31,7 +31,8 @@ double ulps(T got, Real exact, UlpOf of, Real a, Real b) {
   Real scale = std::max(std::fabs(exact), of == UlpOf::normal_result ? 1024 * Real(std::numeric_limits<T>::min()) : 0);
   if (of == UlpOf::one_or_result) scale = std::max(scale, Real(1));
   if (of == UlpOf::inputs_or_result) scale = std::max({scale, std::fabs(a), std::isinf(b) ? Real(0) : std::fabs(b)});
-  return double(std::fabs((std::isinf(got) ? std::copysign(beyond, Real(got)) : Real(got)) - exact)) / unit_in_last_place<T>(scale);
+  return double(std::fabs((std::isinf(got) ? std::copysign(beyond, Real(got)) : Real(got)) - exact)) /
+         unit_in_last_place<T>(scale);
 }
 
 template <class T>
@@ -51,18 +52,22 @@ void check_accuracy(const Row& row, double limit) {
   auto got = row.run(Tensor::from_vector(a), Tensor::from_vector(b)).template to_vector<T>();
   double worst = 0;
   std::size_t at = 0;
-  static const std::set<std::string> free_zero = {"maximum", "minimum", "relu", "relu6", "elu", "selu", "log_sigmoid", "polygamma"};
+  static const std::set<std::string> free_zero = {"maximum", "minimum", "relu",        "relu6",
+                                                  "elu",     "selu",    "log_sigmoid", "polygamma"};
   for (std::size_t i = 0; i < got.size(); ++i) {
     const Real exact = row.reference(a[i], b[i]);
     // The sign of a zero, but for those that choose between 0 and -0 or add 0.
-    if (!free_zero.count(row.name) && got[i] == 0 && exact == 0) CHECK_MESSAGE(std::signbit(got[i]) == std::signbit(exact),
-        std::string(row.name), " of ", double(a[i]), ", ", double(b[i]), " is ", double(got[i]));
+    if (!free_zero.count(row.name) && got[i] == 0 && exact == 0)
+      CHECK_MESSAGE(std::signbit(got[i]) == std::signbit(exact), std::string(row.name), " of ", double(a[i]), ", ",
+                    double(b[i]), " is ", double(got[i]));
     double u = ulps(got[i], exact, row.ulp_of, a[i], row.arity == 2 ? b[i] : 0);
     if (u > worst) worst = u, at = i;
   }
-  if (std::getenv("TAPIR_SHOW_ULP")) MESSAGE(std::string(row.name) << " " << sizeof(T) << ": " << worst << " at " << a[at] << " " << b[at]);
-  CHECK_MESSAGE(worst <= limit, std::string(row.name), sizeof(T) == 4 ? " f32" : " f64", ": ", worst, " ULP at ", double(a[at]), ", ",
-                double(b[at]), ": ", double(got[at]), ", not ", double(row.reference(a[at], b[at])));
+  if (std::getenv("TAPIR_SHOW_ULP"))
+    MESSAGE(std::string(row.name) << " " << sizeof(T) << ": " << worst << " at " << a[at] << " " << b[at]);
+  CHECK_MESSAGE(worst <= limit, std::string(row.name), sizeof(T) == 4 ? " f32" : " f64", ": ", worst, " ULP at ",
+                double(a[at]), ", ", double(b[at]), ": ", double(got[at]), ", not ",
+                double(row.reference(a[at], b[at])));
 }
 
 std::string bytes_of(const Tensor& t) {
@@ -96,7 +101,10 @@ TEST_CASE("no floating-point function is left out of the table") {
   std::set<std::string> in_table, missing;
   for (const Row& row : rows()) in_table.insert(row.name);
   auto look = [&]<class... Fs>(TypeList<Fs...>) {
-    ((Fs::types == Types::floating || Fs::types == Types::numeric ? void(in_table.count(Fs::name) || missing.insert(Fs::name).second) : void()), ...);
+    ((Fs::types == Types::floating || Fs::types == Types::numeric
+          ? void(in_table.count(Fs::name) || missing.insert(Fs::name).second)
+          : void()),
+     ...);
   };
   look(ArithmeticOps{});
   look(MathOps{});
@@ -122,7 +130,8 @@ TEST_CASE("an element's bits do not depend on where it stands") {
       CHECK_MESSAGE(same, std::string(row.name), " ", std::string(name_of(d)));
       if (row.arity == 1) continue;
       // A row, a column, one number, each against copies of it.
-      Tensor m = reshape(a, {7, 10}), line = b[Slice(0, 10)], column = reshape(b[Slice(0, 7)], {7, 1}), one = b[Slice(3, 4)];
+      Tensor m = reshape(a, {7, 10}), line = b[Slice(0, 10)], column = reshape(b[Slice(0, 7)], {7, 1}),
+             one = b[Slice(3, 4)];
       for (const Tensor& t : {line, column, one}) {
         Tensor full = contiguous(broadcast_to(t, {7, 10}));
         CHECK_MESSAGE(bytes_of(row.run(m, t)) == bytes_of(row.run(m, full)), std::string(row.name), " broadcast");
@@ -146,8 +155,9 @@ TEST_CASE("halves are the f32 result, rounded") {
     Tensor a = Tensor::from_vector(left).astype(d), b = Tensor::from_vector(right).astype(d);
     for (const Row& row : rows())
       if (row.arity == 2)
-        CHECK_MESSAGE(bytes_of(row.run(a, b)) == bytes_of(row.run(a.astype(DType::f32), b.astype(DType::f32)).astype(d)),
-                      std::string(row.name), " ", std::string(name_of(d)));
+        CHECK_MESSAGE(
+            bytes_of(row.run(a, b)) == bytes_of(row.run(a.astype(DType::f32), b.astype(DType::f32)).astype(d)),
+            std::string(row.name), " ", std::string(name_of(d)));
   }
 }
 
@@ -157,7 +167,8 @@ TEST_CASE("dtypes: promotion, C++ numbers take their partner's") {
   CHECK(dtype(DType::f16, DType::bf16) == DType::f32);
   CHECK(dtype(DType::u8, DType::i8) == DType::i16);
   CHECK(dtype(DType::i32, DType::i64) == DType::i64);
-  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64}) {
+  for (DType d :
+       {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64}) {
     Tensor x = ones({3}, d);
     CHECK((x + 1).dtype() == d);
     CHECK((2 * x).dtype() == d);
@@ -168,42 +179,91 @@ TEST_CASE("dtypes: promotion, C++ numbers take their partner's") {
     CHECK((x * 0.5).dtype() == (is_floating(d) ? d : DType::f32));
   }
   Tensor half = ones({2}, DType::f16), whole = ones({2}, DType::i32), yes = ones({2}, DType::boolean);
-  golden::check_error<DTypeError>([&] { half + whole; }, "add: dtypes differ, f16 vs i32. Cast one side: y.astype(DType::f16).");
-  golden::check_error<DTypeError>([&] { yes + 1; },
-                                  "add: a bool tensor cannot be combined with a C++ integer. Cast it first: x.astype(DType::f32).");
-  golden::check_error<DTypeError>([&] { where(whole, half, half); }, "where: the condition must be bool, got i32. Compare it: x != 0.");
-  golden::check_error<ShapeError>([&] { ones({2, 3}) + ones({4}); },
-                                  "add: shapes [2, 3] and [4] do not broadcast. Sizes must be equal or 1, counted from the end.");
+  golden::check_error<DTypeError>([&] { half + whole; },
+                                  "add: dtypes differ, f16 vs i32. Cast one side: y.astype(DType::f16).");
+  golden::check_error<DTypeError>(
+      [&] { yes + 1; },
+      "add: a bool tensor cannot be combined with a C++ integer. Cast it first: x.astype(DType::f32).");
+  golden::check_error<DTypeError>([&] { where(whole, half, half); },
+                                  "where: the condition must be bool, got i32. Compare it: x != 0.");
+  golden::check_error<ShapeError>(
+      [&] {
+        ones({2, 3}) + ones({4});
+      },
+      "add: shapes [2, 3] and [4] do not broadcast. Sizes must be equal or 1, counted from the end.");
 }
 
 namespace {
 bool alike(double a, double b) { return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b); }
-}
+}  // namespace
 
 TEST_CASE("special values of functions of two numbers are NumPy's") {
   const double inf = INFINITY, nan = NAN;
-  struct Case { const char* name; Tensor (*run)(const Tensor&, const Tensor&); double a, b, y; };
+  struct Case {
+    const char* name;
+    Tensor (*run)(const Tensor&, const Tensor&);
+    double a, b, y;
+  };
 #define F(f) #f, [](const Tensor& a, const Tensor& b) { return f(a, b); }
   const std::vector<Case> cases = {
-      {F(floor_divide), 7, 2, 3}, {F(floor_divide), -7, 2, -4}, {F(floor_divide), 7, -2, -4}, {F(floor_divide), -1, inf, -1},
-      {F(floor_divide), 1, inf, 0.0}, {F(floor_divide), 1, 0, inf}, {F(floor_divide), -1, 0, -inf}, {F(floor_divide), 0, 0, nan},
-      {F(floor_divide), inf, 1, nan}, {F(floor_divide), 0.0, -3, -0.0}, {F(floor_divide), nan, 1, nan}, {F(floor_divide), 1, nan, nan},
-      {F(floor_divide), 6, 0.1f, 59}, {F(floor_divide), 1e30f, 3, double(1e30f) / 3},
-      {F(remainder), 7, 2, 1}, {F(remainder), -7, 2, 1}, {F(remainder), 7, -2, -1}, {F(remainder), -1, inf, inf},
-      {F(remainder), 1, inf, 1}, {F(remainder), 1, -inf, -inf}, {F(remainder), -1, -inf, -1}, {F(remainder), 1, 0, nan},
-      {F(remainder), inf, 1, nan}, {F(remainder), 0.0, -3, -0.0}, {F(remainder), -0.0, 3, 0.0}, {F(remainder), 1, nan, nan},
-      {F(maximum), nan, 1, nan}, {F(maximum), 1, nan, nan}, {F(minimum), nan, 1, nan}, {F(minimum), 1, nan, nan},
-      {F(pow), nan, 0, 1}, {F(pow), 1, nan, 1}, {F(pow), -1, inf, 1}, {F(pow), 0.5, -inf, inf}, {F(pow), -8, 1.0 / 3, nan},
-      {F(pow), -0.0, -3, -inf}, {F(pow), -2, 3, -8}, {F(hypot), inf, nan, inf}, {F(hypot), 3e38f, 3e38f, inf},
-      {F(atan2), 0.0, -1, M_PI}, {F(atan2), -0.0, -1, -M_PI}, {F(logaddexp), -inf, -inf, -inf}, {F(logaddexp), inf, inf, inf},
-      {F(logaddexp), inf, -inf, inf}, {F(logaddexp), nan, inf, nan}, {F(nextafter), 1, 2, 1 + 0x1p-23}, {F(nextafter), 0, -1, -0x1p-149},
-      {F(nextafter), inf, 0, 0x1.fffffep127}, {F(nextafter), nan, 0, nan}, {F(copysign), nan, -1, nan}, {F(copysign), 3, -0.0, -3},
+      {F(floor_divide), 7, 2, 3},
+      {F(floor_divide), -7, 2, -4},
+      {F(floor_divide), 7, -2, -4},
+      {F(floor_divide), -1, inf, -1},
+      {F(floor_divide), 1, inf, 0.0},
+      {F(floor_divide), 1, 0, inf},
+      {F(floor_divide), -1, 0, -inf},
+      {F(floor_divide), 0, 0, nan},
+      {F(floor_divide), inf, 1, nan},
+      {F(floor_divide), 0.0, -3, -0.0},
+      {F(floor_divide), nan, 1, nan},
+      {F(floor_divide), 1, nan, nan},
+      {F(floor_divide), 6, 0.1f, 59},
+      {F(floor_divide), 1e30f, 3, double(1e30f) / 3},
+      {F(remainder), 7, 2, 1},
+      {F(remainder), -7, 2, 1},
+      {F(remainder), 7, -2, -1},
+      {F(remainder), -1, inf, inf},
+      {F(remainder), 1, inf, 1},
+      {F(remainder), 1, -inf, -inf},
+      {F(remainder), -1, -inf, -1},
+      {F(remainder), 1, 0, nan},
+      {F(remainder), inf, 1, nan},
+      {F(remainder), 0.0, -3, -0.0},
+      {F(remainder), -0.0, 3, 0.0},
+      {F(remainder), 1, nan, nan},
+      {F(maximum), nan, 1, nan},
+      {F(maximum), 1, nan, nan},
+      {F(minimum), nan, 1, nan},
+      {F(minimum), 1, nan, nan},
+      {F(pow), nan, 0, 1},
+      {F(pow), 1, nan, 1},
+      {F(pow), -1, inf, 1},
+      {F(pow), 0.5, -inf, inf},
+      {F(pow), -8, 1.0 / 3, nan},
+      {F(pow), -0.0, -3, -inf},
+      {F(pow), -2, 3, -8},
+      {F(hypot), inf, nan, inf},
+      {F(hypot), 3e38f, 3e38f, inf},
+      {F(atan2), 0.0, -1, M_PI},
+      {F(atan2), -0.0, -1, -M_PI},
+      {F(logaddexp), -inf, -inf, -inf},
+      {F(logaddexp), inf, inf, inf},
+      {F(logaddexp), inf, -inf, inf},
+      {F(logaddexp), nan, inf, nan},
+      {F(nextafter), 1, 2, 1 + 0x1p-23},
+      {F(nextafter), 0, -1, -0x1p-149},
+      {F(nextafter), inf, 0, 0x1.fffffep127},
+      {F(nextafter), nan, 0, nan},
+      {F(copysign), nan, -1, nan},
+      {F(copysign), 3, -0.0, -3},
   };
 #undef F
   for (const Case& c : cases) {
     auto f32 = c.run(full({19}, c.a).astype(DType::f32), full({19}, c.b).astype(DType::f32)).to_vector<float>();
     for (int at : {0, 18})
-      CHECK_MESSAGE(alike(f32[std::size_t(at)], float(c.y)), std::string(c.name), " f32 of ", c.a, ", ", c.b, ": ", f32[std::size_t(at)], ", not ", c.y);
+      CHECK_MESSAGE(alike(f32[std::size_t(at)], float(c.y)), std::string(c.name), " f32 of ", c.a, ", ", c.b, ": ",
+                    f32[std::size_t(at)], ", not ", c.y);
     if (std::string(c.name) == "nextafter" || std::fabs(c.a) > 1e20) continue;  // these are f32's own
     auto f64 = c.run(full({9}, c.a, DType::f64), full({9}, c.b, DType::f64)).to_vector<double>();
     CHECK_MESSAGE(alike(f64[8], c.y), std::string(c.name), " f64 of ", c.a, ", ", c.b, ": ", f64[8], ", not ", c.y);

@@ -60,9 +60,14 @@ TEST_CASE("gather_nd") {
 TEST_CASE("scatter_nd adds duplicates up") {
   CHECK(values(scatter_nd(tensor({{4}, {3}, {1}, {4}}), tensor({9.0f, 10.0f, 11.0f, 12.0f}), {6})) ==
         V{0, 11, 0, 10, 21, 0});
-  CHECK(message<ShapeError>([] { scatter_nd(tensor({{4}}), tensor({9.0f, 10.0f}), {6}); }) ==
-        "scatter_nd: updates must have shape [1] (indices [1, 1], tensor [6]), got [2].");
-  check_gradient([](auto& v) { return scatter_nd(tensor({{1, 0}, {1, 0}, {0, 2}}), v[0], {2, 3, 2}); }, {waves({3, 2})});
+  CHECK(message<ShapeError>([] {
+          scatter_nd(tensor({{4}}), tensor({9.0f, 10.0f}), {6});
+        }) == "scatter_nd: updates must have shape [1] (indices [1, 1], tensor [6]), got [2].");
+  check_gradient(
+      [](auto& v) {
+        return scatter_nd(tensor({{1, 0}, {1, 0}, {0, 2}}), v[0], {2, 3, 2});
+      },
+      {waves({3, 2})});
 }
 
 TEST_CASE("tensor_scatter") {
@@ -102,7 +107,8 @@ TEST_CASE("one_hot") {
 }
 
 TEST_CASE("every dtype is taken and scattered") {
-  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64}) {
+  for (DType d :
+       {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64}) {
     CAPTURE(name_of(d));
     Tensor x = tensor({1, 2, 3}).astype(d), u = tensor({10, 20}).astype(d);
     CHECK(values(take(x, tensor({2, 0}))) == V{3, 1});

@@ -24,9 +24,7 @@ struct Family {
     std::ifstream(base + ".json") >> cases;
     arrays = io::load_npz(base + ".npz");
   }
-  Tensor get(const std::string& name, const std::string& field) const {
-    return io::find(arrays, name + "." + field);
-  }
+  Tensor get(const std::string& name, const std::string& field) const { return io::find(arrays, name + "." + field); }
 };
 
 inline std::mt19937 rng(11);

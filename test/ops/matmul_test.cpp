@@ -40,7 +40,8 @@ std::vector<double> reference(const Tensor& a, const Tensor& b, Shape& out) {
     for (std::int64_t i = 0; i < m; ++i)
       for (std::int64_t j = 0; j < n; ++j)
         for (std::int64_t l = 0; l < k; ++l)
-          y[std::size_t((g * m + i) * n + j)] += va[std::size_t((g * m + i) * k + l)] * vb[std::size_t((g * k + l) * n + j)];
+          y[std::size_t((g * m + i) * n + j)] +=
+              va[std::size_t((g * m + i) * k + l)] * vb[std::size_t((g * k + l) * n + j)];
   return y;
 }
 
@@ -72,12 +73,24 @@ void check_error(F&& f, const std::string& text) {
 TEST_CASE("matmul: every layout, size and dtype against plain loops") {
   for (auto [dtype, tolerance] : std::vector<std::pair<DType, double>>{
            {DType::f32, 1e-6}, {DType::f64, 1e-14}, {DType::f16, 2e-2}, {DType::bf16, 1e-1}})
-    for (auto [m, n, k] : std::vector<std::array<std::int64_t, 3>>{
-             {1, 1, 1}, {2, 2, 2}, {1, 7, 5}, {7, 1, 5}, {5, 7, 1}, {17, 13, 29}, {65, 66, 67}, {1, 300, 200},
-             {150, 130, 140}, {130, 3, 6000}})
+    for (auto [m, n, k] : std::vector<std::array<std::int64_t, 3>>{{1, 1, 1},
+                                                                   {2, 2, 2},
+                                                                   {1, 7, 5},
+                                                                   {7, 1, 5},
+                                                                   {5, 7, 1},
+                                                                   {17, 13, 29},
+                                                                   {65, 66, 67},
+                                                                   {1, 300, 200},
+                                                                   {150, 130, 140},
+                                                                   {130, 3, 6000}})
       for (bool ta : {false, true})
         for (bool tb : {false, true}) {
-          CAPTURE(name_of(dtype)); CAPTURE(m); CAPTURE(n); CAPTURE(k); CAPTURE(ta); CAPTURE(tb);
+          CAPTURE(name_of(dtype));
+          CAPTURE(m);
+          CAPTURE(n);
+          CAPTURE(k);
+          CAPTURE(ta);
+          CAPTURE(tb);
           Tensor a = randn(ta ? Shape{k, m} : Shape{m, k}, dtype), b = randn(tb ? Shape{n, k} : Shape{k, n}, dtype);
           Tensor y = matmul(a, b, {ta, tb});
           CHECK(y.dtype() == dtype);
@@ -91,11 +104,18 @@ TEST_CASE("matmul: every layout, size and dtype against plain loops") {
 TEST_CASE("matmul: batches broadcast") {
   for (DType d : {DType::f32, DType::f64}) {
     double tolerance = d == DType::f32 ? 1e-6 : 1e-14;
-    for (auto [s, t] : std::vector<std::pair<Shape, Shape>>{{{3, 4, 5}, {5, 6}}, {{4, 5}, {3, 5, 6}}, {{2, 1, 4, 5}, {3, 5, 2}},
-                            {{7, 1, 4}, {7, 4, 1}}, {{2, 3, 4, 5}, {2, 3, 5, 4}}, {{3, 150, 140}, {3, 140, 130}},
-                            {{1, 4, 5}, {6, 5, 3}}, {{2, 70, 80}, {80, 90}}, {{1, 150, 140}, {3, 140, 130}}}) {
+    for (auto [s, t] : std::vector<std::pair<Shape, Shape>>{{{3, 4, 5}, {5, 6}},
+                                                            {{4, 5}, {3, 5, 6}},
+                                                            {{2, 1, 4, 5}, {3, 5, 2}},
+                                                            {{7, 1, 4}, {7, 4, 1}},
+                                                            {{2, 3, 4, 5}, {2, 3, 5, 4}},
+                                                            {{3, 150, 140}, {3, 140, 130}},
+                                                            {{1, 4, 5}, {6, 5, 3}},
+                                                            {{2, 70, 80}, {80, 90}},
+                                                            {{1, 150, 140}, {3, 140, 130}}}) {
       Tensor a = randn(s, d), b = randn(t, d);
-      CAPTURE(s.str()); CAPTURE(t.str());
+      CAPTURE(s.str());
+      CAPTURE(t.str());
       check(matmul(a, b), a, b, tolerance);
       check(matmul(swapped(a), swapped(b), {true, true}), a, b, tolerance);
     }
@@ -104,7 +124,7 @@ TEST_CASE("matmul: batches broadcast") {
 
 TEST_CASE("matmul: no unit stride") {
   Tensor x = randn({6, 5, 4}, DType::f32), w = randn({5, 3}, DType::f32);
-  Tensor v = permute_dims(x, {2, 0, 1});             // [4, 6, 5], strides 1, 20, 4
+  Tensor v = permute_dims(x, {2, 0, 1});  // [4, 6, 5], strides 1, 20, 4
   check(matmul(v, w), v, w, 1e-6);
   Tensor ones = broadcast_to(constant(1.5f), {6, 5}), column = broadcast_to(randn({6, 1}, DType::f32), {6, 5}),
          row = broadcast_to(randn({1, 5}, DType::f32), {6, 5});
@@ -157,12 +177,21 @@ TEST_CASE("matmul: infinities and NaN go through") {
 }
 
 TEST_CASE("matmul: gradients, first and second order") {
-  for (auto [s, t, ta, tb] : std::vector<std::tuple<Shape, Shape, bool, bool>>{
-           {{3, 4}, {4, 2}, false, false}, {{4, 3}, {4, 2}, true, false}, {{3, 4}, {2, 4}, false, true},
-           {{4, 3}, {2, 4}, true, true}, {{2, 3, 4}, {4, 2}, false, false}, {{2, 3, 4}, {2, 4}, false, true},
-           {{2, 4, 3}, {4, 2}, true, false}, {{3, 4}, {2, 4, 2}, false, false}, {{2, 1, 3, 2}, {3, 2, 2}, false, false},
-           {{4}, {4, 2}, false, false}, {{3, 4}, {4}, false, false}, {{4}, {4}, false, false}, {{2, 3, 4}, {4}, false, false}}) {
-    CAPTURE(s.str()); CAPTURE(t.str());
+  for (auto [s, t, ta, tb] : std::vector<std::tuple<Shape, Shape, bool, bool>>{{{3, 4}, {4, 2}, false, false},
+                                                                               {{4, 3}, {4, 2}, true, false},
+                                                                               {{3, 4}, {2, 4}, false, true},
+                                                                               {{4, 3}, {2, 4}, true, true},
+                                                                               {{2, 3, 4}, {4, 2}, false, false},
+                                                                               {{2, 3, 4}, {2, 4}, false, true},
+                                                                               {{2, 4, 3}, {4, 2}, true, false},
+                                                                               {{3, 4}, {2, 4, 2}, false, false},
+                                                                               {{2, 1, 3, 2}, {3, 2, 2}, false, false},
+                                                                               {{4}, {4, 2}, false, false},
+                                                                               {{3, 4}, {4}, false, false},
+                                                                               {{4}, {4}, false, false},
+                                                                               {{2, 3, 4}, {4}, false, false}}) {
+    CAPTURE(s.str());
+    CAPTURE(t.str());
     auto f = [ta = ta, tb = tb](const std::vector<Tensor>& in) { return matmul(in[0], in[1], {ta, tb}); };
     auto r = gradcheck(f, {randn(s), randn(t)}, {.order = 2});
     CHECK_MESSAGE(r, r.str());
@@ -173,22 +202,46 @@ TEST_CASE("matmul: gradients, first and second order") {
 }
 
 TEST_CASE("matmul: exact errors") {
-  check_error<ShapeError>([] { matmul(ones({32, 128}), ones({64, 10})); },
-                          ": matmul: inner dimensions differ, 128 vs 64 ([32, 128] x [64, 10]).");
-  check_error<ShapeError>([] { matmul(ones({32, 128}), ones({64, 10}), {.transpose_b = true}); },
-                          ": matmul: inner dimensions differ, 128 vs 10 ([32, 128] x [64, 10]^T).");
-  check_error<ShapeError>([] { matmul(ones({2, 3, 4}), ones({3, 4, 5})); },
-                          ": matmul: batch dimensions [2] and [3] do not broadcast ([2, 3, 4] x [3, 4, 5]).");
-  check_error<ShapeError>([] { matmul(ones({2, 3}), constant(1.0f)); },
-                          ": matmul: needs operands of rank 1 or more, got [2, 3] and []. Multiply by scalars with *.");
-  check_error<ShapeError>([] { matmul(ones({3}), ones({4, 5})); },
-                          ": matmul: inner dimensions differ, 3 vs 4 ([3] x [4, 5]).");
-  check_error<ShapeError>([] { matmul(ones({3}), ones({3, 5}), {.transpose_a = true}); },
-                          ": matmul: a vector cannot be transposed ([3]^T x [3, 5]).");
-  check_error<DTypeError>([] { matmul(ones({2, 2}), ones({2, 2}, DType::i32)); },
-                          ": matmul: dtypes differ, f32 vs i32. Cast one side: y.astype(DType::f32).");
-  check_error<DTypeError>([] { matmul(ones({2, 2}, DType::boolean), ones({2, 2}, DType::boolean)); },
-                          ": matmul: needs numbers, got bool. Cast it first: x.astype(DType::f32).");
+  check_error<ShapeError>(
+      [] {
+        matmul(ones({32, 128}), ones({64, 10}));
+      },
+      ": matmul: inner dimensions differ, 128 vs 64 ([32, 128] x [64, 10]).");
+  check_error<ShapeError>(
+      [] {
+        matmul(ones({32, 128}), ones({64, 10}), {.transpose_b = true});
+      },
+      ": matmul: inner dimensions differ, 128 vs 10 ([32, 128] x [64, 10]^T).");
+  check_error<ShapeError>(
+      [] {
+        matmul(ones({2, 3, 4}), ones({3, 4, 5}));
+      },
+      ": matmul: batch dimensions [2] and [3] do not broadcast ([2, 3, 4] x [3, 4, 5]).");
+  check_error<ShapeError>(
+      [] {
+        matmul(ones({2, 3}), constant(1.0f));
+      },
+      ": matmul: needs operands of rank 1 or more, got [2, 3] and []. Multiply by scalars with *.");
+  check_error<ShapeError>(
+      [] {
+        matmul(ones({3}), ones({4, 5}));
+      },
+      ": matmul: inner dimensions differ, 3 vs 4 ([3] x [4, 5]).");
+  check_error<ShapeError>(
+      [] {
+        matmul(ones({3}), ones({3, 5}), {.transpose_a = true});
+      },
+      ": matmul: a vector cannot be transposed ([3]^T x [3, 5]).");
+  check_error<DTypeError>(
+      [] {
+        matmul(ones({2, 2}), ones({2, 2}, DType::i32));
+      },
+      ": matmul: dtypes differ, f32 vs i32. Cast one side: y.astype(DType::f32).");
+  check_error<DTypeError>(
+      [] {
+        matmul(ones({2, 2}, DType::boolean), ones({2, 2}, DType::boolean));
+      },
+      ": matmul: needs numbers, got bool. Cast it first: x.astype(DType::f32).");
 }
 
 TEST_CASE("vecdot, outer, tensordot") {
@@ -220,15 +273,27 @@ TEST_CASE("vecdot, outer, tensordot") {
   CHECK(tensordot(randn({2, 3}), randn({4}), 0).shape() == Shape{2, 3, 4});
   CHECK(tensordot(randn({2, 3}), randn({2, 3}), 2).shape() == Shape{});
 
-  auto r = gradcheck([](const std::vector<Tensor>& in) { return tensordot(in[0], in[1], {0, 1}, {1, 0}); }, {p, q},
-                     {.order = 2});
+  auto r = gradcheck(
+      [](const std::vector<Tensor>& in) {
+        return tensordot(in[0], in[1], {0, 1}, {1, 0});
+      },
+      {p, q}, {.order = 2});
   CHECK_MESSAGE(r, r.str());
   r = gradcheck([](const std::vector<Tensor>& in) { return vecdot(in[0], in[1]); }, {a, b});
   CHECK_MESSAGE(r, r.str());
-  check_error<ShapeError>([] { tensordot(ones({2, 3}), ones({4, 3}), {0}, {0}); },
-                          ": tensordot: axis 0 of [2, 3] and axis 0 of [4, 3] differ in size, 2 vs 4.");
-  check_error<ShapeError>([] { tensordot(ones({2, 3}), ones({4}), 2); },
-                          ": tensordot: cannot contract 2 dimensions of [2, 3] and [4].");
-  check_error<ShapeError>([] { vecdot(ones({2, 3}), ones({4})); },
-                          ": vecdot: sizes along axis -1 differ, 3 vs 4 ([2, 3] and [4]).");
+  check_error<ShapeError>(
+      [] {
+        tensordot(ones({2, 3}), ones({4, 3}), {0}, {0});
+      },
+      ": tensordot: axis 0 of [2, 3] and axis 0 of [4, 3] differ in size, 2 vs 4.");
+  check_error<ShapeError>(
+      [] {
+        tensordot(ones({2, 3}), ones({4}), 2);
+      },
+      ": tensordot: cannot contract 2 dimensions of [2, 3] and [4].");
+  check_error<ShapeError>(
+      [] {
+        vecdot(ones({2, 3}), ones({4}));
+      },
+      ": vecdot: sizes along axis -1 differ, 3 vs 4 ([2, 3] and [4]).");
 }

@@ -20,7 +20,9 @@ Tensor spread(const Shape& shape, double low, double high, double phase = 0) {
 }
 
 template <int rows = 3>
-std::vector<Tensor> one() { return {spread({rows, 4}, -0.9, 0.9, 0.013)}; }
+std::vector<Tensor> one() {
+  return {spread({rows, 4}, -0.9, 0.9, 0.013)};
+}
 std::vector<Tensor> positive_one() { return {spread({3, 4}, 0.2, 0.9)}; }
 std::vector<Tensor> above_one() { return {spread({3, 4}, 1.2, 2.5)}; }
 std::vector<Tensor> two() { return {spread({3, 4}, -0.9, 0.9), spread({4}, -0.8, 0.95, 0.37)}; }
@@ -33,11 +35,22 @@ std::vector<Tensor> pixels() { return {spread({2, 4, 6, 3}, -1, 1)}; }
 std::vector<Tensor> normalised() { return {spread({3, 2, 4}, -1, 1), spread({4}, 0.5, 1.5), spread({4}, -1, 1, 0.3)}; }
 std::vector<Tensor> logits() { return {spread({3, 4}, -2, 2)}; }
 
-#define UNARY(f) {#f, one<>, [](In x) { return f(x[0]); }}
-#define UNARY_FROM(f, from) {#f, from, [](In x) { return f(x[0]); }}
-#define BINARY(f, from) {#f, from, [](In x) { return f(x[0], x[1]); }}
+#define UNARY(f)                              \
+  {                                           \
+#f, one < >, [](In x) { return f(x[0]); } \
+  }
+#define UNARY_FROM(f, from)                \
+  {                                        \
+#f, from, [](In x) { return f(x[0]); } \
+  }
+#define BINARY(f, from)                          \
+  {                                              \
+#f, from, [](In x) { return f(x[0], x[1]); } \
+  }
 #define NO_GRADIENT .differentiable = false
 
+// A line a case.
+// clang-format off
 const std::vector<OpCase> elementwise_cases = {
     BINARY(add, two), BINARY(subtract, two), BINARY(multiply, two), BINARY(divide, positive_two),
     BINARY(maximum, two), BINARY(minimum, two), BINARY(pow, positive_two), BINARY(remainder, positive_two),
@@ -93,7 +106,8 @@ const std::vector<OpCase> shape_cases = {
     {"repeat", one, [](In x) { return repeat(x[0], 3, {.axis = 1}); }},
     {"narrow", one, [](In x) { return narrow(x[0], 1, 1, 2); }},
     {"pad", one, [](In x) { return pad(x[0], {{0, 0}, {2, 1}}, {.value = 0.5}); }},
-    {"pad, reflect", one, [](In x) { return pad(x[0], {{0, 0}, {2, 3}}, {.mode = PadMode::reflect}); }, {.batched = false}},
+    {"pad, reflect", one,
+     [](In x) { return pad(x[0], {{0, 0}, {2, 3}}, {.mode = PadMode::reflect}); }, {.batched = false}},
     {"pad, symmetric", one, [](In x) { return pad(x[0], {{0, 0}, {2, 3}}, {.mode = PadMode::symmetric}); }},
     {"pad, edge", one, [](In x) { return pad(x[0], {{0, 0}, {2, 3}}, {.mode = PadMode::edge}); }},
     {"flip", one, [](In x) { return flip(x[0], {.axis = 1}); }},
@@ -101,14 +115,17 @@ const std::vector<OpCase> shape_cases = {
     {"moveaxis", one, [](In x) { return moveaxis(x[0], 0, 1); }},
     {"expand_dims and squeeze", one, [](In x) { return squeeze(expand_dims(x[0], 1) * 2.0, {1}); }},
     {"space_to_depth", pixels, [](In x) { return space_to_depth(x[0], 2); }},
-    {"depth_to_space", pixels, [](In x) { return depth_to_space(concat({x[0], x[0] * 2.0, x[0], x[0]}, {.axis = 3}), 2); }},
+    {"depth_to_space", pixels,
+     [](In x) { return depth_to_space(concat({x[0], x[0] * 2.0, x[0], x[0]}, {.axis = 3}), 2); }},
     {"diag_embed", one, [](In x) { return diag_embed(x[0], 1); }},
     {"diagonal", one, [](In x) { return diagonal(x[0], 1); }, {.batched = false}},
     {"tril", one, [](In x) { return tril(x[0]); }},
     {"triu", one, [](In x) { return triu(x[0], 1); }},
     {"strided_slice", one, [](In x) { return x[0](Slice(), Slice(none, none, -2)); }},
+    {"embedding_lookup", picked, [](In x) { return embedding_lookup(permute_dims(x[0], {1, 0}), x[1]); }},
     {"take", picked, [](In x) { return take(x[0], x[1], 1); }},
-    {"take_along_axis", picked, [](In x) { return take_along_axis(x[0], broadcast_to(x[1], {x[0].shape()[0], 3}), 1); }},
+    {"take_along_axis", picked,
+     [](In x) { return take_along_axis(x[0], broadcast_to(x[1], {x[0].shape()[0], 3}), 1); }},
     {"gather_nd", picked, [](In x) { return gather_nd(x[0], stack({x[1], x[1]}, {.axis = -1})); }, {.batched = false}},
     {"tensor_scatter_add", picked, [](In x) {
        return tensor_scatter_add(x[0], expand_dims(x[1], -1), ones({3, 4}, x[0].dtype()) * 0.5) * x[0];
@@ -128,7 +145,8 @@ const std::vector<OpCase> reduce_cases = {
     {"stddev", one, [](In x) { return stddev(x[0], {.axis = 1}); }},
     {"min", one, [](In x) { return min(x[0], {.axis = 1}); }},
     {"max", one, [](In x) { return max(x[0], {.axis = 1}); }},
-    {"argmin and argmax", one, [](In x) { return argmin(x[0], {.axis = 1}) * 10 + argmax(x[0], {.axis = 1}); }, {NO_GRADIENT}},
+    {"argmin and argmax", one,
+     [](In x) { return argmin(x[0], {.axis = 1}) * 10 + argmax(x[0], {.axis = 1}); }, {NO_GRADIENT}},
     {"any and all", bools, [](In x) { return stack({any(x[0], {.axis = 1}), all(x[0], {.axis = 1})}, {.axis = -1}); },
      {NO_GRADIENT, .halves = false}},
     {"count_nonzero", bools, [](In x) { return count_nonzero(x[0], {.axis = 1}); }, {NO_GRADIENT, .halves = false}},
@@ -152,7 +170,8 @@ const std::vector<OpCase> contraction_cases = {
     {"matmul, batched and transposed", [] { return std::vector{spread({2, 4, 3}, -1, 1), spread({5, 4}, -1, 1, 0.3)}; },
      [](In x) { return matmul(x[0], x[1], {.transpose_a = true, .transpose_b = true}); }},
     {"vecdot", two, [](In x) { return vecdot(x[0], x[1]); }},
-    {"outer", [] { return std::vector{spread({3}, -1, 1), spread({4}, -1, 1, 0.3)}; }, [](In x) { return outer(x[0], x[1]); }},
+    {"outer", [] { return std::vector{spread({3}, -1, 1), spread({4}, -1, 1, 0.3)}; },
+     [](In x) { return outer(x[0], x[1]); }},
     {"tensordot", [] { return std::vector{spread({2, 3, 4}, -1, 1), spread({4, 3}, -1, 1, 0.3)}; },
      [](In x) { return tensordot(x[0], x[1], {1, 2}, {1, 0}); }},
     {"einsum", [] { return std::vector{spread({2, 3, 4}, -1, 1), spread({4, 3}, -1, 1, 0.3)}; },
@@ -166,14 +185,21 @@ const std::vector<OpCase> network_cases = {
     {"depthwise_conv2d", [] { return std::vector{spread({1, 4, 4, 2}, -1, 1), spread({3, 3, 2, 1}, -1, 1, 0.2)}; },
      [](In x) { return depthwise_conv2d(x[0], x[1]); }},
     {"max_pool2d", pixels, [](In x) { return max_pool2d(x[0], {2, 2}); }},
-    {"max_pool2d, overlapping", pixels, [](In x) { return max_pool2d(x[0], {3, 3}, {.strides = {1, 2}, .padding = Padding::same}); }},
-    {"avg_pool2d", pixels, [](In x) { return avg_pool2d(x[0], {3, 2}, {.strides = {2, 2}, .padding = Padding::same}); }},
+    {"max_pool2d, overlapping", pixels,
+     [](In x) { return max_pool2d(x[0], {3, 3}, {.strides = {1, 2}, .padding = Padding::same}); }},
+    {"avg_pool2d", pixels,
+     [](In x) { return avg_pool2d(x[0], {3, 2}, {.strides = {2, 2}, .padding = Padding::same}); }},
     {"global pooling", pixels, [](In x) { return global_max_pool(x[0]) * global_avg_pool(x[0]); }},
     {"batch_norm", normalised, [](In x) { return batch_norm(x[0], x[2], square(x[1]) + 0.1, x[1], x[2]); }},
     {"batch_norm_training", normalised, [](In x) {
        auto r = batch_norm_training(x[0], x[1], x[2]);
        return r.y + r.mean * r.variance;
      }},
+    {"batch_norm_training of data", normalised, [](In x) {
+       const Tensor data = spread({1, 2, 4}, -1, 1, 0.6).astype(x[0].dtype());
+       return batch_norm_training(data, x[1], x[2]).y * x[0];
+     }},
+    {"group_norm of rows", normalised, [](In x) { return group_norm(reshape(x[0], {-1, 4}), 2, x[1], x[2]); }},
     {"group_norm", normalised, [](In x) { return group_norm(x[0], 2, x[1], x[2]); }},
     {"layer_norm", normalised, [](In x) { return layer_norm(x[0], x[1], x[2]); }},
     {"layer_norm over the middle", normalised, [](In x) { return layer_norm(x[0], {}, {}, {.axis = 1}); }},
@@ -187,13 +213,15 @@ const std::vector<OpCase> network_cases = {
     {"softmax cross entropy", logits, [](In x) {
        return softmax_cross_entropy_with_logits(softmax(x[0] * 0.5), x[0]);
      }},
-    {"sigmoid cross entropy", logits, [](In x) { return sigmoid_cross_entropy_with_logits(sigmoid(x[0] * 0.5), x[0]); }},
+    {"sigmoid cross entropy", logits,
+     [](In x) { return sigmoid_cross_entropy_with_logits(sigmoid(x[0] * 0.5), x[0]); }},
 };
 
 // Their numbers have tests of their own (test/ops/random_test.cpp); here they only have to run.
 const std::vector<OpCase> random_cases = {
     {"random draws", one, [](In x) {
-       Tensor draws = random::uniform({4}, {.dtype = DType::f64, .seed = 1}) + random::normal({4}, {.dtype = DType::f64, .seed = 1}) +
+       Tensor draws = random::uniform({4}, {.dtype = DType::f64, .seed = 1}) +
+                      random::normal({4}, {.dtype = DType::f64, .seed = 1}) +
                       random::truncated_normal({4}, {.dtype = DType::f64, .seed = 1}) +
                       random::integers({4}, 0, 9, {.seed = 1}).astype(DType::f64) +
                       random::bernoulli({4}, 0.5, {.seed = 1}).astype(DType::f64) +
@@ -233,13 +261,14 @@ const std::vector<OpCase> optimizer_cases = {
     {"adagrad_update", one, stepped<optim::Adagrad>, {NO_GRADIENT, .halves = false, .batched = false, .pure = false}},
 };
 
+// clang-format on
 }  // namespace
 
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> out;
-    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases, &random_cases, &effect_cases,
-                       &optimizer_cases})
+    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases,
+                       &random_cases, &effect_cases, &optimizer_cases})
       out.insert(out.end(), list->begin(), list->end());
     return out;
   }();

@@ -1,6 +1,7 @@
-// Every row of the op table, by one table of cases. For each case: the value in f32 against the same in f64, gradients of
-// first and second order against central differences, strided inputs, halves, empty inputs. A row that no case runs, or
-// that is not excused below, fails the last test. Values against references that are not ours are in the families' tests.
+// Every row of the op table, by one table of cases. For each case: the value in f32 against the same in f64, gradients
+// of first and second order against central differences, strided inputs, halves, empty inputs. A row that no case runs,
+// or that is not excused below, fails the last test. Values against references that are not ours are in the families'
+// tests.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
 #include <tapir/test/ops/op_cases.h>
@@ -77,7 +78,8 @@ TEST_CASE("every case: f32, f64, strides, halves, gradients of both orders") {
     Witness witness(seen());
     std::vector<Tensor> in = c.inputs();
     Tensor wide = c.run(in);
-    CHECK_MESSAGE(difference(c.run(cast_floats(in, DType::f32)), wide) < c.expect.tolerance, c.name, ": f32 against f64");
+    CHECK_MESSAGE(difference(c.run(cast_floats(in, DType::f32)), wide) < c.expect.tolerance, c.name,
+                  ": f32 against f64");
     std::vector<Tensor> views;
     for (auto& t : in) views.push_back(strided(t));
     CHECK_MESSAGE(difference(c.run(views), wide) < 1e-12, c.name, ": strided views");
@@ -108,7 +110,8 @@ TEST_CASE("empty inputs give empty results and gradients") {
     tape.watch(in[0]);
     Tensor z = c.run(in);
     if (!tape.recorded(z)) continue;  // a function of steps
-    CHECK_MESSAGE(tape.gradient(z, in[0], {.unconnected = UnconnectedGradients::zero}).shape() == in[0].shape(), c.name);
+    CHECK_MESSAGE(tape.gradient(z, in[0], {.unconnected = UnconnectedGradients::zero}).shape() == in[0].shape(),
+                  c.name);
   }
 }
 

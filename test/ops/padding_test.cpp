@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 using namespace shape_reference;
 
@@ -13,7 +13,8 @@ std::int64_t source(std::int64_t i, std::int64_t n, PadMode mode) {
   if (mode == PadMode::edge) return i < 0 ? 0 : n - 1;
   std::vector<std::int64_t> mirror;  // one period
   for (std::int64_t k = 0; k < n; ++k) mirror.push_back(k);
-  for (std::int64_t k = n - 1 - (mode == PadMode::reflect); k >= (mode == PadMode::reflect ? 1 : 0); --k) mirror.push_back(k);
+  for (std::int64_t k = n - 1 - (mode == PadMode::reflect); k >= (mode == PadMode::reflect ? 1 : 0); --k)
+    mirror.push_back(k);
   const auto p = std::int64_t(mirror.size());
   return mirror[std::size_t(((i % p) + p) % p)];
 }
@@ -23,7 +24,8 @@ constexpr PadMode modes[] = {PadMode::constant, PadMode::reflect, PadMode::symme
 }  // namespace
 
 TEST_CASE("pad in every mode, dense and strided") {
-  const Paddings widths[] = {{{2, 1}, {0, 3}, {1, 1}}, {{0, 0}, {2, 2}, {0, 0}}, {{0, 0}, {0, 0}, {1, 2}}, {{1, 0}, {0, 0}, {0, 0}}};
+  const Paddings widths[] = {
+      {{2, 1}, {0, 3}, {1, 1}}, {{0, 0}, {2, 2}, {0, 0}}, {{0, 0}, {0, 0}, {1, 2}}, {{1, 0}, {0, 0}, {0, 0}}};
   for (DType d : {DType::f64, DType::f32, DType::bf16, DType::i8, DType::i64})
     for (PadMode mode : modes)
       for (auto& w : widths)
@@ -46,22 +48,29 @@ TEST_CASE("pad in every mode, dense and strided") {
 }
 
 TEST_CASE("what pad refuses") {
-  CHECK(message<ShapeError>([] { pad(ones({3}), {{1, 1}, {0, 0}}); }) ==
-        "pad: 2 pairs of widths for a tensor of rank 1 ([3]).");
-  CHECK(message<ShapeError>([] { pad(ones({3}), {{-1, 1}}); }) ==
-        "pad: negative width (-1, 1) for axis 0. Use narrow to cut.");
-  CHECK(message<ShapeError>([] { pad(ones({3}), {{3, 0}}, {.mode = PadMode::reflect}); }) ==
-        "pad: reflect can add at most 2 elements to axis 0 of size 3, not (3, 0).");
-  CHECK(message<ShapeError>([] { pad(ones({3}), {{0, 4}}, {.mode = PadMode::symmetric}); }) ==
-        "pad: symmetric can add at most 3 elements to axis 0 of size 3, not (0, 4).");
-  CHECK(message<ShapeError>([] { pad(ones({0}), {{0, 1}}, {.mode = PadMode::edge}); }) ==
-        "pad: edge can add at most 0 elements to axis 0 of size 0, not (0, 1).");
+  CHECK(message<ShapeError>([] {
+          pad(ones({3}), {{1, 1}, {0, 0}});
+        }) == "pad: 2 pairs of widths for a tensor of rank 1 ([3]).");
+  CHECK(message<ShapeError>([] {
+          pad(ones({3}), {{-1, 1}});
+        }) == "pad: negative width (-1, 1) for axis 0. Use narrow to cut.");
+  CHECK(message<ShapeError>([] {
+          pad(ones({3}), {{3, 0}}, {.mode = PadMode::reflect});
+        }) == "pad: reflect can add at most 2 elements to axis 0 of size 3, not (3, 0).");
+  CHECK(message<ShapeError>([] {
+          pad(ones({3}), {{0, 4}}, {.mode = PadMode::symmetric});
+        }) == "pad: symmetric can add at most 3 elements to axis 0 of size 3, not (0, 4).");
+  CHECK(message<ShapeError>([] {
+          pad(ones({0}), {{0, 1}}, {.mode = PadMode::edge});
+        }) == "pad: edge can add at most 0 elements to axis 0 of size 0, not (0, 1).");
 }
 
 TEST_CASE("flip is a view") {
   Tensor x = counted({3, 4});
   CHECK(differs(flip(x), {3, 4}, [&](const At& at) { return element(x, {2 - at[0], 3 - at[1]}); }) == "");
-  CHECK(differs(flip(strided(x), {.axis = -1}), {3, 4}, [&](const At& at) { return element(x, {at[0], 3 - at[1]}); }) == "");
+  CHECK(differs(flip(strided(x), {.axis = -1}), {3, 4}, [&](const At& at) {
+          return element(x, {at[0], 3 - at[1]});
+        }) == "");
   CHECK(array_equal(flip(flip(x, {.axis = 0}), {.axis = 0}), x));
   CHECK(array_equal(contiguous(flip(x)), flip(x)));
   CHECK(array_equal(flip(x) + 0.0, flip(x)));
@@ -80,16 +89,20 @@ TEST_CASE("roll") {
   for (int s : {0, 1, -1, 3, 5, -7})
     for (bool turned : {false, true}) {
       const Tensor& t = turned ? strided(x) : x;
-      CHECK(differs(roll(t, s, {.axis = 0}), {3, 4}, [&](const At& at) { return element(x, {mod(at[0] - s, 3), at[1]}); }) == "");
-      CHECK(differs(roll(t, {s, 2}, {.axis = {0, 1}}), {3, 4},
-                    [&](const At& at) { return element(x, {mod(at[0] - s, 3), mod(at[1] - 2, 4)}); }) == "");
+      CHECK(differs(roll(t, s, {.axis = 0}), {3, 4}, [&](const At& at) {
+              return element(x, {mod(at[0] - s, 3), at[1]});
+            }) == "");
+      CHECK(differs(roll(t, {s, 2}, {.axis = {0, 1}}), {3, 4}, [&](const At& at) {
+              return element(x, {mod(at[0] - s, 3), mod(at[1] - 2, 4)});
+            }) == "");
       CHECK(differs(roll(t, s), {3, 4}, [&](const At& at) {
               std::int64_t k = mod(at[0] * 4 + at[1] - s, 12);
               return double(k);
             }) == "");
     }
-  CHECK(message<UsageError>([] { roll(ones({2, 2}), {1, 2}, {.axis = 0}); }) ==
-        "roll: 2 shifts for 1 axes. Name one axis for each shift.");
+  CHECK(message<UsageError>([] {
+          roll(ones({2, 2}), {1, 2}, {.axis = 0});
+        }) == "roll: 2 shifts for 1 axes. Name one axis for each shift.");
   CHECK(roll(zeros({0, 3}), 1, {.axis = 0}).shape() == Shape{0, 3});
 }
 

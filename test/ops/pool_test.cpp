@@ -1,4 +1,4 @@
-#include "golden.h"
+#include <tapir/test/ops/golden.h>
 
 using namespace golden;
 
@@ -29,7 +29,8 @@ TEST_CASE("pooling: TensorFlow's values and gradients") {
   for (auto& c : family.cases) {
     std::string name = c["name"], op = c["op"];
     CAPTURE(name);
-    Tensor x = family.get(name, "x"), y = family.get(name, "y"), dy = family.get(name, "dy"), dx = family.get(name, "dx");
+    Tensor x = family.get(name, "x"), y = family.get(name, "y"), dy = family.get(name, "dy"),
+           dx = family.get(name, "dx");
     for (DType d : {DType::f32, DType::f64})
       for (bool odd : {false, true}) {
         Tensor in = x.astype(d);
@@ -37,7 +38,8 @@ TEST_CASE("pooling: TensorFlow's values and gradients") {
         auto run = [&](const Tensor& t) {
           if (op.starts_with("Global")) {
             bool keep = c["attrs"]["keepdims"];
-            return op.starts_with("GlobalMax") ? global_max_pool(t, {.keepdims = keep}) : global_avg_pool(t, {.keepdims = keep});
+            return op.starts_with("GlobalMax") ? global_max_pool(t, {.keepdims = keep})
+                                               : global_avg_pool(t, {.keepdims = keep});
           }
           PoolOptions o{.strides = Shape(c["attrs"]["strides"].get<std::vector<std::int64_t>>()),
                         .padding = c["attrs"]["padding"] == "same" ? Padding::same : Padding::valid,
@@ -64,11 +66,17 @@ TEST_CASE("pooling: gradients of both orders, channels that fill no register") {
     CAPTURE(channels);
     Tensor x = randn({2, 5, 4, channels});
     check_gradient([](const Tensor& t) { return square(max_pool2d(t, {2})); }, x, {.order = channels < 17 ? 2 : 1});
-    check_gradient([](const Tensor& t) { return square(avg_pool2d(t, {3, 2}, {.strides = {2, 1}, .padding = Padding::same})); },
-                   x, {.order = channels < 17 ? 2 : 1});
+    check_gradient(
+        [](const Tensor& t) {
+          return square(avg_pool2d(t, {3, 2}, {.strides = {2, 1}, .padding = Padding::same}));
+        },
+        x, {.order = channels < 17 ? 2 : 1});
   }
-  check_gradient([](const Tensor& t) { return square(max_pool1d(t, {3}, {.strides = {1}, .padding = {{1, 2}}})); },
-                 randn({2, 6, 2}));
+  check_gradient(
+      [](const Tensor& t) {
+        return square(max_pool1d(t, {3}, {.strides = {1}, .padding = {{1, 2}}}));
+      },
+      randn({2, 6, 2}));
   check_gradient([](const Tensor& t) { return square(max_pool3d(t, {2}, {.strides = {1}})); }, randn({1, 3, 3, 3, 2}));
   check_gradient([](const Tensor& t) { return square(avg_pool3d(t, {2}, {.strides = {1}})); }, randn({1, 3, 3, 3, 2}));
   check_gradient([](const Tensor& t) { return square(global_max_pool(t)); }, randn({2, 3, 3, 2}));
@@ -118,17 +126,35 @@ TEST_CASE("pooling: many images on several threads") {
 }
 
 TEST_CASE("pooling: exact errors") {
-  check_error<ShapeError>([] { max_pool2d(zeros({4, 4, 2}), {2}); },
-                          ": max_pool2d: input must have rank 4 [N, H, W, C], got [4, 4, 2].");
-  check_error<ShapeError>([] { avg_pool1d(zeros({1, 4, 2}), {5}); },
-                          ": avg_pool1d: a window of 5 (dilation 1) does not fit size 4 padded by 0 and 0. Use "
-                          "Padding::same or a larger input.");
-  check_error<ShapeError>([] { max_pool2d(zeros({1, 4, 4, 2}), {2, 2, 2}); },
-                          ": max_pool2d: the window needs 2 values, got [2, 2, 2].");
-  check_error<ShapeError>([] { max_pool1d(zeros({1, 4, 2}), {2}, {.padding = {{2, 0}}}); },
-                          ": max_pool1d: padding of 2 and 0 leaves windows of 2 without any element.");
-  check_error<DTypeError>([] { max_pool1d(zeros({1, 4, 2}, DType::i32), {2}); },
-                          ": max_pool1d: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
-  check_error<ShapeError>([] { global_avg_pool(zeros({4, 2})); },
-                          ": global_avg_pool: input needs spatial dimensions, [N, ..., C], got [4, 2].");
+  check_error<ShapeError>(
+      [] {
+        max_pool2d(zeros({4, 4, 2}), {2});
+      },
+      ": max_pool2d: input must have rank 4 [N, H, W, C], got [4, 4, 2].");
+  check_error<ShapeError>(
+      [] {
+        avg_pool1d(zeros({1, 4, 2}), {5});
+      },
+      ": avg_pool1d: a window of 5 (dilation 1) does not fit size 4 padded by 0 and 0. Use "
+      "Padding::same or a larger input.");
+  check_error<ShapeError>(
+      [] {
+        max_pool2d(zeros({1, 4, 4, 2}), {2, 2, 2});
+      },
+      ": max_pool2d: the window needs 2 values, got [2, 2, 2].");
+  check_error<ShapeError>(
+      [] {
+        max_pool1d(zeros({1, 4, 2}), {2}, {.padding = {{2, 0}}});
+      },
+      ": max_pool1d: padding of 2 and 0 leaves windows of 2 without any element.");
+  check_error<DTypeError>(
+      [] {
+        max_pool1d(zeros({1, 4, 2}, DType::i32), {2});
+      },
+      ": max_pool1d: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
+  check_error<ShapeError>(
+      [] {
+        global_avg_pool(zeros({4, 2}));
+      },
+      ": global_avg_pool: input needs spatial dimensions, [N, ..., C], got [4, 2].");
 }

@@ -2,7 +2,7 @@
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/ops/philox.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 #include <algorithm>
 #include <cmath>
@@ -101,8 +101,12 @@ TEST_CASE("elements are the words of their own counters") {
 
 // Worked out by a Python program from the paper and ops/philox.h.
 TEST_CASE("golden numbers of seed 1") {
-  CHECK(allclose(random::uniform({4}, {.seed = 1}), tensor({0.8902591466903687, 0.6719982624053955, 0.2474014163017273, 0.757626473903656}), {.rtol = 0, .atol = 0}));
-  CHECK(allclose(random::normal({4}, {.seed = 1}), tensor({0.38040073375502054, 0.6269478529147862, -1.5671556392914698, 0.7255156709877552}), {.rtol = 1e-6, .atol = 1e-6}));
+  CHECK(allclose(random::uniform({4}, {.seed = 1}),
+                 tensor({0.8902591466903687, 0.6719982624053955, 0.2474014163017273, 0.757626473903656}),
+                 {.rtol = 0, .atol = 0}));
+  CHECK(allclose(random::normal({4}, {.seed = 1}),
+                 tensor({0.38040073375502054, 0.6269478529147862, -1.5671556392914698, 0.7255156709877552}),
+                 {.rtol = 1e-6, .atol = 1e-6}));
   CHECK(array_equal(random::integers({8}, 0, 10, {.seed = 1}), tensor({8, 8, 5, 0, 6, 2, 1, 4})));
   CHECK(array_equal(random::permutation(8, {.seed = 1}), tensor({4, 2, 5, 6, 7, 1, 0, 3})));
 }
@@ -256,8 +260,9 @@ TEST_CASE("categorical") {
   CHECK(chi_square(counts[0], {60000 / sum, 60000 * e / sum, 60000 * e * e / sum}) < 13.8);
   CHECK(chi_square(counts[1], std::vector<double>(4, 15000)) < 16.3);
   CHECK(random::categorical(zeros({3}, DType::bf16), 5).shape() == Shape{5});
-  CHECK(message<ShapeError>([] { random::categorical(zeros({2, 0}), 1); }) ==
-        "categorical: needs logits [B, C] or [C] with C > 0, got [2, 0].");
+  CHECK(message<ShapeError>([] {
+          random::categorical(zeros({2, 0}), 1);
+        }) == "categorical: needs logits [B, C] or [C] with C > 0, got [2, 0].");
 }
 
 TEST_CASE("permutation and shuffle") {
@@ -274,13 +279,22 @@ TEST_CASE("permutation and shuffle") {
   for (auto& [order, n] : orders) counts.push_back(n);
   CHECK(chi_square(counts, std::vector<double>(6, 1000)) < 20.5);
   CHECK(random::permutation(0).shape() == Shape{0});
+
+  const Tensor x = arange(30), rows = reshape(x, {10, 3}), y = random::shuffle(rows, {.seed = 4});
+  CHECK_FALSE(array_equal(y, rows));
+  CHECK(array_equal(sort(reshape(y, {30})), x));
+  CHECK(array_equal(y, take(rows, random::permutation(10, {.seed = 4}), 0)));
+  CHECK(array_equal(y(ellipsis, 1), y(ellipsis, 0) + 1));  // rows stay whole
+  CHECK(message<ShapeError>([] { random::shuffle(constant(1)); }) ==
+        "shuffle: a scalar has no first dimension to put in another order.");
 }
 
 TEST_CASE("what draws refuse") {
   CHECK(message<ShapeError>([] { random::normal({2, -3}); }) == "normal: negative size -3 of axis 1.");
   CHECK(message<DTypeError>([] { random::normal({2}, {.dtype = DType::i32}); }) ==
         "normal: needs a floating dtype, got i32.");
-  CHECK(message<UsageError>([] { random::normal({2}, {.stddev = -1}); }) == "normal: stddev must be at least 0, got -1.");
+  CHECK(message<UsageError>([] { random::normal({2}, {.stddev = -1}); }) ==
+        "normal: stddev must be at least 0, got -1.");
   CHECK(message<UsageError>([] { random::uniform({2}, {.low = 1, .high = 1}); }) ==
         "uniform: low must be below high, got 1 and 1.");
   CHECK(message<UsageError>([] { random::uniform({2}, {.seed = -2}); }) ==

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 #include <cmath>
 
@@ -46,7 +46,8 @@ TEST_CASE("linspace") {
 TEST_CASE("eye") {
   CHECK(array_equal(eye(2), tensor({{1.0f, 0.0f}, {0.0f, 1.0f}})));
   for (std::int64_t k = -4; k <= 4; ++k)
-    CHECK(differs(eye(3, 4, {.k = k, .dtype = DType::i32}), {3, 4}, [&](const At& at) { return at[1] - at[0] == k; }) == "");
+    CHECK(differs(eye(3, 4, {.k = k, .dtype = DType::i32}), {3, 4}, [&](const At& at) { return at[1] - at[0] == k; }) ==
+          "");
   CHECK(eye(0).shape() == Shape{0, 0});
   CHECK(message<ShapeError>([] { eye(-1); }) == "eye: negative size -1 of axis 0.");
 }

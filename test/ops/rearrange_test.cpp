@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "shape_reference.h"
+#include <tapir/test/ops/shape_reference.h>
 
 using namespace shape_reference;
 
@@ -56,9 +56,8 @@ TEST_CASE("diagonals") {
   Tensor v = counted({3}) + 1.0;
   for (std::int64_t k : {-2, -1, 0, 1, 3}) {
     const std::int64_t n = 3 + std::abs(k);
-    CHECK(differs(diag(v, k), {n, n}, [&](const At& at) {
-            return at[1] - at[0] == k ? double(1 + std::min(at[0], at[1])) : 0.0;
-          }) == "");
+    CHECK(differs(diag(v, k), {n, n},
+                  [&](const At& at) { return at[1] - at[0] == k ? double(1 + std::min(at[0], at[1])) : 0.0; }) == "");
   }
   for (Shape s : {Shape{3, 5}, Shape{5, 3}, Shape{4, 4}})
     for (std::int64_t k = -6; k <= 6; ++k)
@@ -70,7 +69,9 @@ TEST_CASE("diagonals") {
               }) == "");
       }
   Tensor batch = counted({2, 3, 4});
-  CHECK(differs(diagonal(batch, 1), {2, 3}, [&](const At& at) { return element(batch, {at[0], at[1], at[1] + 1}); }) == "");
+  CHECK(differs(diagonal(batch, 1), {2, 3}, [&](const At& at) {
+          return element(batch, {at[0], at[1], at[1] + 1});
+        }) == "");
   CHECK(array_equal(diagonal(diag_embed(batch, -2), -2), batch));
   CHECK(diag_embed(batch).shape() == Shape{2, 3, 4, 4});
   CHECK(message<ShapeError>([&] { diag(batch); }) ==
@@ -82,8 +83,10 @@ TEST_CASE("triangles") {
     for (std::int64_t k = -6; k <= 6; ++k) {
       Tensor x = counted(s) + 1.0;
       const auto r = std::size_t(s.rank());
-      CHECK(differs(tril(strided(x), k), s, [&](const At& at) { return at[r - 1] - at[r - 2] <= k ? element(x, at) : 0.0; }) == "");
-      CHECK(differs(triu(x, k), s, [&](const At& at) { return at[r - 1] - at[r - 2] >= k ? element(x, at) : 0.0; }) == "");
+      CHECK(differs(tril(strided(x), k), s,
+                    [&](const At& at) { return at[r - 1] - at[r - 2] <= k ? element(x, at) : 0.0; }) == "");
+      CHECK(differs(triu(x, k), s, [&](const At& at) { return at[r - 1] - at[r - 2] >= k ? element(x, at) : 0.0; }) ==
+            "");
     }
   CHECK(array_equal(tril(ones({2, 2}, DType::boolean)), tensor({{true, false}, {true, true}})));
   CHECK(message<ShapeError>([] { triu(ones({3})); }) == "triu: needs at least 2 dimensions, got [3].");
@@ -103,12 +106,17 @@ TEST_CASE("gradients of rearranging") {
     check([=](const Tensor& t) { return square(triu(t, k)); }, x);
   }
   check([](const Tensor& t) { return square(space_to_depth(reshape(t, {1, 2, 2, 3}), 2)); }, x);
-  check([](const Tensor& t) { return square(moveaxis(expand_dims(t, 0), 0, 2)) * squeeze(expand_dims(t, 2), 2).shape(0); }, x);
+  check(
+      [](const Tensor& t) {
+        return square(moveaxis(expand_dims(t, 0), 0, 2)) * squeeze(expand_dims(t, 2), 2).shape(0);
+      },
+      x);
 }
 
 // Copies of transposed tensors, against reading element by element: sizes around the tiles, all item sizes.
 TEST_CASE("contiguous copies of permuted tensors") {
-  const Shape shapes[] = {{5, 7}, {16, 16}, {64, 64}, {70, 130}, {3, 200}, {200, 3}, {2, 33, 65}, {3, 20, 5, 18}, {1, 90, 1, 70}};
+  const Shape shapes[] = {{5, 7},   {16, 16},    {64, 64},       {70, 130},     {3, 200},
+                          {200, 3}, {2, 33, 65}, {3, 20, 5, 18}, {1, 90, 1, 70}};
   for (DType d : {DType::u8, DType::i16, DType::f32, DType::f64})
     for (auto& s : shapes) {
       CAPTURE(s.str());

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 #include <tapir/backends/cpu/parallel.h>
 
-#include "axis_reference.h"
+#include <tapir/test/ops/axis_reference.h>
 
 #include <algorithm>
 #include <functional>
@@ -70,7 +70,8 @@ void check_error(F f, const std::string& message) {
   }
 }
 
-const std::vector<Shape> kShapes = {{7}, {1}, {3, 5}, {33, 70}, {4, 3, 5}, {2, 1, 9}, {5, 130, 3}, {2, 3, 4, 5}, {3, 2, 1, 67}};
+const std::vector<Shape> kShapes = {{7},       {1},         {3, 5},       {33, 70},     {4, 3, 5},
+                                    {2, 1, 9}, {5, 130, 3}, {2, 3, 4, 5}, {3, 2, 1, 67}};
 
 }  // namespace
 
@@ -111,13 +112,15 @@ TEST_CASE("norms") {
       CAPTURE(p);
       auto f = [p](const std::vector<double>& v) {
         double s = 0, most = 0, least = INFINITY;
-        for (double a : v) s += std::pow(std::abs(a), p), most = std::max(most, std::abs(a)), least = std::min(least, std::abs(a));
+        for (double a : v)
+          s += std::pow(std::abs(a), p), most = std::max(most, std::abs(a)), least = std::min(least, std::abs(a));
         return p == INFINITY ? most : p == -INFINITY ? least : std::pow(s, 1 / p);
       };
       CHECK(distance(norm(x, {.axis = axes, .ord = p}), expected(x, axes, f)) < 1e-12);
       CHECK(norm(x, {.axis = axes, .keepdims = true, .ord = p}).rank() == 2);
       if (p != inf && p != -inf) {
-        auto r = gradcheck([&](const Tensor& t) { return norm(t, {.axis = axes, .ord = p}); }, x, {.order = 2, .tolerance = 1e-5});
+        auto r = gradcheck([&](const Tensor& t) { return norm(t, {.axis = axes, .ord = p}); }, x,
+                           {.order = 2, .tolerance = 1e-5});
         CHECK_MESSAGE(r.ok, r.report);
       }
     }
@@ -198,7 +201,8 @@ TEST_CASE("nothing to reduce") {
   CHECK(std::isnan(mean(none).item<float>()));
   CHECK_FALSE(any(none).item<bool>());
   CHECK(all(none).item<bool>());
-  check_error<ShapeError>([&] { max(none, {.axis = 0}); }, "max: axis 0 of [0, 3] is empty, so there is no element to give.");
+  check_error<ShapeError>([&] { max(none, {.axis = 0}); },
+                          "max: axis 0 of [0, 3] is empty, so there is no element to give.");
   check_error<ShapeError>([&] { argmin(none); }, "argmin: axis 0 of [0, 3] is empty, so there is no element to give.");
 }
 
@@ -285,14 +289,24 @@ TEST_CASE("argmax and argmin find the first") {
   CHECK(argmax(long_row).item<std::int64_t>() == std::max_element(v.begin(), v.end()) - v.begin());
   CHECK(argmax(zeros({500'000})).item<int>() == 0);
   CHECK(argmax(ones({2, 3}), {.keepdims = true}).shape() == Shape{1, 1});
-  check_error<UsageError>([&] { argmax(ones({2, 3}), {.axis = {0, 1}}); }, "argmax: takes one axis or none, got [0, 1].");
+  check_error<UsageError>(
+      [&] {
+        argmax(ones({2, 3}), {.axis = {0, 1}});
+      },
+      "argmax: takes one axis or none, got [0, 1].");
 }
 
 TEST_CASE("any, all, count_nonzero") {
   Tensor x = numbers_of({7, 9, 11}, 14, -3, 3).astype(DType::i32);
-  auto any_of = [](const std::vector<double>& v) { return double(std::any_of(v.begin(), v.end(), [](double a) { return a != 0; })); };
-  auto all_of = [](const std::vector<double>& v) { return double(std::all_of(v.begin(), v.end(), [](double a) { return a != 0; })); };
-  auto count_of = [](const std::vector<double>& v) { return double(v.size()) - double(std::count(v.begin(), v.end(), 0.0)); };
+  auto any_of = [](const std::vector<double>& v) {
+    return double(std::any_of(v.begin(), v.end(), [](double a) { return a != 0; }));
+  };
+  auto all_of = [](const std::vector<double>& v) {
+    return double(std::all_of(v.begin(), v.end(), [](double a) { return a != 0; }));
+  };
+  auto count_of = [](const std::vector<double>& v) {
+    return double(v.size()) - double(std::count(v.begin(), v.end(), 0.0));
+  };
   for (DType d : {DType::i32, DType::boolean, DType::f32, DType::bf16, DType::i8}) {
     check_all_axes(x.astype(d), any, any_of, 0);
     check_all_axes(x.astype(d), all, all_of, 0);

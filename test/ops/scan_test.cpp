@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "axis_reference.h"
+#include <tapir/test/ops/axis_reference.h>
 
 #include <algorithm>
 
@@ -76,7 +76,8 @@ TEST_CASE("scans of integers, bool and halves") {
     CHECK(cumulative_sum(x.astype(DType::f16), o).dtype() == DType::f16);
   }
   CHECK(doubles(cumulative_sum(full({4}, 100, DType::u8))) == std::vector<double>{100, 200, 44, 144});
-  CHECK(doubles(cumulative_prod(full({4}, 300, DType::i16)))[3] == double(std::int16_t(std::int64_t(300) * 300 * 300 * 300)));
+  CHECK(doubles(cumulative_prod(full({4}, 300, DType::i16)))[3] ==
+        double(std::int16_t(std::int64_t(300) * 300 * 300 * 300)));
 }
 
 TEST_CASE("a long f32 cumulative sum stays exact") {
@@ -116,7 +117,11 @@ TEST_CASE("errors") {
       CHECK(s.substr(s.find(": ") + 2) == text);
     }
   };
-  says([] { cumulative_sum(ones({2, 3}), {.axis = 2}); }, "cumulative_sum: axis 2 is out of range for rank 2 ([2, 3]).");
+  says(
+      [] {
+        cumulative_sum(ones({2, 3}), {.axis = 2});
+      },
+      "cumulative_sum: axis 2 is out of range for rank 2 ([2, 3]).");
   says([] { cumulative_prod(ones({3}), {.include_initial = true, .exclusive = true}); },
        "cumulative_prod: include_initial and exclusive exclude each other. Set one.");
 }

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "axis_reference.h"
+#include <tapir/test/ops/axis_reference.h>
 
 using namespace tapir;
 using namespace axis_reference;
@@ -32,7 +32,8 @@ double lse_of(const std::vector<double>& v) {
   return m + std::log(s);
 }
 
-const std::vector<Shape> kShapes = {{7}, {1}, {33}, {3, 10}, {5, 64}, {4, 3, 5}, {2, 37, 19}, {3, 1000}, {2, 3, 4, 5}, {1, 5000}};
+const std::vector<Shape> kShapes = {{7},       {1},         {33},      {3, 10},      {5, 64},
+                                    {4, 3, 5}, {2, 37, 19}, {3, 1000}, {2, 3, 4, 5}, {1, 5000}};
 
 }  // namespace
 
@@ -44,8 +45,14 @@ TEST_CASE("softmax, log_softmax and logsumexp along every axis") {
         CAPTURE(axis);
         Tensor x = numbers_of(s, 21, -30, 30).astype(d);
         double tolerance = d == DType::f32 ? 5e-7 : 1e-14;
-        auto p = along(x, axis, [](auto& r) { double l = lse_of(r); for (double& v : r) v = std::exp(v - l); });
-        auto logs = along(x, axis, [](auto& r) { double l = lse_of(r); for (double& v : r) v -= l; });
+        auto p = along(x, axis, [](auto& r) {
+          double l = lse_of(r);
+          for (double& v : r) v = std::exp(v - l);
+        });
+        auto logs = along(x, axis, [](auto& r) {
+          double l = lse_of(r);
+          for (double& v : r) v -= l;
+        });
         for (const Tensor& t : {x, strided(x)}) {
           CHECK(distance(softmax(t, axis), p) < tolerance);
           CHECK(distance(softmax(t, axis - s.rank()), p) < tolerance);
@@ -62,7 +69,10 @@ TEST_CASE("softmax has a small relative error, and rows add up to one") {
   for (std::size_t i = 0; i < values.size(); i += 1001) values[i] = 0;  // the largest, so that x - max is exact
   Tensor x = Tensor::from_vector(values, {8, 1001}).astype(DType::f32);
   auto y = doubles(softmax(x));
-  auto p = along(x, 1, [](auto& r) { double l = lse_of(r); for (double& v : r) v = std::exp(v - l); });
+  auto p = along(x, 1, [](auto& r) {
+    double l = lse_of(r);
+    for (double& v : r) v = std::exp(v - l);
+  });
   double worst = 0;
   for (std::size_t i = 0; i < y.size(); ++i) worst = std::max(worst, std::abs(y[i] / p[i] - 1));
   CHECK(worst < 4 * 0x1p-23);
@@ -83,15 +93,44 @@ TEST_CASE("logsumexp over several axes, and keepdims") {
 
 TEST_CASE("infinities, NaN and large values as in TensorFlow") {
   const double inf = INFINITY, nan = NAN;
-  Tensor x = tensor({{1e4, -1e4, 0.0}, {88.0, 89.0, 90.0}, {-inf, 0.0, 1.0}, {3e38, 3e38, -3e38},
-                     {nan, 0.0, 1.0}, {inf, 0.0, 1.0}, {-inf, -inf, -inf}, {7.0, 7.0, 7.0}});
+  Tensor x = tensor({{1e4, -1e4, 0.0},
+                     {88.0, 89.0, 90.0},
+                     {-inf, 0.0, 1.0},
+                     {3e38, 3e38, -3e38},
+                     {nan, 0.0, 1.0},
+                     {inf, 0.0, 1.0},
+                     {-inf, -inf, -inf},
+                     {7.0, 7.0, 7.0}});
   const double a = 0.09003057330846786, b = 0.2447284758090973, c = 0.6652409434318542, t = 1.0 / 3;
   const double u = 0.2689414322376251, v = 0.7310585975646973, l = std::log(3.0);
-  CHECK(distance(softmax(x), {1, 0, 0, a, b, c, 0, u, v, 0.5, 0.5, 0, nan, nan, nan, nan, nan, nan, nan, nan, nan, t, t, t}) < 2e-7);
-  CHECK(distance(log_softmax(x), {0, -2e4, -1e4, -2.4076058864593506, -1.4076058864593506, -0.40760594606399536, -inf,
-                                  -1.31326162815094, -0.31326162815093994, -std::log(2.0), -std::log(2.0), -inf,
-                                  nan, nan, nan, nan, nan, nan, nan, nan, nan, -l, -l, -l}) < 2e-7);
-  CHECK(distance(logsumexp(x, {.axis = 1}), {1e4, 90.40760596444438, 1.3132616875182228, double(3e38f), nan, inf, -inf, 7 + l}) < 2e-7);
+  CHECK(distance(softmax(x), {1,   0,   0,   a,   b,   c,   0,   u,   v,   0.5, 0.5, 0,
+                              nan, nan, nan, nan, nan, nan, nan, nan, nan, t,   t,   t}) < 2e-7);
+  CHECK(distance(log_softmax(x), {0,
+                                  -2e4,
+                                  -1e4,
+                                  -2.4076058864593506,
+                                  -1.4076058864593506,
+                                  -0.40760594606399536,
+                                  -inf,
+                                  -1.31326162815094,
+                                  -0.31326162815093994,
+                                  -std::log(2.0),
+                                  -std::log(2.0),
+                                  -inf,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  nan,
+                                  -l,
+                                  -l,
+                                  -l}) < 2e-7);
+  CHECK(distance(logsumexp(x, {.axis = 1}),
+                 {1e4, 90.40760596444438, 1.3132616875182228, double(3e38f), nan, inf, -inf, 7 + l}) < 2e-7);
   Tensor low = tensor({{-inf, -inf}, {-inf, 0.0}}, DType::f64);
   GradientTape tape;
   tape.watch(low);
@@ -127,7 +166,8 @@ TEST_CASE("f32 gradients agree with f64 on long and odd rows") {
   for (auto& s : {Shape{3, 1003}, Shape{17, 9}, Shape{6, 5, 18}})
     for (int axis = 0; axis < s.rank(); ++axis) {
       auto of = [&](DType d, auto f) {
-        Tensor x = numbers_of(s, 27, -4, 4).astype(DType::f32).astype(d), dy = numbers_of(s, 28).astype(DType::f32).astype(d);
+        Tensor x = numbers_of(s, 27, -4, 4).astype(DType::f32).astype(d),
+               dy = numbers_of(s, 28).astype(DType::f32).astype(d);
         GradientTape tape;
         tape.watch(x);
         return doubles(tape.gradient(f(x, axis, Where::current()), x, {.output_gradients = dy}));
@@ -153,8 +193,11 @@ TEST_CASE("errors") {
     }
   };
   says([] { softmax(ones({2, 3}), 2); }, "softmax: axis 2 is out of range for rank 2 ([2, 3]).");
-  says([] { log_softmax(ones({2, 3}, DType::i32)); },
-       "log_softmax: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
+  says(
+      [] {
+        log_softmax(ones({2, 3}, DType::i32));
+      },
+      "log_softmax: needs a floating dtype, got i32. Cast it first: x.astype(DType::f32).");
 }
 
 TEST_CASE("as TensorFlow, values and gradients") {

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "axis_reference.h"
+#include <tapir/test/ops/axis_reference.h>
 
 #include <algorithm>
 #include <numeric>
@@ -27,7 +27,8 @@ std::vector<double> rows(const Tensor& x, bool descending, std::int64_t k, bool 
   std::vector<double> out;
   for (auto& g : groups(x, -1)) {
     auto at = order_of(g, descending);
-    for (std::int64_t i = 0; i < k; ++i) out.push_back(values ? g[std::size_t(at[std::size_t(i)])] : at[std::size_t(i)]);
+    for (std::int64_t i = 0; i < k; ++i)
+      out.push_back(values ? g[std::size_t(at[std::size_t(i)])] : at[std::size_t(i)]);
   }
   return out;
 }
@@ -46,8 +47,8 @@ void says(F f, const std::string& text) {
 }  // namespace
 
 TEST_CASE("sort and argsort of every dtype, stable, both ways") {
-  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64,
-                  DType::boolean})
+  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32,
+                  DType::i64, DType::boolean})
     for (auto& s : {Shape{1}, Shape{2}, Shape{40}, Shape{5, 9}, Shape{2, 3, 30}, Shape{3, 5000}}) {
       CAPTURE(name_of(d));
       Tensor x = d == DType::boolean ? numbers_of(s, 41) > 0.0

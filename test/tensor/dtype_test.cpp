@@ -1,4 +1,5 @@
-// Element types: names, sizes, the promotion table, conversions of halves bit by bit, casts between all pairs of dtypes.
+// Element types: names, sizes, the promotion table, conversions of halves bit by bit, casts between all pairs of
+// dtypes.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
 
@@ -13,7 +14,7 @@ using namespace tapir;
 namespace {
 
 constexpr DType all_dtypes[] = {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8,
-                         DType::u8,  DType::i16, DType::i32, DType::i64,  DType::boolean};
+                                DType::u8,  DType::i16, DType::i32, DType::i64,  DType::boolean};
 
 // A 16-bit format by its definition, in f64: what each pattern is worth, and the pattern nearest to a number.
 struct HalfFormat {
@@ -67,7 +68,8 @@ void check_nearest(const std::vector<T>& in, DType half) {
     bool nan = std::isnan((long double)(in[i]));
     if (nan ? format.is_nan(got[i]) : got[i] == format.nearest((long double)(in[i]))) continue;
     ++wrong;
-    FAIL_CHECK(std::string(name_of(dtype_of<T>())) << " " << (long double)(in[i]) << " to " << std::string(name_of(half)) << ": " << got[i]);
+    FAIL_CHECK(std::string(name_of(dtype_of<T>()))
+               << " " << (long double)(in[i]) << " to " << std::string(name_of(half)) << ": " << got[i]);
   }
 }
 
@@ -142,7 +144,8 @@ TEST_CASE("all 65536 patterns of f16 and bf16 widen to their value and come back
     int wrong = 0;
     for (std::size_t i = 0; i < patterns.size(); ++i) {
       double v = format_of(d).value(patterns[i]);
-      float scalar = d == DType::f16 ? float(std::bit_cast<float16>(patterns[i])) : float(std::bit_cast<bfloat16>(patterns[i]));
+      float scalar =
+          d == DType::f16 ? float(std::bit_cast<float16>(patterns[i])) : float(std::bit_cast<bfloat16>(patterns[i]));
       if (std::isnan(v)) {
         wrong += !std::isnan(f32[i]) + !std::isnan(f64[i]) + !std::isnan(scalar);
         wrong += !format_of(d).is_nan(back[i]) + !format_of(d).is_nan(back64[i]);
@@ -176,7 +179,8 @@ TEST_CASE("to halves: round to nearest even, once") {
     for (int e = 12; e < 62; ++e)
       for (std::int64_t near : {-1, 0, 1}) {
         std::int64_t one = 1, unit = one << e;
-        for (int k = 1; k < 9; ++k) i64.push_back(unit + (unit >> k) + near), i64.push_back(unit + 3 * (unit >> k) + near);
+        for (int k = 1; k < 9; ++k)
+          i64.push_back(unit + (unit >> k) + near), i64.push_back(unit + 3 * (unit >> k) + near);
       }
     for (std::int64_t v : i64)
       if (v == std::int32_t(v)) i32.push_back(std::int32_t(v));
@@ -184,7 +188,9 @@ TEST_CASE("to halves: round to nearest even, once") {
     check_nearest(f64, d);
     check_nearest(i64, d);
     check_nearest(i32, d);
-    check_nearest(std::vector<float>{65519.996f, 65520, -65520, 65536, 3.4e38f, -3.4e38f, 1e-45f, -0.0f, INFINITY, -INFINITY, NAN}, d);
+    check_nearest(std::vector<float>{65519.996f, 65520, -65520, 65536, 3.4e38f, -3.4e38f, 1e-45f, -0.0f, INFINITY,
+                                     -INFINITY, NAN},
+                  d);
   }
   CHECK(float16(65520.0f).bits == 0x7c00);
   CHECK(float16(65519.996f).bits == 0x7bff);
@@ -236,7 +242,8 @@ std::vector<T> samples() {
         out.push_back(T(v)), out.push_back(T(-v));
       }
     if constexpr (sizeof(T) == 8)
-      for (double v : {1e300, 4e-320, 9223372036854774784.0, -9223372036854775808.0, 2147483647.5, -2147483648.5, 1 + 0x1p-30})
+      for (double v :
+           {1e300, 4e-320, 9223372036854774784.0, -9223372036854775808.0, 2147483647.5, -2147483648.5, 1 + 0x1p-30})
         out.push_back(v), out.push_back(-v);
     return out;
   }
@@ -246,7 +253,8 @@ std::vector<T> samples() {
 
 TEST_CASE("casts between all pairs of dtypes") {
   for (DType from : all_dtypes)
-    for (DType to : all_dtypes) visit_dtype(from, [&](auto f) {
+    for (DType to : all_dtypes)
+      visit_dtype(from, [&](auto f) {
         visit_dtype(to, [&](auto t) {
           using F = decltype(f);
           using T = decltype(t);
@@ -297,7 +305,8 @@ TEST_CASE("astype of views, and to the same dtype") {
         CHECK(a.shape() == view.shape());
         CHECK(a.dtype() == to);
         Tensor dense = contiguous(a);
-        CHECK(std::equal(b.data<std::byte>(), b.data<std::byte>() + b.size() * std::int64_t(size_of(to)), dense.data<std::byte>()));
+        CHECK(std::equal(b.data<std::byte>(), b.data<std::byte>() + b.size() * std::int64_t(size_of(to)),
+                         dense.data<std::byte>()));
       }
       CHECK((x.astype(to).data<std::byte>() == x.data<std::byte>()) == (from == to));
     }

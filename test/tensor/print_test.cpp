@@ -89,7 +89,8 @@ TEST_CASE("more than 1000 elements are summarised") {
 
 TEST_CASE("a traced tensor has no value to print") {
   const std::string text =
-      "print: this tensor has no value yet, it is being traced by function() (f32 [2, 3]). To see it on every call write print(x).";
+      "print: this tensor has no value yet, it is being traced by function() (f32 [2, 3]). To see it on every call "
+      "write print(x).";
   const Tensor x = Tensor::only_spec({2, 3}, DType::f32);
   std::ostringstream out;
   const int line = __LINE__ + 1;

@@ -37,8 +37,9 @@ TEST_CASE("from_memory, from_span and from_vector copy") {
   CHECK(Tensor::from_vector(std::vector<std::uint8_t>(1000, 7)).to_vector<std::uint8_t>()[999] == 7);
   CHECK(Tensor::from_vector(std::vector<float>{}).shape() == Shape{0});
   std::vector<float> v(5);
-  CHECK(message<ShapeError>([&] { Tensor::from_vector(v, {2, 3}); }) ==
-        "from_memory: 5 values do not fill shape [2, 3] (6 elements).");
+  CHECK(message<ShapeError>([&] {
+          Tensor::from_vector(v, {2, 3});
+        }) == "from_memory: 5 values do not fill shape [2, 3] (6 elements).");
   CHECK(message<UsageError>([&] { Tensor::from_memory<float>(nullptr, {2}); }) == "from_memory: the pointer is null.");
 }
 
@@ -84,8 +85,9 @@ TEST_CASE("reading") {
         "item: needs exactly one element, but the tensor has shape [2]. Use to_vector<T>(), or index it first.");
   CHECK(message<DTypeError>([] { (void)ones({2}).to_vector<double>(); }) ==
         "to_vector: the tensor holds f32, not f64. Cast it first: x.astype(DType::f64).");
-  CHECK(message<UsageError>([] { (void)matrix_transpose(ones({2, 3})).view<float>(); }) ==
-        "view: the tensor is a strided view (shape [3, 2], strides [1, 3]). Call contiguous(x) first.");
+  CHECK(message<UsageError>([] {
+          (void)matrix_transpose(ones({2, 3})).view<float>();
+        }) == "view: the tensor is a strided view (shape [3, 2], strides [1, 3]). Call contiguous(x) first.");
   Tensor x = reshape(arange(24), {2, 3, 4});
   CHECK(permute_dims(x, {2, 0, 1}).to_vector<int>()[5] == 20);
   CHECK(x.shape(-1) == 4);
@@ -104,13 +106,14 @@ TEST_CASE("nested lists") {
   CHECK(array_equal(x, reshape(arange(1, 17), {2, 2, 2, 2})));
   CHECK(tensor({{{true, false, true}}}).shape() == Shape{1, 1, 3});
   CHECK(message<ShapeError>([] { tensor({{1, 2}, {3}}); }) == "tensor: nested lists differ in length, 1 vs 2.");
-  CHECK(message<ShapeError>([] { tensor({{{1}, {2}}, {{3}, {4}, {5}}}); }) ==
-        "tensor: nested lists differ in length, 3 vs 2.");
+  CHECK(message<ShapeError>([] {
+          tensor({{{1}, {2}}, {{3}, {4}, {5}}});
+        }) == "tensor: nested lists differ in length, 3 vs 2.");
 }
 
 TEST_CASE("filled tensors") {
-  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32, DType::i64,
-                  DType::boolean}) {
+  for (DType d : {DType::f32, DType::f64, DType::f16, DType::bf16, DType::i8, DType::u8, DType::i16, DType::i32,
+                  DType::i64, DType::boolean}) {
     CHECK(zeros({3, 2}, d).dtype() == d);
     CHECK(array_equal(ones({700, 900}, d), broadcast_to(ones({}, d), {700, 900})));  // large enough for threads
   }
@@ -131,10 +134,13 @@ TEST_CASE("filled tensors") {
   const long long k = 4;
   CHECK(zeros({n, m, k}).shape() == Shape{3, 2, 4});
   CHECK(message<ShapeError>([] { zeros({2, -1}); }) == "zeros: negative size -1 of axis 1.");
-  CHECK(message<ShapeError>([] { zeros({1LL << 40, 1LL << 40}); }) ==
-        "zeros: [1099511627776, 1099511627776] is too large to have in memory.");
-  CHECK(message<ShapeError>([] { empty({1LL << 62, 4}); }) ==
-        "empty: [4611686018427387904, 4] is too large to have in memory.");
-  CHECK(message<ShapeError>([] { zeros({0, 1LL << 62, 1LL << 62}); }) ==
-        "zeros: [0, 4611686018427387904, 4611686018427387904] is too large to have in memory.");
+  CHECK(message<ShapeError>([] {
+          zeros({1LL << 40, 1LL << 40});
+        }) == "zeros: [1099511627776, 1099511627776] is too large to have in memory.");
+  CHECK(message<ShapeError>([] {
+          empty({1LL << 62, 4});
+        }) == "empty: [4611686018427387904, 4] is too large to have in memory.");
+  CHECK(message<ShapeError>([] {
+          zeros({0, 1LL << 62, 1LL << 62});
+        }) == "zeros: [0, 4611686018427387904, 4611686018427387904] is too large to have in memory.");
 }
