@@ -5,8 +5,6 @@
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/parallel.h>
 
-#include "tapir_version.h"
-
 #include <fmt/format.h>
 
 #include <atomic>
