@@ -21,6 +21,10 @@ if "TAPIR_SWEEP" in os.environ:  # what `conv_sweep --shapes` printed
                    s["pad"], s["dilation"]) for s in json.load(file)]
 
 
+# As bench::now().
+now = time.process_time if os.environ.get("OMP_NUM_THREADS") == "1" else time.perf_counter
+
+
 class Rows:
     """Times what is asked for: row(name, f) runs f if the name contains the word on the command line."""
 
@@ -36,17 +40,17 @@ class Rows:
             return
         if name.startswith("sweep "):
             seconds = 0.1
-        start, warm = time.perf_counter(), 0
-        while warm < 3 or (time.perf_counter() - start < 0.05 and warm < 100000):
+        start, warm = now(), 0
+        while warm < 3 or (now() - start < 0.05 and warm < 100000):
             f()
             warm += 1
-        inner = max(1, int(2e-4 / max((time.perf_counter() - start) / warm, 1e-9)))
-        samples, start = [], time.perf_counter()
-        while len(samples) < 5 or (time.perf_counter() - start < seconds and len(samples) < 2000):
-            t = time.perf_counter()
+        inner = max(1, int(2e-4 / max((now() - start) / warm, 1e-9)))
+        samples, start = [], now()
+        while len(samples) < 5 or (now() - start < seconds and len(samples) < 2000):
+            t = now()
             for _ in range(inner):
                 f()
-            samples.append((time.perf_counter() - t) / inner)
+            samples.append((now() - t) / inner)
         samples.sort()
         self.rows.append({"name": name, "median": samples[len(samples) // 2], "minimum": samples[0]})
 
