@@ -1,6 +1,7 @@
 // What the algorithms' estimates of their time are made of. Coefficients were fitted to `bench/conv_sweep --choice` on
-// one core of a Zen 3 with AVX2 (three seeds, 840 rows): half the estimates are within 8 %, nine in ten within 30 %
-// (direct: 60 %). Multiply-adds are scaled to the width of the machine's vectors; what waits for memory is not.
+// one core of a Zen 3 with AVX2 (three seeds, 840 rows): half the estimates were within 10 %, nine in ten within 30 %
+// (direct: 60 %; its depthwise and grouped ones: a factor of 2 to 3). The choice then costs 4 to 5 % over the best.
+// Multiply-adds are scaled to the width of the machine's vectors; what waits for memory is not.
 #pragma once
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/isa.h>

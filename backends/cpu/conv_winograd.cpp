@@ -425,7 +425,8 @@ const ConvEntry conv_winograd = {
       }
       return "";
     },
-    [](const ConvProblem& p, ConvDirection d) { return time_of(best_tile(p, d), p, d); },
+    // First layers are left to small_channels, which pooling is fused with.
+    [](const ConvProblem& p, ConvDirection d) { return (p.c <= 4 ? 4 : 1) * time_of(best_tile(p, d), p, d); },
     run,
     true,
 };
