@@ -162,10 +162,16 @@ ConvBuffers at(const ConvPart& part, const ConvBuffers& b, void* kernel) {
 }
 
 // Parts that are worth a thread's while: 25 us.
-std::int64_t parts_wanted(const ConvProblem& p) { return parallel_parts(std::int64_t(p.flops()), 2'000'000); }
+constexpr std::int64_t kGrain = 2'000'000;
+std::int64_t parts_wanted(const ConvProblem& p) { return parallel_parts(std::int64_t(p.flops()), kGrain); }
+// ... whose results are still in L2 when the epilogue comes to them.
+std::int64_t pieces_wanted(const ConvProblem& p) {
+  const std::int64_t most = std::int64_t(p.flops()) / kGrain, size = p.n * p.out_pixels() * p.k;
+  return std::max(parts_wanted(p), std::min(most, size / (64 << 10)));
+}
 
 void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  const ConvCut cut(p, d, parts_wanted(p));
+  const ConvCut cut(p, d, b.after ? pieces_wanted(p) : parts_wanted(p));
   const ConvProblem first = cut.part(0).problem;
   const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_WEIGHTS);
   PackedKernel packed = theirs == Described(p).plain_kernel() ? nullptr : packed_kernel(first, d, theirs, b);
@@ -176,6 +182,7 @@ void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b
       const ConvBuffers mine = at(part, b, kernel);
       if (part.problem.out_pixels()) run_part(part.problem, d, mine, theirs);
       else std::fill_n(static_cast<float*>(mine.x), part.problem.in_pixels() * p.c, 0.0f);
+      b.ready(part.y, part.problem.n * part.problem.out_pixels() * p.k);
     }
   });
 }
@@ -254,6 +261,7 @@ const ConvEntry conv_direct = {
     },
     cost,
     run,
+    true,
 };
 
 }  // namespace tapir::cpu

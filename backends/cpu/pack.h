@@ -30,6 +30,8 @@ struct Mask {
   typename Pack<T>::P p;
 };
 
+// One function a line.
+// clang-format off
 #define PACK_FN template <class T> inline Pack<T>
 PACK_FN operator+(Pack<T> a, Pack<T> b) { return Pack<T>(ei::padd(a.p, b.p)); }
 PACK_FN operator-(Pack<T> a, Pack<T> b) { return Pack<T>(ei::psub(a.p, b.p)); }
@@ -78,8 +80,6 @@ inline bool any(Mask<double> m) { return _mm256_movemask_pd(m.p) != 0; }
 inline bool any(Mask<float> m) { return _mm_movemask_ps(m.p) != 0; }
 inline bool any(Mask<double> m) { return _mm_movemask_pd(m.p) != 0; }
 #endif
-
-// clang-format off: one function a line
 
 // One number: integers and bool, and floats where the result is bool. Integers wrap around; floats follow IEEE.
 template <class T>

@@ -1,5 +1,5 @@
-// Transcendental functions of Packs: the vector functions of the C library (glibc's libmvec, 2.35 and later), at most 4
-// ULP off and right for NaN, infinities, zeros and subnormals; elsewhere, and where there is no vector form, one lane
+// Transcendental functions of Packs: the vector functions of the C library (glibc's libmvec, 2.35 and later), at most
+// 4 ULP off and right for NaN, infinities, zeros and subnormals; elsewhere, and where there is no vector form, one lane
 // after the other through the scalar C library. Functions that the C library lacks are at the end, in double.
 #pragma once
 #include <cmath>
@@ -9,6 +9,9 @@
 #define TAPIR_LIBMVEC 1
 #endif
 #endif
+
+// One function a line.
+// clang-format off
 
 namespace tapir::cpu::TAPIR_ISA {
 
@@ -41,26 +44,22 @@ inline Pack<T> per_lane(Pack<T> a, Pack<T> b, F f) {
 #define TAPIR_VECTOR_F(args, name) _ZGVbN4##args##_##name##f
 #define TAPIR_VECTOR_D(args, name) _ZGVbN2##args##_##name
 #endif
-#define TAPIR_UNARY(f)                                                                   \
-  extern "C" Pack<float>::P TAPIR_VECTOR_F(v, f)(Pack<float>::P);                        \
-  extern "C" Pack<double>::P TAPIR_VECTOR_D(v, f)(Pack<double>::P);                      \
-  inline Pack<float> f(Pack<float> a) { return Pack<float>(TAPIR_VECTOR_F(v, f)(a.p)); } \
+#define TAPIR_UNARY(f)                                                                             \
+  extern "C" Pack<float>::P TAPIR_VECTOR_F(v, f)(Pack<float>::P);                                  \
+  extern "C" Pack<double>::P TAPIR_VECTOR_D(v, f)(Pack<double>::P);                                \
+  inline Pack<float> f(Pack<float> a) { return Pack<float>(TAPIR_VECTOR_F(v, f)(a.p)); }           \
   inline Pack<double> f(Pack<double> a) { return Pack<double>(TAPIR_VECTOR_D(v, f)(a.p)); }
-#define TAPIR_BINARY(f)                                                                                       \
-  extern "C" Pack<float>::P TAPIR_VECTOR_F(vv, f)(Pack<float>::P, Pack<float>::P);                            \
-  extern "C" Pack<double>::P TAPIR_VECTOR_D(vv, f)(Pack<double>::P, Pack<double>::P);                         \
+#define TAPIR_BINARY(f)                                                                            \
+  extern "C" Pack<float>::P TAPIR_VECTOR_F(vv, f)(Pack<float>::P, Pack<float>::P);                 \
+  extern "C" Pack<double>::P TAPIR_VECTOR_D(vv, f)(Pack<double>::P, Pack<double>::P);              \
   inline Pack<float> f(Pack<float> a, Pack<float> b) { return Pack<float>(TAPIR_VECTOR_F(vv, f)(a.p, b.p)); } \
   inline Pack<double> f(Pack<double> a, Pack<double> b) { return Pack<double>(TAPIR_VECTOR_D(vv, f)(a.p, b.p)); }
 #else
-#define TAPIR_UNARY(f)                                 \
-  template <class T>                                   \
-  inline Pack<T> f(Pack<T> a) {                        \
-    return per_lane(a, [](T v) { return std::f(v); }); \
-  }
-#define TAPIR_BINARY(f)                                           \
-  template <class T>                                              \
-  inline Pack<T> f(Pack<T> a, Pack<T> b) {                        \
-    return per_lane(a, b, [](T v, T w) { return std::f(v, w); }); \
+#define TAPIR_UNARY(f) \
+  template <class T> inline Pack<T> f(Pack<T> a) { return per_lane(a, [](T v) { return std::f(v); }); }
+#define TAPIR_BINARY(f) \
+  template <class T> inline Pack<T> f(Pack<T> a, Pack<T> b) {                                      \
+    return per_lane(a, b, [](T v, T w) { return std::f(v, w); });                                  \
   }
 #endif
 namespace clib {  // wrapped below
@@ -96,8 +95,7 @@ TAPIR_BINARY(hypot)
 
 // libmvec goes through its lanes one by one, ten times slower, if a result of theirs may overflow or underflow; so the
 // next three keep such arguments from it.
-template <class T>
-inline Pack<T> exp(Pack<T> x) {
+template <class T> inline Pack<T> exp(Pack<T> x) {
   constexpr bool f32 = sizeof(T) == 4;
   constexpr double edge = f32 ? 87 : 708, shift = f32 ? 32 : 64, limit = edge + shift - 1;
   constexpr double up = f32 ? 78962960182680.69516 : 6.235149080811616882e27;         // exp(shift)
@@ -108,13 +106,11 @@ inline Pack<T> exp(Pack<T> x) {
   z = where(far, z - copysign(Pack<T>(shift), x), z);
   return clib::exp(z) * where(far, where(x < Pack<T>(0), Pack<T>(down), Pack<T>(up)), Pack<T>(1));
 }
-template <class T>
-inline Pack<T> erfc(Pack<T> x) {
+template <class T> inline Pack<T> erfc(Pack<T> x) {
   const Mask<T> far = x > Pack<T>(sizeof(T) == 4 ? 10.1 : 27.3);  // 0 from there on
   return where(far, Pack<T>(0), clib::erfc(where(far, Pack<T>(0), x)));
 }
-template <class T>
-inline Pack<T> pow(Pack<T> a, Pack<T> b) {
+template <class T> inline Pack<T> pow(Pack<T> a, Pack<T> b) {
   const Mask<T> negative = copysign(Pack<T>(1), a) < Pack<T>(0);
   Pack<T> r = clib::pow(abs(a), b);
   if (!any(negative)) return r;
@@ -124,13 +120,11 @@ inline Pack<T> pow(Pack<T> a, Pack<T> b) {
   return where(undefined, Pack<T>(std::numeric_limits<double>::quiet_NaN()), r);
 }
 // exp of a negative number alone: large ones would overflow where the result is merely tiny.
-template <class T>
-inline Pack<T> sigmoid(Pack<T> x) {
+template <class T> inline Pack<T> sigmoid(Pack<T> x) {
   Pack<T> e = exp(-abs(x));
   return where(x < Pack<T>(0), e, Pack<T>(1)) / (Pack<T>(1) + e);
 }
-template <class T>
-inline Pack<T> nextafter(Pack<T> a, Pack<T> b) {
+template <class T> inline Pack<T> nextafter(Pack<T> a, Pack<T> b) {
   return per_lane(a, b, [](T v, T w) { return std::nextafter(v, w); });
 }
 
@@ -162,60 +156,36 @@ inline void floor_divmod(T a, T b, T& quotient, T& remainder) {
   quotient = q == 0 ? std::copysign(T(0), a / b) : whole;
   remainder = r;
 }
-template <class T>
-inline Pack<T> floor_divide(Pack<T> a, Pack<T> b) {
-  return per_lane(a, b, [](T v, T w) {
-    T q, r;
-    return floor_divmod(v, w, q, r), q;
-  });
+template <class T> inline Pack<T> floor_divide(Pack<T> a, Pack<T> b) {
+  return per_lane(a, b, [](T v, T w) { T q, r; return floor_divmod(v, w, q, r), q; });
 }
-template <class T>
-inline Pack<T> remainder(Pack<T> a, Pack<T> b) {
-  return per_lane(a, b, [](T v, T w) {
-    T q, r;
-    return floor_divmod(v, w, q, r), r;
-  });
+template <class T> inline Pack<T> remainder(Pack<T> a, Pack<T> b) {
+  return per_lane(a, b, [](T v, T w) { T q, r; return floor_divmod(v, w, q, r), r; });
 }
 
 // M. J. Wichura, Algorithm AS 241 (PPND16), with q = x / 2 and the tail in 1 - |x|, so that small and large x are exact
 // too.
 inline double erfinv_of(double x) {
-  auto ratio = [](double r, const double(&p)[8], const double(&q)[8]) {
+  auto ratio = [](double r, const double (&p)[8], const double (&q)[8]) {
     double n = p[7], d = q[7];
     for (int i = 6; i >= 0; --i) n = n * r + p[i], d = d * r + q[i];
     return n / d;
   };
   constexpr double a[] = {3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427, 13731.693765509461125,
                           45921.953931549871457, 67265.770927008700853, 33430.575583588128105, 2509.0809287301226727};
-  constexpr double b[] = {1.0,
-                          42.313330701600911252,
-                          687.18700749205790830,
-                          5394.1960214247511077,
-                          21213.794301586595867,
-                          39307.895800092710610,
-                          28729.085735721942674,
-                          5226.4952788528545610};
-  constexpr double c[] = {1.42343711074968357734,   4.63033784615654529590,   5.76949722146069140550,
-                          3.64784832476320460504,   1.27045825245236838258,   0.241780725177450611770,
+  constexpr double b[] = {1.0, 42.313330701600911252, 687.18700749205790830, 5394.1960214247511077,
+                          21213.794301586595867, 39307.895800092710610, 28729.085735721942674, 5226.4952788528545610};
+  constexpr double c[] = {1.42343711074968357734,   4.63033784615654529590,  5.76949722146069140550,
+                          3.64784832476320460504,   1.27045825245236838258,  0.241780725177450611770,
                           0.0227238449892691845833, 7.74545014278341407640e-4};
-  constexpr double d[] = {1.0,
-                          2.05319162663775882187,
-                          1.67638483018380384940,
-                          0.689767334985100004550,
-                          0.148103976427480074590,
-                          0.0151986665636164571966,
-                          5.47593808499534494600e-4,
+  constexpr double d[] = {1.0, 2.05319162663775882187, 1.67638483018380384940, 0.689767334985100004550,
+                          0.148103976427480074590, 0.0151986665636164571966, 5.47593808499534494600e-4,
                           1.05075007164441684324e-9};
-  constexpr double e[] = {6.65790464350110377720,    5.46378491116411436990,   1.78482653991729133580,
-                          0.296560571828504891230,   0.0265321895265761230930, 1.24266094738807843860e-3,
+  constexpr double e[] = {6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580,
+                          0.296560571828504891230, 0.0265321895265761230930, 1.24266094738807843860e-3,
                           2.71155556874348757815e-5, 2.01033439929228813265e-7};
-  constexpr double f[] = {1.0,
-                          0.599832206555887937690,
-                          0.136929880922735805310,
-                          0.0148753612908506148525,
-                          7.86869131145613259100e-4,
-                          1.84631831751005468180e-5,
-                          1.42151175831644588870e-7,
+  constexpr double f[] = {1.0, 0.599832206555887937690, 0.136929880922735805310, 0.0148753612908506148525,
+                          7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
                           2.04426310338993978564e-15};
   const double size = std::fabs(x), q = 0.5 * x;
   if (size <= 0.85) return 0.70710678118654752440 * q * ratio(0.180625 - q * q, a, b);
@@ -224,10 +194,7 @@ inline double erfinv_of(double x) {
   double r = std::sqrt(-std::log(0.5 * (1 - size)));
   return std::copysign(0.70710678118654752440 * (r <= 5 ? ratio(r - 1.6, c, d) : ratio(r - 5, e, f)), x);
 }
-template <class T>
-inline Pack<T> erfinv(Pack<T> a) {
-  return per_lane(a, [](T v) { return erfinv_of(double(v)); });
-}
+template <class T> inline Pack<T> erfinv(Pack<T> a) { return per_lane(a, [](T v) { return erfinv_of(double(v)); }); }
 
 // The sum over k >= 0 of (x + k)^-s, x > 0, s > 1: a few terms, then Euler-Maclaurin.
 inline double hurwitz_zeta(double s, double x) {
@@ -236,14 +203,8 @@ inline double hurwitz_zeta(double s, double x) {
   for (int k = 0; k < 12 && x < 16; ++k, x += 1) sum += power_of(x);
   for (; x < s + 8; x += 1) sum += power_of(x);
   // B_2j / (2j)!
-  constexpr double b[] = {1.0 / 12,
-                          -1.0 / 720,
-                          1.0 / 30240,
-                          -1.0 / 1209600,
-                          1.0 / 47900160,
-                          -691.0 / 1307674368000.0,
-                          1.0 / 74724249600.0,
-                          -3617.0 / 10670622842880000.0};
+  constexpr double b[] = {1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368000.0,
+                          1.0 / 74724249600.0, -3617.0 / 10670622842880000.0};
   double power = power_of(x), term = s * power / x;
   sum += std::pow(x, 1 - s) / (s - 1) + 0.5 * power;
   for (int j = 0; j < 8; ++j) {
@@ -266,8 +227,7 @@ inline double polygamma_of(std::int64_t n, double x) {
   double zeta = hurwitz_zeta(double(n) + 1, x);
   return (n % 2 ? 1 : -1) * std::tgamma(double(n) + 1) * zeta;
 }
-template <class T>
-inline Pack<T> polygamma(std::int64_t n, Pack<T> a) {
+template <class T> inline Pack<T> polygamma(std::int64_t n, Pack<T> a) {
   return per_lane(a, [n](T v) { return polygamma_of(n, double(v)); });
 }
 
@@ -279,23 +239,15 @@ inline double digamma_of(double x) {
     return digamma_of(1 - x) - pi / std::tan(pi * (x - std::round(x)));
   }
   const double steps = x < 12 ? std::ceil(12 - x) : 0, z = x + steps, y = 1 / (z * z);
-  double tail =
-      y *
-      (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
+  double tail = y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12)));
+  tail = y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - tail)));
   double sum = std::log(z) - (0.5 / z + tail);
   for (double k = steps - 1; k >= 0; --k) sum -= 1 / (x + k);  // the largest terms last
   return sum;
 }
-template <class T>
-inline Pack<T> digamma(Pack<T> a) {
-  return per_lane(a, [](T v) { return digamma_of(double(v)); });
-}
-template <class T>
-inline Pack<T> lgamma(Pack<T> a) {
-  return per_lane(a, [](T v) {
-    int sign;
-    return ::lgamma_r(double(v), &sign);
-  });
+template <class T> inline Pack<T> digamma(Pack<T> a) { return per_lane(a, [](T v) { return digamma_of(double(v)); }); }
+template <class T> inline Pack<T> lgamma(Pack<T> a) {
+  return per_lane(a, [](T v) { int sign; return ::lgamma_r(double(v), &sign); });
 }
 
 }  // namespace tapir::cpu::TAPIR_ISA

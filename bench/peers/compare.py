@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Runs bench/ and a peer in turns, on as many threads (2), and prints the ratio of their median times; below 1 tapir is faster.
+"""Runs bench/ and a peer in turns, on 2 threads, and prints the ratio of their median times (or of what a row measures);
+below 1 tapir is better.
 
-usage: compare.py BENCH_FOLDER pytorch|tensorflow [--sweep] [--rounds N] [--threads N] [--json] [ROWS]
+usage: compare.py BENCH_FOLDER pytorch|tensorflow [--sweep] [--rounds N] [--threads N] [--minimum] [--json] [ROWS]
 
---sweep: the convolutions that conv_sweep draws, by the least times of all rounds, with geometric means and the worst rows.
-On a machine that others use, compare on one thread: a peer's OpenMP threads wait for each other.
+--sweep: the convolutions that conv_sweep draws, by the least times of all rounds, with geometric means and the worst rows;
+there a ratio above 1 is better. On a machine that others use, compare on one thread: a peer's OpenMP threads wait for
+each other.
 
 The peer is installed from PyPI into ~/.cache/tapir/<peer>-venv the first time. ROWS: only rows whose name contains it."""
 import argparse
@@ -18,7 +20,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 PACKAGES = {"pytorch": ["torch", "numpy"], "tensorflow": ["tensorflow"]}
-PROGRAMS = ["small_ops", "cnn_step", "trace", "conv", "elementwise", "reduce"]
+PROGRAMS = ["small_ops", "cnn_step", "trace", "conv", "elementwise", "reduce", "networks"]
+SCRIPTS = {"pytorch": ["pytorch_rows.py", "pytorch_networks.py"], "tensorflow": ["tensorflow_rows.py"]}
 
 
 def python_of(peer):
@@ -31,10 +34,13 @@ def python_of(peer):
     return python
 
 
-def rows_of(command, env, which="median"):
+def rows_of(command, env, time, notes=None):
+    """Microseconds, or what a row measures; what rows say beside goes into `notes`."""
     out = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
     rows = json.loads(out.strip().splitlines()[-1])["rows"]
-    return {row["name"]: (row[which], row.get("note", "")) for row in rows if which in row}
+    if notes is not None:
+        notes.update((row["name"], row.get("note", "")) for row in rows)
+    return {row["name"]: row[time] * 1e6 if time in row else row["value"] for row in rows}
 
 
 def mean(ratios):
@@ -50,9 +56,10 @@ def sweep(args, python, env):
         word = args.rows or "sweep "
         ours, theirs, notes = {}, {}, {}
         for _ in range(args.rounds):
-            for name, (t, note) in rows_of([args.bench / "conv_sweep", "--json", word], env, "minimum").items():
-                ours[name], notes[name] = min(t, ours.get(name, t)), note
-            for name, (t, _) in rows_of([python, HERE / f"{args.peer}_rows.py", word], env, "minimum").items():
+            command = [args.bench / "conv_sweep", "--json", word]
+            for name, t in rows_of(command, env, "minimum", notes).items():
+                ours[name] = min(t, ours.get(name, t))
+            for name, t in rows_of([python, HERE / f"{args.peer}_rows.py", word], env, "minimum").items():
                 theirs[name] = min(t, theirs.get(name, t))
     both = [(n, ours[n], theirs[n], theirs[n] / ours[n], notes[n]) for n in ours if n in theirs]
     if args.json:
@@ -60,7 +67,7 @@ def sweep(args, python, env):
         return
     print(f"{'least of ' + str(args.rounds) + ' runs, microseconds':<84} {'tapir':>9} {args.peer:>9} {'ratio':>6}")
     for n, a, b, r, how in both:
-        print(f"{n[6:]:<84} {a * 1e6:9.1f} {b * 1e6:9.1f} {r:6.2f}  {how}")
+        print(f"{n[6:]:<84} {a:9.1f} {b:9.1f} {r:6.2f}  {how}")
     groups = {}
     for n, _, _, r, _ in both:
         kind, direction = n[6:].split(":")[0], n.rsplit(", ", 1)[1]
@@ -82,28 +89,31 @@ def main():
     parser.add_argument("peer", choices=PACKAGES)
     parser.add_argument("rows", nargs="?", default="")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minimum", action="store_true", help="compare minima: where others use the machine too")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--sweep", action="store_true")
-    args = parser.parse_args()
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_intermixed_args()
     python = python_of(args.peer)
     env = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
     if args.sweep:
         return sweep(args, python, env)
+    time, middle = ("minimum", min) if args.minimum else ("median", statistics.median)
     ours, theirs = {}, {}
     for _ in range(args.rounds):
         for program in PROGRAMS:
-            for name, (t, _) in rows_of([args.bench / program, "--json", args.rows], env).items():
+            for name, t in rows_of([args.bench / program, "--json", args.rows], env, time).items():
                 ours.setdefault(name, []).append(t)
-        for name, (t, _) in rows_of([python, HERE / f"{args.peer}_rows.py", args.rows], env).items():
-            theirs.setdefault(name, []).append(t)
-    both = [(n, statistics.median(ours[n]), statistics.median(theirs[n])) for n in ours if n in theirs]
+        for script in SCRIPTS[args.peer]:
+            for name, t in rows_of([python, HERE / script, args.rows], env, time).items():
+                theirs.setdefault(name, []).append(t)
+    both = [(n, middle(ours[n]), middle(theirs[n])) for n in ours if n in theirs]
     if args.json:
         print(json.dumps([{"name": n, "tapir": a, args.peer: b, "ratio": a / b} for n, a, b in both]))
         return
-    print(f"{'median of ' + str(args.rounds) + ' runs, microseconds':<52} {'tapir':>12} {args.peer:>12} {'ratio':>8}")
+    print(f"{time + ' of ' + str(args.rounds) + ' runs, microseconds (memory: MB)':<52} {'tapir':>12} {args.peer:>12} {'ratio':>8}")
     for name, a, b in both:
-        print(f"{name:<52} {a * 1e6:12.2f} {b * 1e6:12.2f} {a / b:8.3f}")
+        print(f"{name:<52} {a:12.2f} {b:12.2f} {a / b:8.3f}")
 
 
 if __name__ == "__main__":

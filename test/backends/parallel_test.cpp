@@ -159,7 +159,8 @@ TEST_CASE("many threads call at once, while the number of threads changes") {
   stop = true;
   setter.join();
   CHECK(wrong == 0);
-  CHECK_THROWS_WITH_AS(set_num_threads(0), "set_num_threads: needs at least 1, got 0.", UsageError);
+  const std::string here = "parallel_test.cpp:" + std::to_string(__LINE__ + 1);
+  CHECK_THROWS_WITH_AS(set_num_threads(0), (here + ": set_num_threads: needs at least 1, got 0.").c_str(), UsageError);
 }
 
 TEST_CASE("a caller waits for no worker that has claimed nothing") {
