@@ -93,21 +93,22 @@ Table::~Table() {
 
 bool Table::wants(const std::string& name) const { return filter_.empty() || name.find(filter_) != std::string::npos; }
 
-void Table::add(const std::string& name, Bound bound, double work, Timing t) {
+void Table::add(const std::string& name, Bound bound, double work, Timing t, const char* note) {
   double rate = work / t.median, roof = bound == Bound::flops ? roofs_.flops : roofs_.bandwidth;
   char line[512];
   if (as_json_) {
     std::snprintf(line, sizeof line,
-                  "%s{\"name\": \"%s\", \"median\": %.6g, \"minimum\": %.6g, \"work\": %.6g, \"share\": %.4g}",
+                  "%s{\"name\": \"%s\", \"median\": %.6g, \"minimum\": %.6g, \"work\": %.6g, \"share\": %.4g, "
+                  "\"note\": \"%s\"}",
                   json_.empty() ? "" : ", ", name.c_str(), t.median, t.minimum, work,
-                  bound == Bound::overhead ? 0.0 : rate / roof);
+                  bound == Bound::overhead ? 0.0 : rate / roof, note);
     json_ += line;
     return;
   }
   std::printf("%-52s %12s %12s", name.c_str(), pretty(t.median).c_str(), pretty(t.minimum).c_str());
   if (bound == Bound::flops) std::printf(" %7.1f GFLOP/s %7.0f%%", rate * 1e-9, 100 * rate / roof);
   if (bound == Bound::bytes) std::printf(" %9.1f GB/s %8.0f%%", rate * 1e-9, 100 * rate / roof);
-  std::printf("\n");
+  std::printf("%s%s\n", *note ? "  " : "", note);
   std::fflush(stdout);
 }
 

@@ -3,9 +3,9 @@
 #include <tapir/tapir.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -15,8 +15,11 @@ struct Timing {
   double median, minimum;
 };  // seconds a call
 
+/// Seconds: with one thread those of this process on a CPU, which others on the machine disturb less.
 inline double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec t;
+  clock_gettime(tapir::num_threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
 }
 
 /// Runs `f` until `seconds` have passed, in samples long enough to time; warms up first.
@@ -57,7 +60,8 @@ class Table {
   void row(const std::string& name, Bound bound, double work, F&& f) {
     if (wants(name)) add(name, bound, work, measure(f));
   }
-  void add(const std::string& name, Bound bound, double work, Timing t);
+  /// `note` ends the line.
+  void add(const std::string& name, Bound bound, double work, Timing t, const char* note = "");
   /// A figure that is no time.
   void figure(const std::string& name, double value, const char* unit);
 

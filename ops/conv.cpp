@@ -20,6 +20,8 @@ const char* name_of(ConvAlgorithm algorithm) {
       return "winograd";
     case ConvAlgorithm::direct:
       return "direct";
+    case ConvAlgorithm::gemm_1x1:
+      return "gemm_1x1";
     case ConvAlgorithm::im2col:
       return "im2col";
     default:
@@ -406,6 +408,8 @@ ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOp
   return cpu::conv_plan(last, kernel.shape, with_ends(last[0], a.sizes, kernel.shape.back()), a, kernel_dtype(x.dtype),
                         direction);
 }
+
+void autotune_convolutions(const std::string& file) { cpu::conv_autotune(file); }
 
 void list_conv(std::vector<const OpDef*>& out) {
   for (auto* o : {&conv_op, &conv_input_gradient_op, &conv_kernel_gradient_op}) out.push_back(o);

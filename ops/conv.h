@@ -13,11 +13,12 @@ namespace tapir {
 /// over the tiles that see it.
 enum class ConvAlgorithm : std::uint8_t {
   automatic,
-  small_channels,  ///< own kernels, made for 1 to 4 input channels: first layers
+  small_channels,  ///< own kernels over rows, made for few input channels (a group): first layers, grouped ones
   depthwise,       ///< own kernels for one channel per group
   winograd,        ///< own kernels for 3x3 windows: a quarter to a half of the multiplications, see above
   direct,          ///< oneDNN's direct convolutions, where the library was built with it
-  im2col,          ///< patches as rows of a matrix, then a matrix product; a 1x1 kernel needs no patches
+  gemm_1x1,        ///< a 1x1 kernel without padding, any strides: a matrix product of pixels as they lie
+  im2col,          ///< patches as rows of a matrix, then a matrix product
   reference,       ///< plain loops, accumulated in f64
 };
 /// "automatic", "direct", ...
@@ -91,13 +92,20 @@ enum class ConvDirection : std::uint8_t { forward, input_gradient, kernel_gradie
 /// What would compute one direction of a convolution on the CPU.
 struct ConvPlan {
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
-  std::string why;        ///< the rule that chose it
-  std::string passed_by;  ///< "small_channels: 64 input channels, takes 1 to 4; ...": those before it in the list
-  /// "direct (first in the list that can and pays; passed by small_channels: ...)"
+  std::string why;        ///< "forced", "measured", or "expected: 210 us on one thread"
+  std::string passed_by;  ///< "direct: 350 us; winograd: stride 2, it takes 1; ...": the others, if times were compared
+  /// "small_channels (expected: 210 us on one thread; passed by direct: ...)"
   std::string str() const;
 };
 /// Which algorithm `direction` of conv2d(x, kernel, options) takes, and why. Throws as conv2d.
 ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOptions& options = {},
                      ConvDirection direction = ConvDirection::forward, Where where = Where::current());
+
+/// From now on, the first call of a convolution that leaves the choice open measures the algorithms that are not
+/// expected to be far behind, and later calls take the fastest. `file` is read first, and what is measured is added to
+/// it; it may be shipped, for it says for which CPU and version of the library it holds. If it is another's, or broken,
+/// it is left alone, with a line on stderr. An empty name goes back to the choice by expectation, which is the default;
+/// TAPIR_AUTOTUNE=file in the environment is a call of this before the first convolution.
+void autotune_convolutions(const std::string& file);
 
 }  // namespace tapir

@@ -23,6 +23,8 @@ ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const Co
 /// Why `a.algorithm` cannot compute it; empty if it can.
 std::string conv_refusal(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
                          ConvDirection direction);
+/// See autotune_convolutions().
+void conv_autotune(const std::string& file);
 }  // namespace cpu
 
 }  // namespace tapir

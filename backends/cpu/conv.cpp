@@ -1,9 +1,13 @@
 // The kernels of the convolution rows: they describe the problem and hand it to the algorithm that conv_entries()
 // gives.
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_autotune.h>
 #include <tapir/ops/fused.h>
 #include <tapir/ops/kernels.h>
 
+#include <fmt/format.h>
+
+#include <array>
 #include <cstring>
 
 namespace tapir::cpu {
@@ -35,7 +39,7 @@ std::span<const ConvEntry* const> conv_entries() {
 #ifdef TAPIR_ONEDNN
       &conv_direct,
 #endif
-      &conv_im2col,         &conv_reference,
+      &conv_gemm_1x1,       &conv_im2col,    &conv_reference,
   };
   return entries;
 }
@@ -46,12 +50,30 @@ const ConvEntry* find_conv_entry(ConvAlgorithm algorithm) {
   return nullptr;
 }
 
+static const ConvEntry& cheapest(const ConvProblem& p, ConvDirection d) {
+  const ConvEntry* best = conv_entries().back();
+  double least = best->cost(p, d);
+  for (auto* e : conv_entries().first(conv_entries().size() - 1))
+    if (e->refuses(p, d).empty())
+      if (const double cost = e->cost(p, d); cost < least) best = e, least = cost;
+  return *best;
+}
+
 const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced) {
   if (forced != ConvAlgorithm::automatic)
     if (auto* e = find_conv_entry(forced); e && e->refuses(p, d).empty()) return *e;
-  for (auto* e : conv_entries())
-    if (e->refuses(p, d).empty() && e->yields(p, d).empty()) return *e;
-  return conv_reference;
+  // The same few convolutions come again and again.
+  struct Known {
+    ConvProblem p;
+    ConvDirection d;
+    const ConvEntry* entry = nullptr;
+  };
+  static thread_local std::array<Known, 64> known;
+  const auto mixed =
+      std::uint64_t(((((p.n * 31 + p.c) * 31 + p.k) * 31 + p.in[2]) * 31 + p.kernel[2]) * 31 + p.stride[2]);
+  Known& k = known[(mixed * 3 + std::uint64_t(d)) % known.size()];
+  if (!k.entry || !(k.p == p) || k.d != d) k = {p, d, &cheapest(p, d)};
+  return *k.entry;
 }
 
 std::string conv_refusal(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
@@ -64,20 +86,30 @@ ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const Co
                    ConvDirection d) {
   ConvProblem p = conv_problem(x, kernel, y, a, dtype);
   ConvPlan plan;
+  auto take = [&](const ConvEntry& e, std::string why) {
+    plan.algorithm = e.algorithm, plan.why = std::move(why);
+    return plan;
+  };
+  auto time = [&](const ConvEntry& e) { return fmt::format("{:.0f} us", e.cost(p, d) * 1e-3); };
   const ConvEntry& chosen = choose_conv(p, d, a.algorithm);
-  plan.algorithm = chosen.algorithm;
-  if (chosen.algorithm == a.algorithm) return plan.why = "forced", plan;
-  plan.why = "first in the list that can and pays";
+  if (chosen.algorithm == a.algorithm) return take(chosen, "forced");
+  if (autotuning())
+    if (auto* e = tuned_conv(p, d)) return take(*e, "measured");
   for (auto* e : conv_entries()) {
-    if (e == &chosen) break;
+    if (e == &chosen) continue;
     std::string why = e->refuses(p, d);
-    if (why.empty()) why = e->yields(p, d);
+    if (why.empty()) why = time(*e);
     plan.passed_by += (plan.passed_by.empty() ? "" : "; ") + std::string(name_of(e->algorithm)) + ": " + why;
   }
-  return plan;
+  return take(chosen, "expected: " + time(chosen) + " on one thread");
 }
 
 namespace {
+
+const ConvEntry& measured(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
+  const ConvEntry* known = tuned_conv(p, d);
+  return known ? *known : tune_conv(p, d, b);
+}
 
 void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kernel, const Tensor& y,
          const Epilogue* after = nullptr) {
@@ -90,10 +122,11 @@ void run(const Call& call, ConvDirection d, const Tensor& x, const Tensor& kerne
     return;
   }
   ConvProblem p = conv_problem(x.shape(), kernel.shape(), y.shape(), a, out.dtype());
-  const ConvEntry& entry = choose_conv(p, d, a.algorithm);
-  entry.run(
-      p, d,
-      {x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(), kernel.id(), after});
+  const ConvBuffers buffers{x.mutable_data<std::byte>(), kernel.mutable_data<std::byte>(), y.mutable_data<std::byte>(),
+                            kernel.id(), after};
+  const ConvEntry& entry = a.algorithm == ConvAlgorithm::automatic && autotuning() ? measured(p, d, buffers)
+                                                                                   : choose_conv(p, d, a.algorithm);
+  entry.run(p, d, buffers);
   if (after && !entry.in_pieces) after->over_all();
 }
 

@@ -57,19 +57,20 @@ struct ConvEntry {
   ConvAlgorithm algorithm;
   /// Empty if it can compute the problem, else why not.
   std::string (*refuses)(const ConvProblem& p, ConvDirection d);
-  /// Empty if it is expected to be the fastest of those that follow in the list, else why not.
-  std::string (*yields)(const ConvProblem& p, ConvDirection d);
+  /// The nanoseconds that it is expected to take on one thread, if it can. A forward kernel is expected to come again.
+  double (*cost)(const ConvProblem& p, ConvDirection d);
   void (*run)(const ConvProblem& p, ConvDirection d, const ConvBuffers& b);
   bool in_pieces = false;  // its forward calls ConvBuffers::ready
 };
 
-/// In order of preference; the last one refuses nothing.
+/// The last one refuses nothing.
 std::span<const ConvEntry* const> conv_entries();
 /// The entry of that name; null if this build has none.
 const ConvEntry* find_conv_entry(ConvAlgorithm algorithm);
-/// `forced` if it can, else the first that can and pays.
+/// `forced` if it can, else the one of those that can which is expected to take the least time.
 const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced);
 
-extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_im2col, conv_reference;
+extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_gemm_1x1, conv_im2col,
+    conv_reference;
 
 }  // namespace tapir::cpu

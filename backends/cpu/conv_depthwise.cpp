@@ -2,6 +2,7 @@
 // of conv_depthwise_loops.cpp together; pixels at the edges one by one, with the taps that they have. Forward and input
 // gradient are one: both gather, with strides on the one side or on the other.
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_depthwise_loops.h>
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/parallel.h>
@@ -156,6 +157,25 @@ void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   else kernel_gradient<T>(p, x, w, y);
 }
 
+// Multiply-adds of whole vectors, rows, and pixels at the edges, which go alone.
+double cost(const ConvProblem& p, ConvDirection d) {
+  const ConvWork w(p);
+  const bool back = d == ConvDirection::input_gradient;
+  const std::int64_t channels = p.c < w.lanes ? p.c * w.lanes : round_up(p.c, w.lanes);  // one by one below a vector
+  const double rows = double(p.n * (back ? p.in[1] : p.out[1]));
+  const std::int64_t width = back ? p.in[2] : p.out[2], reach = (p.kernel[2] - 1) * p.dilation[2];
+  const bool padded = back || p.before[2] > 0 || (p.out[2] - 1) * p.stride[2] + reach >= p.in[2];
+  const double edges = rows * double(padded ? std::min(width, reach) : 0) * double(p.taps()),
+               vectors = edges * double(channels) / double(w.lanes);
+  const double terms = w.unit * w.pixels * double(p.taps() * channels),
+               odd = p.c % w.lanes ? 1 : 0;  // loads cross lines
+  if (d == ConvDirection::forward)
+    return (2.1 + odd) * terms + 1.3 * edges + 2.2 * w.unit * 8 * vectors + 150 * rows + 1500;
+  if (back) return (2.5 + 0.7 * odd) * terms + 1.2 * edges + w.unit * 8 * vectors + 95 * rows + 1500;
+  return (1.9 + 0.5 * odd) * terms + 0.7 * edges + 5.9 * w.unit * 8 * vectors + (padded ? 300 : 110) * rows +
+         0.95 * rows * double(p.taps() * channels) / double(w.lanes) + 3700;
+}
+
 }  // namespace
 
 const ConvEntry conv_depthwise = {
@@ -165,12 +185,7 @@ const ConvEntry conv_depthwise = {
       if (p.kernel[0] != 1 || p.in[0] != 1 || p.out[0] != 1) return "it takes no depth";
       return "";
     },
-    // Measured on Zen 4: level with oneDNN, but 0.85 of its forward.
-    [](const ConvProblem& p, ConvDirection d) -> std::string {
-      if (p.c == 1) return "one channel";
-      const auto* direct = find_conv_entry(ConvAlgorithm::direct);
-      return d == ConvDirection::forward && direct && direct->refuses(p, d).empty() ? "oneDNN's forward is faster" : "";
-    },
+    cost,
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },

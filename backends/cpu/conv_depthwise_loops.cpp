@@ -47,19 +47,38 @@ void in_blocks(std::int64_t n, const F& f) {
   }
 }
 
-// Calls f<V>(channel) for whole registers, then for single channels.
+// Calls f<V>(channel, done) for whole registers, the last of which may overlap the one before by `done` channels;
+// single channels where there are less than a register.
 template <class T, class F>
 void each_channel(std::int64_t channels, const F& f) {
+  constexpr std::int64_t width = Pack<T>::width;
+  if (channels < width) {
+    for (std::int64_t c = 0; c < channels; ++c) f.template operator()<One<T>>(c, 0);
+    return;
+  }
   std::int64_t c = 0;
-  for (; c + Pack<T>::width <= channels; c += Pack<T>::width) f.template operator()<Pack<T>>(c);
-  for (; c < channels; ++c) f.template operator()<One<T>>(c);
+  for (; c + width <= channels; c += width) f.template operator()<Pack<T>>(c, 0);
+  if (c < channels) f.template operator()<Pack<T>>(channels - width, c - (channels - width));
+}
+
+// `now` for the lanes from `done` on, `before` for the others.
+template <class T>
+One<T> from_lane(std::int64_t, One<T> now, One<T>) {
+  return now;
+}
+template <class T>
+Pack<T> from_lane(std::int64_t done, Pack<T> now, Pack<T> before) {
+  if (!done) return now;
+  T numbers[Pack<T>::width];
+  for (int i = 0; i < Pack<T>::width; ++i) numbers[i] = T(i);
+  return where(Pack<T>(double(done)) <= Pack<T>::load(numbers), now, before);
 }
 
 template <class T>
 void apply(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* in,
            std::int64_t in_step, const T* w, T* out, std::int64_t out_step) {
   in_blocks<pixel_block>(pixels, [&]<int B>(std::int64_t p) {
-    each_channel<T>(channels, [&]<class V>(std::int64_t c) {
+    each_channel<T>(channels, [&]<class V>(std::int64_t c, std::int64_t) {
       V sum[B];
 #pragma GCC unroll 12
       for (int b = 0; b < B; ++b) sum[b] = zero<V>();
@@ -79,7 +98,7 @@ void apply(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, st
 template <class T>
 void sum(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std::int64_t channels, const T* x,
          std::int64_t x_step, const T* dy, std::int64_t dy_step, T* out) {
-  each_channel<T>(channels, [&]<class V>(std::int64_t c) {
+  each_channel<T>(channels, [&]<class V>(std::int64_t c, std::int64_t done) {
     in_blocks<tap_block>(count, [&]<int B>(std::int64_t first) {
       V sums[B];
       const T* from[B];
@@ -97,7 +116,8 @@ void sum(const DepthwiseTap* taps, std::int64_t count, std::int64_t pixels, std:
 #pragma GCC unroll 12
       for (int b = 0; b < B; ++b) {
         T* to = out + taps[first + b].weight + c;
-        (V::load(to) + sums[b]).store(to);
+        const V before = V::load(to);
+        from_lane(done, before + sums[b], before).store(to);
       }
     });
   });

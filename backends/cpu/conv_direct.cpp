@@ -2,9 +2,9 @@
 // oneDNN; we reorder into and out of it, once for all parts.
 #ifdef TAPIR_ONEDNN
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/conv_packed.h>
-#include <tapir/backends/cpu/isa.h>
 #include <tapir/backends/cpu/onednn.h>
 #include <tapir/backends/cpu/parallel.h>
 
@@ -217,6 +217,41 @@ void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   else image_direction(p, d, b);
 }
 
+// oneDNN 2.6: blocks of channels as wide as a vector, three or more at a time; what its compiled kernels cannot do goes
+// through patches of its own.
+double cost(const ConvProblem& p, ConvDirection d) {
+  const ConvWork w(p);
+  const bool of_kernel = d == ConvDirection::kernel_gradient, forward = d == ConvDirection::forward;
+  if (p.groups > 1 && p.cg() == 1 && p.kg() == 1) {
+    const double terms = w.unit * w.pixels * double(p.taps() * round_up(p.c, w.lanes));
+    const double odd = p.c % w.lanes ? 1 : 0, moved = (0.05 + 0.07 * odd) * (w.x + w.y);
+    if (forward) return (1.3 + (p.taps() > 9 ? 1.1 * odd : 0)) * terms + moved + 2200;
+    if (of_kernel) return (p.taps() > 9 ? 10.6 : 1.1 + odd) * terms + moved + 1000;
+    return (1.9 + 0.3 * odd) * terms + moved + 7000;
+  }
+  if (p.groups > 1 && (p.cg() % w.lanes || p.kg() % w.lanes)) {
+    const double runs = w.pixels * double(p.groups * p.taps());
+    return (forward ? 0.45 : 0.3) * w.patches + (forward ? 4 : 1.5) * runs + 20000;
+  }
+  const std::int64_t outputs = d == ConvDirection::input_gradient ? p.cg() : p.kg(),
+                     blocks = (outputs + w.lanes - 1) / w.lanes;
+  const std::int64_t inputs = !of_kernel ? p.cg() * p.kg() / outputs : p.cg() > 4 ? round_up(p.cg(), w.lanes) : p.cg();
+  const double terms = w.unit * w.pixels * double(p.taps() * p.groups * inputs * blocks * w.lanes);
+  const bool strided_1x1 = p.taps() == 1 && w.strided(p);
+  if (of_kernel) {
+    if (w.dilated(p)) return 1.1 * terms + 0.86 * w.patches + 3000;
+    const double rate = (blocks == 1 ? 1.2 : blocks == 2 ? 1.05 : 1.18) + (p.out[2] >= 64 ? 0.5 : 0);
+    return rate * terms + 0.18 * double(p.n) * w.kernel + (strided_1x1 ? 0.1 * w.x : 0) + 3100;
+  }
+  if (forward) {
+    const bool patches = w.dilated(p) && (p.before[1] > 3 || p.before[2] > 3);
+    const double rate = (blocks == 1 ? 2.2 : blocks == 2 ? 1.17 : 1.02) + (patches ? 0.8 : 0);
+    return rate * terms + (strided_1x1 ? 0.15 * w.x : 0) + 3300;
+  }
+  const double rate = (blocks == 1 ? 1.19 : 1.0) + (w.dilated(p) ? 0.3 : 0) + (w.strided(p) && p.kg() >= 96 ? 0.3 : 0);
+  return rate * terms + (strided_1x1 ? 0.25 * w.x : 0) + 3500;
+}
+
 }  // namespace
 
 const ConvEntry conv_direct = {
@@ -224,19 +259,7 @@ const ConvEntry conv_direct = {
     [](const ConvProblem& p, ConvDirection) -> std::string {
       return p.dtype == DType::f32 ? "" : fmt::format("oneDNN has no {}", name_of(p.dtype));
     },
-    // Measured on Zen 4 with oneDNN 2.6; on AVX2 (Zen 3) its 1x1 convolutions are at the roof, and its matrix products
-    // at half of it.
-    [](const ConvProblem& p, ConvDirection d) -> std::string {
-      if (p.groups > 1) return "";
-      if (d == ConvDirection::forward && p.pointwise() && isa() == Isa::v4) return "a 1x1 kernel is a matrix product";
-      if (d == ConvDirection::input_gradient && p.c <= 4) return fmt::format("slow for {} input channels", p.c);
-      if (d != ConvDirection::kernel_gradient) return "";
-      if (p.taps() == 1) return "a 1x1 kernel is a matrix product";
-      if (p.stride[2] > 1) return fmt::format("kernel gradients with stride {} are slow", p.stride[2]);
-      if (p.out[2] >= 100) return fmt::format("kernel gradients over rows of {} pixels are slow", p.out[2]);
-      if (p.taps() * p.c >= 2000) return fmt::format("kernel gradients for {} input channels are slow", p.c);
-      return "";
-    },
+    cost,
     run,
     true,
 };

@@ -1,5 +1,6 @@
 // im2col: the patches of a run of output pixels as rows of a matrix, then a matrix product with the kernel. Patches are
-// made for as many pixels as stay in the L2 cache. A 1x1 kernel multiplies x itself.
+// made for as many pixels as stay in the L2 cache.
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_cut.h>
 #include <tapir/backends/cpu/conv_gemm.h>
 #include <tapir/backends/cpu/isa.h>
@@ -101,14 +102,13 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffe
   parallel_for(p.n * p.out_pixels(), grain(p), [&](std::int64_t first, std::int64_t last) {
     Patches<T> patches{p, 0};
     const std::int64_t width = patches.width(), step = patches.rows_at_once();
-    const bool plain = p.pointwise();
-    ConvScratch<T> cols(plain ? 0 : std::min(step, last - first) * width);
+    ConvScratch<T> cols(std::min(step, last - first) * width);
     for (; patches.group < p.groups; ++patches.group)
       for (std::int64_t r = first; r < last; r += step) {
         const std::int64_t rows = std::min(step, last - r), g = patches.group;
-        if (!plain) patches.gather(x, r, r + rows, cols.data());
-        gemm<T>()(false, false, rows, p.kg(), width, plain ? x + r * p.c + g * p.cg() : cols.data(),
-                  plain ? p.c : width, w + g * p.kg(), p.k, false, y + r * p.k + g * p.kg(), p.k);
+        patches.gather(x, r, r + rows, cols.data());
+        gemm<T>()(false, false, rows, p.kg(), width, cols.data(), width, w + g * p.kg(), p.k, false,
+                  y + r * p.k + g * p.kg(), p.k);
         if (g + 1 == p.groups) b.ready(r * p.k, rows * p.k);
       }
   });
@@ -117,12 +117,6 @@ void forward(const ConvProblem& p, const T* x, const T* w, T* y, const ConvBuffe
 template <class T>
 void input_gradient(const ConvProblem& p, T* dx, const T* w, const T* dy) {
   const std::int64_t pixels = p.out_pixels();
-  if (p.pointwise())
-    return parallel_for(p.n * pixels, grain(p), [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t g = 0; g < p.groups; ++g)
-        gemm<T>()(false, true, last - first, p.cg(), p.kg(), dy + first * p.k + g * p.kg(), p.k, w + g * p.kg(), p.k,
-                  false, dx + first * p.c + g * p.cg(), p.c);
-    });
   parallel_for(p.n, std::max<std::int64_t>(1, grain(p) / pixels), [&](std::int64_t first, std::int64_t last) {
     Patches<T> patches{p, 0};
     const std::int64_t width = patches.width(), step = std::min(patches.rows_at_once(), pixels);
@@ -151,14 +145,13 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
       const std::int64_t first = total * part / parts, last = total * (part + 1) / parts;
       Patches<T> patches{p, 0};
       const std::int64_t width = patches.width(), step = patches.rows_at_once();
-      const bool plain = p.pointwise();
-      ConvScratch<T> cols(plain ? 0 : std::min(step, last - first) * width);
+      ConvScratch<T> cols(std::min(step, last - first) * width);
       for (; patches.group < p.groups; ++patches.group)
         for (std::int64_t r = first; r < last; r += step) {
           const std::int64_t rows = std::min(step, last - r), g = patches.group;
-          if (!plain) patches.gather(x, r, r + rows, cols.data());
-          gemm<T>()(true, false, width, p.kg(), rows, plain ? x + r * p.c + g * p.cg() : cols.data(),
-                    plain ? p.c : width, dy + r * p.k + g * p.kg(), p.k, r != first, sum + g * p.kg(), p.k);
+          patches.gather(x, r, r + rows, cols.data());
+          gemm<T>()(true, false, width, p.kg(), rows, cols.data(), width, dy + r * p.k + g * p.kg(), p.k, r != first,
+                    sum + g * p.kg(), p.k);
         }
     }
   });
@@ -178,12 +171,28 @@ void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
   else kernel_gradient<T>(p, x, w, y);
 }
 
+// Multiply-adds, and the runs of channels that patches are made of.
+double cost(const ConvProblem& p, ConvDirection d) {
+  const ConvWork w(p);
+  const bool in_rows = p.groups == 1 && p.dilation[2] == 1;  // a row of a patch is one run
+  const double runs = w.pixels * double(p.groups * (in_rows ? p.taps() / p.kernel[2] : p.taps()));
+  const std::int64_t width = p.taps() * p.cg();
+  const double filters =
+      double(round_up(std::max(p.kg(), 2 * w.lanes), w.lanes)) + 0.75 * double(w.lanes);  // few are slow
+  const double terms = 0.98 * w.unit * w.pixels * double(p.groups) * filters;
+  const double rows = w.pixels * double(p.groups);
+  if (d == ConvDirection::forward) return terms * double(width) + 3.4 * runs + 16 * rows + 350;
+  if (d == ConvDirection::kernel_gradient)
+    return terms * double(round_up(width, w.lanes)) + 0.07 * w.patches + 3.1 * runs + 12 * rows + 400;
+  return 1.05 * terms * double(width) + 0.036 * w.patches + 3 * runs + 24 * rows + 0.1 * (w.x + w.kernel) + 430;
+}
+
 }  // namespace
 
 const ConvEntry conv_im2col = {
     ConvAlgorithm::im2col,
     [](const ConvProblem&, ConvDirection) { return std::string(); },
-    [](const ConvProblem&, ConvDirection) { return std::string(); },
+    cost,
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
       p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
     },

@@ -32,7 +32,7 @@ void forward(const PooledProblem& q, const T* x, const T* w, T* y, std::uint8_t*
   const Panels panels{kernels.lanes, p.k};
   const i64 taps = p.taps() * p.c;
   ConvScratch<T> packed(taps * panels.padded());
-  pack_panels(w, taps, panels, packed.data());
+  pack_panels(w, p.k, taps, panels, packed.data());
   parallel_for(p.n * q.height, q.grain(), [&](i64 begin, i64 end) {
     RowReader<T> reader(p);
     const ConvRow row = reader.row();
@@ -144,7 +144,7 @@ void kernel_gradient(const PooledProblem& q, const T* x, const T* d, const std::
       sum_pooled_rows(q, panels, x, d, winners, rows * part / parts, rows * (part + 1) / parts,
                       sums.data() + part * size);
   });
-  unpack_panels(sums.data(), parts, taps, panels, dw);
+  unpack_panels(sums.data(), parts, size, taps, panels, dw, q.p.k);
 }
 
 }  // namespace

@@ -8,6 +8,9 @@
 namespace tapir::cpu::TAPIR_ISA {
 namespace {
 
+template <int V>
+constexpr int block = V == 1 ? max_narrow_block : max_block;
+
 // B pixels from x on; y[B, V * lanes]
 template <class T, int V, int B>
 void forward_block(const ConvRow& row, const T* x, const T* panel, T* y, std::int64_t ldy) {
@@ -72,7 +75,7 @@ void gradient_block(const ConvRow& row, const std::int64_t* offsets, const T* x,
 template <class T>
 void forward(const ConvRow& row, const T* x, const T* panel, int vectors, T* y, std::int64_t ldy) {
   auto run = [&]<int V>() {
-    in_register_blocks(row.pixels, [&]<int B>(std::int64_t p) {
+    in_register_blocks<block<V>>(row.pixels, [&]<int B>(std::int64_t p) {
       forward_block<T, V, B>(row, x + p * row.step, panel, y + p * ldy, ldy);
     });
   };
@@ -82,7 +85,7 @@ void forward(const ConvRow& row, const T* x, const T* panel, int vectors, T* y, 
 template <class T>
 void kernel_gradient(const ConvRow& row, const T* x, const T* dy, std::int64_t ldy, int vectors, T* sum) {
   auto run = [&]<int V>() {
-    in_register_blocks(row.taps, [&]<int B>(std::int64_t t) {
+    in_register_blocks<block<V>>(row.taps, [&]<int B>(std::int64_t t) {
       gradient_block<T, V, B>(row, row.offsets + t, x, dy, ldy, sum + t * V * Pack<T>::width);
     });
   };

@@ -6,6 +6,7 @@
 // The input gradient is the same convolution of dy by the rotated kernel. The kernel gradient multiplies transformed
 // tiles of x and dy, [C, tiles] by [tiles, K] for each point, and transforms the sums back once.
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/conv_cost.h>
 #include <tapir/backends/cpu/conv_packed.h>
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/backends/cpu/winograd_loops.h>
@@ -377,24 +378,21 @@ class KernelGradient {
   float* dw_;
 };
 
-// Estimated nanoseconds on one thread, from measurements on Zen 3 with AVX2. A multiply-add costs less where vectors
-// are wide; transforms, which wait for memory, do not.
-double multiply_add() { return 0.35 / double(loops().width); }
-double direct_time(const ConvProblem& p) { return 1.1 * multiply_add() * p.flops() / 2; }
 double transform_time(std::int64_t channels) {  // for each point: whole vectors, fours, ones
   const std::int64_t lanes = loops().width / 2;
-  return 1.3 * double(channels / lanes + (lanes > 4 ? channels % lanes / 4 : 0) + channels % 4);
+  return double(channels / lanes + (lanes > 4 ? channels % lanes / 4 : 0) + channels % 4);
 }
+// Estimated nanoseconds on one thread: products, transforms, and the transformed kernel, made and read once or kept.
 double time_of(const Transforms& t, const ConvProblem& p, ConvDirection d) {
-  const bool inward = d == ConvDirection::input_gradient;
+  const bool inward = d == ConvDirection::input_gradient, of_kernel = d == ConvDirection::kernel_gradient;
   const auto* sizes = inward ? p.in : p.out;
-  const std::int64_t tiles = p.n * ceil_div(sizes[1], t.size) * ceil_div(sizes[2], t.size),
-                     points = t.points * t.points;
-  const std::int64_t kernel =
-      inward ? p.k * ceil_div(p.c, loops().width) * loops().width : p.c * ceil_div(p.k, loops().width) * loops().width;
-  const double kernel_time = points * kernel < 1 << 20 ? 0.2 : 0.6;  // an element: made and read once; in cache or not
-  return double(points) * (double(kernel) * (double(tiles) * multiply_add() + kernel_time) +
-                           double(tiles) * (transform_time(p.c) + transform_time(p.k)));
+  const double tiles = double(p.n * ceil_div(sizes[1], t.size) * ceil_div(sizes[2], t.size)),
+               points = double(t.points * t.points);
+  const std::int64_t width = loops().width;
+  const double kernel = points * double(inward ? p.k * round_up(p.c, width) : p.c * round_up(p.k, width));
+  const double kernel_time = (kernel < 1 << 20 ? 0.2 : 0.6) * (of_kernel ? 0.35 : inward ? 0.6 : 0.2);
+  return (of_kernel ? 1.19 : 1.02) * multiply_add_time(p.dtype) * kernel * tiles + kernel_time * kernel +
+         points * tiles * (3.6 + 1.35 * (transform_time(p.c) + transform_time(p.k))) + 500;
 }
 const Transforms& best_tile(const ConvProblem& p, ConvDirection d) {
   return time_of(loops().four, p, d) <= time_of(loops().two, p, d) ? loops().four : loops().two;
@@ -427,11 +425,8 @@ const ConvEntry conv_winograd = {
       }
       return "";
     },
-    [](const ConvProblem& p, ConvDirection d) -> std::string {
-      if (p.c < 16 || p.k < 16) return fmt::format("{} to {} channels, it pays from 16", p.c, p.k);
-      if (time_of(best_tile(p, d), p, d) < direct_time(p)) return "";
-      return fmt::format("{} images of {}x{}, few for the kernel to be transformed", p.n, p.out[1], p.out[2]);
-    },
+    // First layers are left to small_channels, which pooling is fused with.
+    [](const ConvProblem& p, ConvDirection d) { return (p.c <= 4 ? 4 : 1) * time_of(best_tile(p, d), p, d); },
     run,
     true,
 };

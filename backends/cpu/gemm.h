@@ -1,6 +1,7 @@
-// One matrix product on one thread, by Eigen, for each instruction set.
+// One matrix product: on one thread by Eigen, for each instruction set, and by the fastest there is.
 #pragma once
 #include <tapir/backends/cpu/isa.h>
+#include <tapir/tensor/dtype.h>
 
 #include <cstdint>
 
@@ -37,5 +38,9 @@ inline const GemmFns& gemm_fns() {
   return by_isa(&v2::gemm_fns, TAPIR_TOP_ISA >= 3 ? &v3::gemm_fns : nullptr,
                 TAPIR_TOP_ISA >= 4 ? &v4::gemm_fns : nullptr);
 }
+
+/// f32 or f64 by the fastest there is: on this thread, or in blocks of c on all threads. For k > 0.
+void gemm_here(const Gemm& g, DType dtype);
+void gemm_shared(const Gemm& g, DType dtype);
 
 }  // namespace tapir::cpu

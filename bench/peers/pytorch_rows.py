@@ -1,9 +1,11 @@
-"""The rows of bench/ in PyTorch, eager, 2 threads. Run by bench/peers/compare.py in an environment that has torch."""
+"""The rows of bench/ in PyTorch, eager. Run by bench/peers/compare.py in an environment that has torch."""
+import os
+
 import torch
 
 from work import CONVS, Rows
 
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 rows = Rows()
 
 a, b = torch.randn(8), torch.randn(8)
@@ -60,17 +62,17 @@ if rows.wants("MLP 784-512-512-10 step, batch 128, eager"):
 
     rows.row("MLP 784-512-512-10 step, batch 128, eager", mlp_step)
 
-for name, n, size, channels, kernel, stride, filters, groups, pad in CONVS:
+for name, n, size, channels, kernel, stride, filters, groups, pad, dilation in CONVS:
     if not any(rows.wants(name + way) for way in (", forward", ", input gradient", ", kernel gradient")):
         continue
     x = torch.randn(n, channels, size, size).contiguous(memory_format=torch.channels_last)
     k = torch.randn(filters, channels // groups, kernel, kernel)
-    conv = lambda: torch.nn.functional.conv2d(x, k, stride=stride, padding=pad, groups=groups)
+    conv = lambda: torch.nn.functional.conv2d(x, k, stride=stride, padding=pad, dilation=dilation, groups=groups)
     rows.row(name + ", forward", conv)
     dy = torch.randn_like(conv())
     for way, mask in ((", input gradient", (True, False, False)), (", kernel gradient", (False, True, False))):
         rows.row(name + way, lambda: torch.ops.aten.convolution_backward(
-            dy, x, k, None, (stride, stride), (pad, pad), (1, 1), False, (0, 0), groups, mask))
+            dy, x, k, None, (stride, stride), (pad, pad), (dilation, dilation), False, (0, 0), groups, mask))
 
 for count, size in ((1 << 20, ", 1 M floats"), (1 << 24, ", 16 M floats")):
     x, y = torch.randn(count), torch.randn(count)

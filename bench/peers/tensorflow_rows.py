@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from work import CONVS, Rows
 
-tf.config.threading.set_intra_op_parallelism_threads(2)
+tf.config.threading.set_intra_op_parallelism_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 tf.config.threading.set_inter_op_parallelism_threads(1)
 rows = Rows()
 
@@ -55,25 +55,25 @@ for batch in (32, 128):
     rows.row(f"digits CNN step, batch {batch}, traced", tf.function(step))
     rows.row(f"inference, batch {batch}", tf.function(lambda: net(x)))
 
-for name, n, size, channels, kernel, stride, filters, groups, pad in CONVS:
+for name, n, size, channels, kernel, stride, filters, groups, pad, dilation in CONVS:
+    if dilation > 1 or groups not in (1, channels):  # no gradients on CPUs
+        continue
     if not any(rows.wants(name + way) for way in (", forward", ", input gradient", ", kernel gradient")):
         continue
     x = tf.random.normal([n, size, size, channels])
     padding = [[0, 0], [pad, pad], [pad, pad], [0, 0]] if pad else "VALID"
+    way = dict(strides=[1, stride, stride, 1], padding="EXPLICIT" if pad else "VALID",
+               explicit_paddings=[0, 0, pad, pad, pad, pad, 0, 0] if pad else [])
     if groups > 1:
         k = tf.random.normal([kernel, kernel, channels, 1])
-        conv = lambda: tf.nn.depthwise_conv2d(x, k, [1, 1, 1, 1], "SAME")
+        conv = lambda: tf.nn.depthwise_conv2d(x, k, [1, stride, stride, 1], padding)
         dy = tf.random.normal(conv().shape)
-        dx = lambda: tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
-            input_sizes=x.shape, filter=k, out_backprop=dy, strides=[1, 1, 1, 1], padding="SAME")
-        dk = lambda: tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-            input=x, filter_sizes=k.shape, out_backprop=dy, strides=[1, 1, 1, 1], padding="SAME")
+        dx = lambda: tf.raw_ops.DepthwiseConv2dNativeBackpropInput(input_sizes=x.shape, filter=k, out_backprop=dy, **way)
+        dk = lambda: tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(input=x, filter_sizes=k.shape, out_backprop=dy, **way)
     else:
         k = tf.random.normal([kernel, kernel, channels, filters])
         conv = lambda: tf.nn.conv2d(x, k, stride, padding)
         dy = tf.random.normal(conv().shape)
-        way = dict(strides=[1, stride, stride, 1], padding="EXPLICIT" if pad else "VALID",
-                   explicit_paddings=[0, 0, pad, pad, pad, pad, 0, 0] if pad else [])
         dx = lambda: tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=k, out_backprop=dy, **way)
         dk = lambda: tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=k.shape, out_backprop=dy, **way)
     rows.row(name + ", forward", conv)

@@ -1,19 +1,28 @@
 """What the peers' scripts share: timing as bench/bench.h does it, the list of convolutions, JSON out."""
 import json
+import os
 import sys
 import time
 
-CONVS = [  # name, batch, size, channels, kernel, stride, filters, groups, padding before and after
-    ("8x64x56 -> 64, 3x3", 8, 56, 64, 3, 1, 64, 1, 1),
-    ("8x128x28 -> 128, 3x3", 8, 28, 128, 3, 1, 128, 1, 1),
-    ("8x256x14 -> 256, 3x3", 8, 14, 256, 3, 1, 256, 1, 1),
-    ("8x512x7 -> 512, 3x3", 8, 7, 512, 3, 1, 512, 1, 1),
-    ("4x64x112 -> 128, 3x3", 4, 112, 64, 3, 1, 128, 1, 1),
-    ("8x3x224 -> 64, 7x7 stride 2", 8, 224, 3, 7, 2, 64, 1, 3),
-    ("8x256x56 -> 64, 1x1", 8, 56, 256, 1, 1, 64, 1, 0),
-    ("128x1x28 -> 32, 3x3 (digits)", 128, 28, 1, 3, 1, 32, 1, 0),
-    ("8x96x56 depthwise 3x3", 8, 56, 96, 3, 1, 96, 96, 1),
+CONVS = [  # name, batch, size, channels, kernel, stride, filters, groups, padding before and after, dilation
+    ("8x64x56 -> 64, 3x3", 8, 56, 64, 3, 1, 64, 1, 1, 1),
+    ("8x128x28 -> 128, 3x3", 8, 28, 128, 3, 1, 128, 1, 1, 1),
+    ("8x256x14 -> 256, 3x3", 8, 14, 256, 3, 1, 256, 1, 1, 1),
+    ("8x512x7 -> 512, 3x3", 8, 7, 512, 3, 1, 512, 1, 1, 1),
+    ("4x64x112 -> 128, 3x3", 4, 112, 64, 3, 1, 128, 1, 1, 1),
+    ("8x3x224 -> 64, 7x7 stride 2", 8, 224, 3, 7, 2, 64, 1, 3, 1),
+    ("8x256x56 -> 64, 1x1", 8, 56, 256, 1, 1, 64, 1, 0, 1),
+    ("128x1x28 -> 32, 3x3 (digits)", 128, 28, 1, 3, 1, 32, 1, 0, 1),
+    ("8x96x56 depthwise 3x3", 8, 56, 96, 3, 1, 96, 96, 1, 1),
 ]
+if "TAPIR_SWEEP" in os.environ:  # what `conv_sweep --shapes` printed
+    with open(os.environ["TAPIR_SWEEP"]) as file:
+        CONVS += [(s["name"], s["n"], s["size"], s["channels"], s["kernel"], s["stride"], s["filters"], s["groups"],
+                   s["pad"], s["dilation"]) for s in json.load(file)]
+
+
+# As bench::now().
+now = time.process_time if os.environ.get("OMP_NUM_THREADS") == "1" else time.perf_counter
 
 
 class Rows:
@@ -29,17 +38,19 @@ class Rows:
     def row(self, name, f, seconds=0.4):
         if not self.wants(name):
             return
-        start, warm = time.perf_counter(), 0
-        while warm < 3 or (time.perf_counter() - start < 0.05 and warm < 100000):
+        if name.startswith("sweep "):
+            seconds = 0.1
+        start, warm = now(), 0
+        while warm < 3 or (now() - start < 0.05 and warm < 100000):
             f()
             warm += 1
-        inner = max(1, int(2e-4 / max((time.perf_counter() - start) / warm, 1e-9)))
-        samples, start = [], time.perf_counter()
-        while len(samples) < 5 or (time.perf_counter() - start < seconds and len(samples) < 2000):
-            t = time.perf_counter()
+        inner = max(1, int(2e-4 / max((now() - start) / warm, 1e-9)))
+        samples, start = [], now()
+        while len(samples) < 5 or (now() - start < seconds and len(samples) < 2000):
+            t = now()
             for _ in range(inner):
                 f()
-            samples.append((time.perf_counter() - t) / inner)
+            samples.append((now() - t) / inner)
         samples.sort()
         self.rows.append({"name": name, "median": samples[len(samples) // 2], "minimum": samples[0]})
 

@@ -16,6 +16,8 @@ bool plain_windows(const PoolAttrs& a) {
 
 bool by_small_channels(const Graph& g, int x, int kernel, int y, const ConvAttrs& a, ConvDirection d) {
   const DType dtype = g.spec(x).dtype;
+  if (a.groups != 1 || g.spec(x).shape.back() > 4)
+    return false;  // the fused op takes no groups, and pays in first layers
   return (dtype == DType::f32 || dtype == DType::f64) && a.strides.rank() == 2 && g.spec(y).shape.size() > 0 &&
          cpu::conv_plan(g.spec(x).shape, g.spec(kernel).shape, g.spec(y).shape, a, dtype, d).algorithm ==
              ConvAlgorithm::small_channels;

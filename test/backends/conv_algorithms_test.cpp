@@ -59,6 +59,13 @@ const Case cases[] = {
     {"1x1", {2, 9, 8, 64}, {1, 1, 64, 33}, {1, 1}, {1, 1}},
     {"1x1, stride 2", {2, 9, 8, 16}, {1, 1, 16, 32}, {2, 2}, {1, 1}, same},
     {"1x1, groups", {2, 5, 4, 12}, {1, 1, 4, 6}, {1, 1}, {1, 1}, valid, 3},
+    {"1x1, stride 2 and 3 with groups", {2, 7, 8, 12}, {1, 1, 4, 9}, {2, 3}, {1, 1}, valid, 3},
+    {"1x1, padded", {2, 5, 4, 6}, {1, 1, 6, 8}, {1, 1}, {1, 1}, {{1, 0}, {0, 2}}},
+    {"1x1, many pixels", {3, 24, 25, 5}, {1, 1, 5, 7}, {1, 1}, {1, 1}},
+    {"1x1 in three dimensions, stride 2", {2, 3, 4, 5, 6}, {1, 1, 1, 6, 5}, {2, 1, 2}, {1, 1, 1}},
+    {"dilation 2, wide rows", {1, 9, 50, 260}, {3, 3, 260, 8}, {1, 1}, {2, 2}, same},
+    {"groups of many filters", {2, 9, 8, 6}, {3, 3, 3, 50}, {1, 1}, {1, 1}, same, 2},
+    {"many small groups, stride 2", {2, 19, 18, 32}, {5, 5, 2, 48}, {2, 2}, {1, 1}, same, 16},
     {"1x1 of 1 channel", {2, 5, 4, 1}, {1, 1, 1, 3}, {1, 1}, {1, 1}},
     {"1d", {3, 50, 12}, {5, 12, 20}, {2}, {1}, same},
     {"1d, one channel", {3, 50, 1}, {9, 1, 16}, {1}, {3}, same},
@@ -261,7 +268,7 @@ TEST_CASE("winograd is taken where it pays") {
   CHECK(taken({8, 56, 56, 64}, {3, 3, 64, 64}));
   CHECK(taken({8, 7, 7, 512}, {3, 3, 512, 512}));
   CHECK(!taken({1, 3, 3, 512}, {3, 3, 512, 512}));  // transforming the kernel would take longer
-  CHECK(!taken({8, 56, 56, 8}, {3, 3, 8, 64}));
+  CHECK(!taken({8, 56, 56, 3}, {3, 3, 3, 64}));
   CHECK(!taken({8, 56, 56, 64}, {3, 3, 64, 64}, {.strides = {2, 2}, .padding = Padding::same}));
 }
 

@@ -248,6 +248,18 @@ TEST_CASE("padding, strides and dilations of the convolution that is pooled") {
   }
 }
 
+TEST_CASE("a convolution of groups is not pooled in one go") {
+  Tensor x = random::normal({2, 13, 14, 4}, {.seed = 1}), k = random::normal({3, 3, 2, 24}, {.seed = 2});
+  auto f = [](const List& in) {
+    GradientTape tape;
+    tape.watch(in[1]);
+    Tensor y = max_pool2d(conv2d(in[0], in[1], {.groups = 2}), {2, 2});
+    return List{y, tape.gradient(sum(y * y * y), in[1])};
+  };
+  auto traced = check(f, {x, k}, 1e-4, 1e-2);
+  CHECK(nodes(traced, "conv_max_pool") == 0);
+}
+
 TEST_CASE("a convolution takes bias, activation, batch normalisation and residual add along") {
   Tensor x = random::normal({2, 9, 11, 5}, {.seed = 1}), residual = random::normal({2, 9, 11, 24}, {.seed = 2}),
          b = random::normal({24}, {.seed = 3});

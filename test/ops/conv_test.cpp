@@ -228,8 +228,14 @@ TEST_CASE("plans say what is taken and why; options and scopes force") {
   }
   CHECK(conv2d_plan(x, k).algorithm != ConvAlgorithm::reference);
   CHECK(!conv2d_plan(x, k, {}, ConvDirection::kernel_gradient).why.empty());
-  CHECK(conv2d_plan(TensorSpec({32, 28, 28, 1}), TensorSpec({3, 3, 1, 32})).str() ==
-        "small_channels (first in the list that can and pays)");
+  const ConvPlan first = conv2d_plan(TensorSpec({32, 28, 28, 1}), TensorSpec({3, 3, 1, 32}));
+  CHECK(first.algorithm == ConvAlgorithm::small_channels);
+  CHECK(first.why.starts_with("expected: "));
+  CHECK(first.why.ends_with(" us on one thread"));
+  CHECK(first.passed_by.find("depthwise: it takes one input and one output channel a group; ") != std::string::npos);
+  CHECK(first.passed_by.find("gemm_1x1: it takes 1x1 kernels; ") != std::string::npos);
+  CHECK(first.str() == "small_channels (" + first.why + "; passed by " + first.passed_by + ")");
+  CHECK(conv2d_plan(TensorSpec({32, 28, 28, 1}), TensorSpec({3, 3, 1, 32})).str() == first.str());  // always the same
   Tensor a = normal({1, 5, 5, 2}, DType::f32), b = normal({3, 3, 2, 2}, DType::f32);
   CHECK(message<UsageError>([&] { conv2d(a, b, {.algorithm = ConvAlgorithm::depthwise}); }) ==
         "conv2d: algorithm depthwise cannot compute it: it takes one input and one output channel a group.");
