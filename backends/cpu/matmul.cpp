@@ -179,7 +179,9 @@ void products(std::int64_t n, const Gemm& g, DType dtype, Fn fn, At&& at, Done&&
 
 void gemm_here(const Gemm& g, DType dtype) { best(dtype == DType::f32 ? gemm_fns().f32 : gemm_fns().f64, g, dtype)(g); }
 void gemm_shared(const Gemm& g, DType dtype) {
-  products(1, g, dtype, dtype == DType::f32 ? gemm_fns().f32 : gemm_fns().f64, [&](std::int64_t) { return g; });
+  products(
+      1, g, dtype, dtype == DType::f32 ? gemm_fns().f32 : gemm_fns().f64, [&](std::int64_t) { return g; },
+      [](const Gemm&) {});
 }
 
 namespace {
