@@ -73,7 +73,9 @@ struct FunctionCore::Impl {
     Traced traced;
     double seconds;  // to trace
     std::uint64_t used;
-    std::vector<std::uint32_t> orders;  // of unknown sizes for which the body was seen to do the same
+    bool asks =
+        false;  // the body asks for sizes, so what it does may depend on them; `orders` for which it was seen not to
+    std::vector<std::uint32_t> orders;
     bool open() const { return traced.graph->open(); }
   };
   FunctionOptions options;
@@ -202,31 +204,29 @@ struct FunctionCore::Impl {
   // For the sizes of this call.
   Traced trace(const CallKey& key, const Body& body) { return trace(key, body, specs_of(key)); }
 
-  // What the body does otherwise where unknown sizes are others that its C++ might decide by: divisible, if those of
-  // `open` are odd, and those of earlier traces. Empty if nothing.
-  std::string decision(const Traced& open, const CallKey& key, const Body& body, const std::vector<TensorSpec>& specs) {
-    Traced other;
+  // What the body did otherwise in earlier traces for given sizes, more than 1, which are broadcast. Empty if nothing.
+  std::string decision(const Traced& open, const CallKey& key, const std::vector<TensorSpec>& specs) const {
+    std::string what;
+    for (auto& e : entries) {
+      if (!what.empty() || e.plain != key.plain || e.open() || e.specs.size() != specs.size()) continue;
+      const CallKey then = with_shapes(e.specs);
+      bool all = true;
+      for (std::size_t i = 0; i < specs.size() && all; ++i) all = fits(specs[i], then.tensors[i]);
+      if (!all || !open.graph->takes(then.tensors)) continue;
+      const auto sizes = open.graph->sizes_of(then.tensors);
+      if (*std::min_element(sizes.begin(), sizes.end()) > 1) what = disagreement(*open.graph, sizes, *e.traced.graph);
+    }
+    return what;
+  }
+  // What it does otherwise where unknown sizes are divisible; those of `open` are odd.
+  std::string decision_by_divisors(const Traced& open, const CallKey& key, const Body& body,
+                                   const std::vector<TensorSpec>& specs) {
     try {
-      other = trace(key, body, specs, Symbols::Numbers::divisible);
+      const Traced other = trace(key, body, specs, Symbols::Numbers::divisible);
+      return disagreement(*open.graph, other.graph->symbols().numbers(), *other.graph);
     } catch (const ShapeError& e) {
       return e.what();
     }
-    std::string what = disagreement(*open.graph, other.graph->symbols().numbers(), *other.graph);
-    for (auto& e : entries)
-      if (what.empty() && e.plain == key.plain && !e.open() && e.specs.size() == specs.size()) {
-        const CallKey then = with_shapes(e.specs);
-        bool all = true;
-        for (std::size_t i = 0; i < specs.size() && all; ++i) all = fits(specs[i], then.tensors[i]);
-        if (all && open.graph->takes(then.tensors))
-          what = disagreement(*open.graph, open.graph->sizes_of(then.tensors), *e.traced.graph);
-      }
-    return what;
-  }
-
-  [[noreturn]] void decides(const std::string& who, const std::string& what, const Where& where) const {
-    CallSite site(where);
-    throw UsageError(
-        fmt::format("{}: the body decides by an unknown size: {}. Give the size, or decide with cond().", who, what));
   }
 
   static std::vector<TensorSpec> specs_of(const CallKey& key) {
@@ -249,11 +249,11 @@ static std::uint32_t order_of(std::span<const std::int64_t> sizes) {
 }
 
 // Sizes for unknown dimensions; equal ones are one unknown size: those of the same axis, or all.
-static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, bool by_axis, std::int64_t scale = 1) {
+static CallKey with_sizes(CallKey key, const std::vector<TensorSpec>& specs, bool by_axis) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Shape s = specs[i].shape;
     for (int d = 0; d < s.rank(); ++d)
-      if (s[d] == unknown) s[d] = scale * (by_axis ? 2 + d : 2);
+      if (s[d] == unknown) s[d] = by_axis ? 2 + d : 2;
     key.tensors[i] = Tensor::only_spec(s, specs[i].dtype);
   }
   return key;
@@ -269,36 +269,38 @@ FunctionCore::~FunctionCore() = default;
 
 bool FunctionCore::eager() { return Tracer::current() || eagerly().load(std::memory_order_relaxed); }
 
-// C++ in the body sees some number in place of an unknown size, and may decide by it. So before a trace for any size is
-// believed, the body is traced with other numbers too, and for the first size of each order of magnitude that comes;
-// all must agree.
+// C++ in the body sees some number in place of an unknown size, and may decide by it. So a trace for any size is
+// compared with the earlier ones for given sizes. A body that asks for a size is also traced with other numbers, and
+// for the first size of each order of magnitude that comes; all must agree. Who gives a signature vouches for it.
 Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
   Impl::Entry* known = impl.find(key);
-  if (known && !known->open()) return known->traced;
+  if (known && !known->asks) return known->traced;
   const double start = now();
+  const bool given = !impl.options.signature.empty();
   std::string why;
   if (!known) {
-    {
+    if (given) {
       CallSite site(where);
-      if (!impl.options.signature.empty()) check_arguments(impl.options.name, impl.options.signature, key.tensors);
+      check_arguments(impl.options.name, impl.options.signature, key.tensors);
     }
     std::vector<TensorSpec> specs = impl.specs_for(key, why);
     bool open = false;
     for (auto& s : specs)
       for (auto d : s.shape) open |= d == unknown;
     try {
+      const std::uint64_t asked = sizes_asked();
       Traced traced = impl.trace(key, body, specs);
+      const bool asks = open && !given && sizes_asked() != asked;
       if (open) {
-        if (std::string what = impl.decision(traced, key, body, specs); !what.empty()) {
-          if (!impl.options.signature.empty()) impl.decides(impl.options.name, what, where);
-          throw ShapeError(what);
-        }
+        std::string what = impl.decision(traced, key, specs);
+        if (what.empty() && asks) what = impl.decision_by_divisors(traced, key, body, specs);
+        if (!what.empty()) throw ShapeError(what);
         (void)traced.graph->executable(key.tensors);  // do the sizes come out?
       }
-      impl.add({specs, key.plain, why, traced, now() - start, 0, {}});
-      if (!open) return traced;
+      impl.add({specs, key.plain, why, traced, now() - start, 0, asks, {}});
+      if (!asks) return traced;
       known = &impl.entries.front();
     } catch (const ShapeError& e) {
       if (!open) throw;
@@ -319,15 +321,14 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
     const bool small = *std::min_element(sizes.begin(), sizes.end()) <= 1;  // which are broadcast
     if (!small) {
       impl.entries.erase(impl.entries.begin() + (known - impl.entries.data()));
-      if (!impl.options.signature.empty()) impl.decides(impl.options.name, what, where);
       impl.by_size.push_back(key.plain);
     }
     why = small ? "sizes of 0 and 1 are another matter" : "the body does not take unknown sizes (" + what + ")";
-    impl.add({impl.specs_of(key), key.plain, why, mine, now() - start, 0, {}});
+    impl.add({impl.specs_of(key), key.plain, why, mine, now() - start, 0, false, {}});
     return mine;
   }
   Traced traced = impl.trace(key, body);
-  impl.add({impl.specs_of(key), key.plain, why, traced, now() - start, 0, {}});
+  impl.add({impl.specs_of(key), key.plain, why, traced, now() - start, 0, false, {}});
   return traced;
 }
 
@@ -348,28 +349,13 @@ Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSp
   }
   const double start = now();
   Traced traced;
-  bool by_axis = true;
   try {
-    traced = impl.trace(with_sizes(key, specs, by_axis), body, specs);
+    traced = impl.trace(with_sizes(key, specs, true), body, specs);
   } catch (const ShapeError&) {
     if (!open) throw;
-    by_axis = false;
-    traced = impl.trace(with_sizes(key, specs, by_axis), body, specs);
+    traced = impl.trace(with_sizes(key, specs, false), body, specs);
   }
-  if (open) {
-    std::string what = impl.decision(traced, with_sizes(key, specs, by_axis), body, specs);
-    for (std::int64_t scale : {1, 16, 128}) {  // a small size, if the body takes one
-      if (!what.empty()) break;
-      const CallKey small = with_sizes(key, specs, by_axis, scale);
-      try {
-        what = disagreement(*traced.graph, traced.graph->sizes_of(small.tensors), *impl.trace(small, body).graph);
-        break;
-      } catch (const ShapeError&) {
-      }
-    }
-    if (!what.empty()) impl.decides("get_concrete", what, where);
-  }
-  impl.add({specs, key.plain, "get_concrete", traced, now() - start, 0, {}});
+  impl.add({specs, key.plain, "get_concrete", traced, now() - start, 0, false, {}});
   return traced;
 }
 

@@ -48,6 +48,8 @@ struct TensorImpl {
 TensorImpl* new_impl();
 void delete_impl(TensorImpl* impl) noexcept;
 std::uint64_t next_id();
+/// Counts the times that this thread's program, and not the library, asked for one size of a tensor: `x.shape(0)`.
+std::uint64_t& sizes_asked();
 /// Stands for an index that was not given.
 const Index& no_index();
 
