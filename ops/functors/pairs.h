@@ -3,6 +3,7 @@
 #pragma once
 #include <tapir/ops/functors/activation.h>
 #include <tapir/ops/functors/arithmetic.h>
+#include <tapir/ops/functors/math.h>
 
 namespace tapir::vmath::fn {
 
@@ -32,6 +33,7 @@ template <class... Fs, class... Gs, class... Rest> struct Joined<TypeList<Fs...>
     : Joined<TypeList<Fs..., Gs...>, Rest...> {};
 
 using Pairs = Joined<ThenArithmetic<Add>, ThenArithmetic<Subtract>, ThenArithmetic<Multiply>, ThenArithmetic<Square>,
-                     TypeList<Then<Add, Relu>, Then<Sigmoid, Multiply>>>::type;
+                     TypeList<Then<Add, Relu>, Then<Add, Sigmoid>, Then<Add, Tanh>, Then<Multiply, Tanh>,
+                              Then<Sigmoid, Multiply>>>::type;
 
 }  // namespace tapir::vmath::fn

@@ -71,7 +71,8 @@ TEST_CASE("pairs of steps give what the two ops give, whatever the order of thei
         }
         check(
             [=](const List& x) {
-              return List{relu(first(x[0], x[1])), sigmoid(x[0]) * x[1], x[2] * sigmoid(first(x[0], x[1]))};
+              return List{relu(first(x[0], x[1])), tanh(first(x[0], x[1])), sigmoid(first(x[1], x[2])),
+                          sigmoid(x[0]) * x[1], x[2] * sigmoid(first(x[0], x[1]))};
             },
             in, eps, eps);
         check([=](const List& x) { return List{first(square(x[0]), x[1]), first(x[2], square(x[1]))}; }, in, eps, eps);
