@@ -282,8 +282,9 @@ Tensor tile(const Tensor& x, const Shape& reps, Where w) {
     for (int i = 0; i < done; ++i) head *= size[i];
     from.insert(0, head), to.insert(0, head);
     Shape result = y.shape();
+    y = broadcast_to(reshape(y, from, w), to, w);  // refuses what is too large
     for (int i = done; i < rank; ++i) result[i] = size[i] * times[i];
-    y = reshape(broadcast_to(reshape(y, from, w), to, w), result, w);
+    y = reshape(y, result, w);
   }
   return y;
 }
