@@ -20,12 +20,6 @@ const OpDef custom_gradient_op = {
     .saves = Saves::inputs,
 };
 
-bool traced() {
-  for (Recorder* r = recorder(); r; r = r->previous)
-    if (r->intercepts) return true;
-  return false;
-}
-
 }  // namespace
 
 Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs) {
@@ -45,7 +39,7 @@ Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const 
 
 Tensor with_pullback(const Tensor& y, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback,
                      const Where& where) {
-  if (traced()) return traced_pullback(y, inputs, *pullback, where);
+  if (intercepted()) return traced_pullback(y, inputs, *pullback, where);
   auto release = [](void* p) { delete static_cast<Pullback*>(p); };
   Pullback* own = pullback.release();
   Tensor holder = Tensor::from_external(own, {1}, DType::u8, release, own, where);
@@ -69,7 +63,8 @@ void VariablesRead::on_read(const Variable& variable, const Tensor& value) {
 Tensors rerun(ListFunction call, const void* f, std::span<const Tensor> x, const std::vector<Variable>& variables,
               const Tensor& dy) {
   Tensors mine(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) mine[i] = traced() ? traced_again(x[i]) : x[i];
+  const bool in_trace = intercepted();
+  for (std::size_t i = 0; i < x.size(); ++i) mine[i] = in_trace ? traced_again(x[i]) : x[i];
   x = {mine.data(), mine.size()};
   GradientTape tape;
   for (auto& t : x)

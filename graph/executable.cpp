@@ -104,11 +104,7 @@ void Executable::plan() {
         const auto in = std::size_t(n.in[k]);
         if (place_[in] != Place::arena || last[in] != i || taken.contains(buffer[in]) || !in_place(graph_, n, k, j))
           continue;
-        int readers = 0;  // another operand in the same memory may be read in another order
-        for (int w : n.in) readers += root_[std::size_t(w)] == int(in);
-        bool direct = true;
-        for (int w : n.in) direct &= w == int(in) || root_[std::size_t(w)] != int(in);
-        if (readers && direct) buffer[o] = buffer[in], taken.insert(buffer[in]);
+        if (only_as_it_is(n, int(in))) buffer[o] = buffer[in], taken.insert(buffer[in]);
       }
       if (buffer[o] >= 0) {
         lives[std::size_t(buffer[o])].last = last[o];
@@ -139,9 +135,14 @@ void Executable::plan() {
   plan_overwrites(last);
 }
 
+// Is a view of `value` no operand of n? It may be read in another order.
+bool Executable::only_as_it_is(const Node& n, int value) const {
+  return std::all_of(n.in.begin(), n.in.end(), [&](int v) { return v == value || root_[std::size_t(v)] != value; });
+}
+
 // `last`: the step that reads a root last.
 void Executable::plan_overwrites(const std::vector<int>& last) {
-  // A step that throws must find the variables as they were.
+  // An effect that throws must find the variables as they were.
   std::size_t begin = steps_.size();
   while (begin > 0 && !steps_[begin - 1].made && !steps_[begin - 1].node->op->effect) --begin;
   for (std::size_t i = begin; i < steps_.size(); ++i) {
@@ -152,12 +153,8 @@ void Executable::plan_overwrites(const std::vector<int>& last) {
         const int in = graph_.inputs[a.input], out = graph_.outputs[a.output];
         if (out != n.out[o] || last[std::size_t(in)] != int(i)) continue;
         const auto k = std::size_t(std::find(n.in.begin(), n.in.end(), in) - n.in.begin());
-        // Another operand in the same memory may be read in another order.
-        const auto there = std::count_if(n.in.begin(), n.in.end(), [&](int v) { return root_[std::size_t(v)] == in; });
         const auto results = std::count(graph_.outputs.begin(), graph_.outputs.end(), out);
-        if (k == n.in.size() || there != std::count(n.in.begin(), n.in.end(), in) || results != 1 ||
-            !in_place(graph_, n, k, o))
-          continue;
+        if (k == n.in.size() || results != 1 || !only_as_it_is(n, in) || !in_place(graph_, n, k, o)) continue;
         Target t{in, out, a.variable, {}};
         for (std::size_t v = 0; v < root_.size(); ++v)
           if (root_[v] == in && int(v) != in) t.views.push_back(int(v));

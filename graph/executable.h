@@ -41,6 +41,7 @@ class Executable {
   struct Step;
   struct Frame;
   void plan();
+  bool only_as_it_is(const Node& n, int value) const;
   void plan_overwrites(const std::vector<int>& last);
   std::vector<Tensor> run_once(std::vector<Tensor> inputs);
   std::unique_ptr<Frame> make_frame() const;

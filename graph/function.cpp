@@ -53,6 +53,10 @@ bool fits(const TensorSpec& spec, const Tensor& t) {
   return true;
 }
 
+static bool all_fit(std::span<const TensorSpec> specs, std::span<const Tensor> tensors) {
+  return std::equal(specs.begin(), specs.end(), tensors.begin(), tensors.end(), fits);
+}
+
 static void check_arguments(const std::string& name, const std::vector<TensorSpec>& signature,
                             std::span<const Tensor> arguments) {
   if (signature.size() != arguments.size())
@@ -73,9 +77,8 @@ struct FunctionCore::Impl {
     Traced traced;
     double seconds;  // to trace
     std::uint64_t used;
-    bool asks =
-        false;  // the body asks for sizes, so what it does may depend on them; `orders` for which it was seen not to
-    std::vector<std::uint32_t> orders;
+    bool asks;                               // the body asks for sizes, so what it does may depend on them
+    std::vector<std::uint32_t> orders = {};  // of sizes for which it was seen not to
     bool open() const { return traced.graph->open(); }
   };
   FunctionOptions options;
@@ -89,10 +92,8 @@ struct FunctionCore::Impl {
   Entry* find(const CallKey& key) {
     Entry* found = nullptr;
     for (auto& e : entries) {
-      if (e.specs.size() != key.tensors.size() || e.plain != key.plain || (found && e.open())) continue;
-      bool all = true;
-      for (std::size_t i = 0; i < e.specs.size() && all; ++i) all = fits(e.specs[i], key.tensors[i]);
-      if (!all || !e.traced.graph->takes(key.tensors)) continue;
+      if (e.plain != key.plain || (found && e.open())) continue;
+      if (!all_fit(e.specs, key.tensors) || !e.traced.graph->takes(key.tensors)) continue;
       found = &e;
       if (!e.open()) break;
     }
@@ -100,12 +101,15 @@ struct FunctionCore::Impl {
     return found;
   }
 
-  void add(Entry e) {
+  // `start`: when tracing began.
+  Traced add(std::vector<TensorSpec> specs, const CallKey& key, std::string why, Traced traced, double start,
+             bool asks = false) {
     ++traces;
     if (int(entries.size()) >= options.max_traces)
       entries.erase(std::min_element(entries.begin(), entries.end(), [](auto& a, auto& b) { return a.used < b.used; }));
-    e.used = ++clock;
-    entries.insert(entries.begin(), std::move(e));
+    entries.insert(entries.begin(),
+                   {std::move(specs), key.plain, std::move(why), traced, now() - start, ++clock, asks});
+    return traced;
   }
 
   // What to trace: the call's own shapes, or the signature's, or with a dimension unknown that took other sizes twice
@@ -208,11 +212,9 @@ struct FunctionCore::Impl {
   std::string decision(const Traced& open, const CallKey& key, const std::vector<TensorSpec>& specs) const {
     std::string what;
     for (auto& e : entries) {
-      if (!what.empty() || e.plain != key.plain || e.open() || e.specs.size() != specs.size()) continue;
+      if (!what.empty() || e.plain != key.plain || e.open()) continue;
       const CallKey then = with_shapes(e.specs);
-      bool all = true;
-      for (std::size_t i = 0; i < specs.size() && all; ++i) all = fits(specs[i], then.tensors[i]);
-      if (!all || !open.graph->takes(then.tensors)) continue;
+      if (!all_fit(specs, then.tensors) || !open.graph->takes(then.tensors)) continue;
       const auto sizes = open.graph->sizes_of(then.tensors);
       if (*std::min_element(sizes.begin(), sizes.end()) > 1) what = disagreement(*open.graph, sizes, *e.traced.graph);
     }
@@ -299,7 +301,7 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
         if (!what.empty()) throw ShapeError(what);
         (void)traced.graph->executable(key.tensors);  // do the sizes come out?
       }
-      impl.add({specs, key.plain, why, traced, now() - start, 0, asks, {}});
+      impl.add(specs, key, why, traced, start, asks);
       if (!asks) return traced;
       known = &impl.entries.front();
     } catch (const ShapeError& e) {
@@ -324,12 +326,9 @@ Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& whe
       impl.by_size.push_back(key.plain);
     }
     why = small ? "sizes of 0 and 1 are another matter" : "the body does not take unknown sizes (" + what + ")";
-    impl.add({impl.specs_of(key), key.plain, why, mine, now() - start, 0, false, {}});
-    return mine;
+    return impl.add(impl.specs_of(key), key, why, mine, start);
   }
-  Traced traced = impl.trace(key, body);
-  impl.add({impl.specs_of(key), key.plain, why, traced, now() - start, 0, false, {}});
-  return traced;
+  return impl.add(impl.specs_of(key), key, why, impl.trace(key, body), start);
 }
 
 Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSpec>& specs, const Body& body,
@@ -355,8 +354,7 @@ Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSp
     if (!open) throw;
     traced = impl.trace(with_sizes(key, specs, false), body, specs);
   }
-  impl.add({specs, key.plain, "get_concrete", traced, now() - start, 0, false, {}});
-  return traced;
+  return impl.add(specs, key, "get_concrete", traced, start);
 }
 
 const std::string& FunctionCore::name() const { return impl_->options.name; }

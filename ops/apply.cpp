@@ -118,8 +118,7 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
 Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   CallSite site(where);
   Recorder* top = recorder();
-  for (Recorder* r = top; r; r = r->previous)
-    if (r->intercepts) return apply_all(op, in, attrs, where)[0];
+  if (intercepted(top)) return apply_all(op, in, attrs, where)[0];
   Device device = device_of(op, in);
   Specs specs;
   op.infer(in, attrs, specs);

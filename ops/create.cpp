@@ -50,8 +50,7 @@ Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, cons
   CallSite site(where);
   check_sizes(op, shape);
   // In a trace the shape may stand for one that is not known yet: an operation can be told later.
-  for (Recorder* r = recorder(); r; r = r->previous)
-    if (r->intercepts && shape.rank() > 0) return broadcast_to(fill({}, value, from, dtype, op, where), shape, where);
+  if (shape.rank() > 0 && intercepted()) return broadcast_to(fill({}, value, from, dtype, op, where), shape, where);
   check_literals(op, value, 1, from, dtype);
   Tensor t = Tensor::empty(shape, dtype);
   std::byte item[8];

@@ -160,6 +160,11 @@ struct Recorder {
 };
 /// The innermost recorder of this thread.
 Recorder*& recorder();
+/// Does a recorder of this thread make the outputs, as a trace does? `r`: the innermost.
+inline bool intercepted(const Recorder* r = recorder()) {
+  while (r && !r->intercepts) r = r->previous;
+  return r != nullptr;
+}
 
 /// Checks, runs and records one op with one output. Weak scalars take part by value.
 Tensor apply(const OpDef& op, Inputs in, Attrs attrs, const Where& where);

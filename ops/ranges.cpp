@@ -38,12 +38,14 @@ struct ArangeAttrs {
     v("start", start), v("step", step), v("count", count), v("dtype", dtype);
   }
 };
+template <class A>
+void infer_count(Inputs, Attrs a, Specs& out) {
+  out.push_back({{a.as<A>().count}, a.as<A>().dtype});
+}
+
 const OpDef arange_op = {
     .name = "arange",
-    .infer =
-        [](Inputs, Attrs a, Specs& out) {
-          out.push_back({{a.as<ArangeAttrs>().count}, a.as<ArangeAttrs>().dtype});
-        },
+    .infer = infer_count<ArangeAttrs>,
     .kernel = {[](const Call& call) {
       const auto a = call.attrs.as<ArangeAttrs>();
       fill_with<std::int64_t>(call.out[0], [a](std::int64_t i) { return a.start + i * a.step; });
@@ -63,10 +65,7 @@ struct SpacedAttrs {
 };
 const OpDef linspace_op = {
     .name = "linspace",
-    .infer =
-        [](Inputs, Attrs a, Specs& out) {
-          out.push_back({{a.as<SpacedAttrs>().count}, a.as<SpacedAttrs>().dtype});
-        },
+    .infer = infer_count<SpacedAttrs>,
     .kernel = {[](const Call& call) {
       const auto a = call.attrs.as<SpacedAttrs>();
       const double parts = double(a.endpoint ? a.count - 1 : a.count);
@@ -118,12 +117,11 @@ Tensor linspace(double start, double stop, std::int64_t num, LinspaceOptions o, 
 Tensor eye(std::int64_t n, std::int64_t m, EyeOptions o, Where w) {
   CallSite site(w);
   detail::check_sizes("eye", {n, m});
-  for (Recorder* r = recorder(); r; r = r->previous)
-    if (r->intercepts) {
-      const Tensor row = arange(o.k, n + o.k, {.dtype = DType::i64}),
-                   column = arange(std::int64_t(0), m, {.dtype = DType::i64});
-      return equal(reshape(row, {n, 1}), column).astype(o.dtype);
-    }
+  if (intercepted()) {
+    const Tensor row = arange(o.k, n + o.k, {.dtype = DType::i64}),
+                 column = arange(std::int64_t(0), m, {.dtype = DType::i64});
+    return equal(reshape(row, {n, 1}), column).astype(o.dtype);
+  }
   Tensor t = zeros({n, m}, o.dtype, w);
   const double one = 1;
   const auto item = std::int64_t(size_of(o.dtype));

@@ -63,6 +63,20 @@ struct ConvEntry {
   bool in_pieces = false;  // its forward calls ConvBuffers::ready
 };
 
+/// Calls the function of the direction with x, kernel and y, as float* or double*.
+template <class Forward, class InputGradient, class KernelGradient>
+void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b, Forward&& forward,
+               InputGradient&& input_gradient, KernelGradient&& kernel_gradient) {
+  auto run = [&](auto zero) {
+    using T = decltype(zero);
+    auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
+    if (d == ConvDirection::forward) forward(x, w, y);
+    else if (d == ConvDirection::input_gradient) input_gradient(x, w, y);
+    else kernel_gradient(x, w, y);
+  };
+  p.dtype == DType::f64 ? run(double{}) : run(float{});
+}
+
 /// The last one refuses nothing.
 std::span<const ConvEntry* const> conv_entries();
 /// The entry of that name; null if this build has none.

@@ -2,6 +2,7 @@
 // of rows of each. Images are dense, so that a part is a dense convolution of its own, with its own padding.
 #pragma once
 #include <tapir/backends/cpu/conv.h>
+#include <tapir/backends/cpu/parallel.h>
 
 namespace tapir::cpu {
 
@@ -30,5 +31,14 @@ class ConvCut {
 /// In how many parts, each with a sum of its own, a kernel gradient is worth cutting: one a thread at least, and more
 /// where adding them up is little beside the work and they take little memory.
 std::int64_t most_kernel_sums(const ConvProblem& p);
+
+/// Adds the sums of the other parts to that of the first one, in order. others: [count, size].
+template <class T>
+void add_kernel_sums(T* sum, const T* others, std::int64_t count, std::int64_t size) {
+  parallel_for(size, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = 0; part < count; ++part)
+      for (std::int64_t i = begin; i < end; ++i) sum[i] += others[part * size + i];
+  });
+}
 
 }  // namespace tapir::cpu

@@ -149,14 +149,6 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
     for (std::int64_t i = 0; i < size; ++i) dw[i] += sums.data()[part * size + i];
 }
 
-template <class T>
-void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
-  if (d == ConvDirection::forward) gather<T>(p, x, w, y, false);
-  else if (d == ConvDirection::input_gradient) gather<T>(p, y, w, x, true);
-  else kernel_gradient<T>(p, x, w, y);
-}
-
 // Multiply-adds of whole vectors, rows, and pixels at the edges, which go alone.
 double cost(const ConvProblem& p, ConvDirection d) {
   const ConvWork w(p);
@@ -187,7 +179,10 @@ const ConvEntry conv_depthwise = {
     },
     cost,
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-      p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
+      run_typed(
+          p, d, b, [&](auto* x, auto* w, auto* y) { gather(p, x, w, y, false); },
+          [&](auto* x, auto* w, auto* y) { gather(p, y, w, x, true); },
+          [&](auto* x, auto* w, auto* y) { kernel_gradient(p, x, w, y); });
     },
 };
 

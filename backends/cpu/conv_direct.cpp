@@ -203,12 +203,7 @@ void kernel_gradient(const ConvProblem& p, const ConvBuffers& b) {
       run_part(part.problem, d, at(part, b, i ? others.data() + (i - 1) * size : sum), theirs);
     }
   });
-  parallel_for(size, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = 1; i < cut.parts(); ++i) {
-      const float* from = others.data() + (i - 1) * size;
-      for (std::int64_t j = begin; j < end; ++j) sum[j] += from[j];
-    }
-  });
+  add_kernel_sums(sum, others.data(), cut.parts() - 1, size);
   if (!same) reorder_kernel(first, d, theirs, sum, b.kernel, true);
 }
 

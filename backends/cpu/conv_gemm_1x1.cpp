@@ -110,18 +110,7 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
                   p.dtype);
     }
   });
-  parallel_for(size, 1 << 15, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = 1; part < parts; ++part)
-      for (std::int64_t i = begin; i < end; ++i) dw[i] += others.data()[(part - 1) * size + i];
-  });
-}
-
-template <class T>
-void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
-  if (d == ConvDirection::forward) forward<T>(p, x, w, y, b);
-  else if (d == ConvDirection::input_gradient) input_gradient<T>(p, x, w, y);
-  else kernel_gradient<T>(p, x, w, y);
+  add_kernel_sums(dw, others.data(), parts - 1, size);
 }
 
 double cost(const ConvProblem& p, ConvDirection d) {
@@ -147,7 +136,10 @@ const ConvEntry conv_gemm_1x1 = {
     },
     cost,
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-      p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
+      run_typed(
+          p, d, b, [&](auto* x, auto* w, auto* y) { forward(p, x, w, y, b); },
+          [&](auto* x, auto* w, auto* y) { input_gradient(p, x, w, y); },
+          [&](auto* x, auto* w, auto* y) { kernel_gradient(p, x, w, y); });
     },
     true,
 };

@@ -92,14 +92,6 @@ void kernel_gradient(const ConvProblem& p, const T* x, T* dw, const T* dy) {
   });
 }
 
-template <class T>
-void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
-  if (d == ConvDirection::forward) forward<T>(p, x, w, y);
-  else if (d == ConvDirection::input_gradient) input_gradient<T>(p, x, w, y);
-  else kernel_gradient<T>(p, x, w, y);
-}
-
 }  // namespace
 
 const ConvEntry conv_reference = {
@@ -107,7 +99,10 @@ const ConvEntry conv_reference = {
     [](const ConvProblem&, ConvDirection) { return std::string(); },
     [](const ConvProblem& p, ConvDirection) { return 1e3 + 2 * p.flops(); },
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-      p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
+      run_typed(
+          p, d, b, [&](auto* x, auto* w, auto* y) { forward(p, x, w, y); },
+          [&](auto* x, auto* w, auto* y) { input_gradient(p, x, w, y); },
+          [&](auto* x, auto* w, auto* y) { kernel_gradient(p, x, w, y); });
     },
 };
 

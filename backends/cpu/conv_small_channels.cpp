@@ -147,14 +147,6 @@ void input_gradient(const ConvProblem& p, T* dx, const T* w, const T* dy) {
   forward<T>(q, dy, rotated.data(), dx, {});
 }
 
-template <class T>
-void run_typed(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  auto *x = static_cast<T*>(b.x), *w = static_cast<T*>(b.kernel), *y = static_cast<T*>(b.y);
-  if (d == ConvDirection::forward) forward<T>(p, x, w, y, b);
-  else if (d == ConvDirection::input_gradient) input_gradient<T>(p, x, w, y);
-  else kernel_gradient<T>(p, x, w, y);
-}
-
 // Multiply-adds of whole panels, a copy of x where it is padded, and what a row of a panel costs.
 double cost(const ConvProblem& given, ConvDirection d) {
   const ConvProblem p = d == ConvDirection::input_gradient ? turned(given) : given;
@@ -197,7 +189,10 @@ const ConvEntry conv_small_channels = {
       return (p.c <= 4 && p.groups == 1 && d != ConvDirection::input_gradient ? 0.8 : 1.0) * cost(p, d);
     },
     [](const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-      p.dtype == DType::f64 ? run_typed<double>(p, d, b) : run_typed<float>(p, d, b);
+      run_typed(
+          p, d, b, [&](auto* x, auto* w, auto* y) { forward(p, x, w, y, b); },
+          [&](auto* x, auto* w, auto* y) { input_gradient(p, x, w, y); },
+          [&](auto* x, auto* w, auto* y) { kernel_gradient(p, x, w, y); });
     },
     true,
 };

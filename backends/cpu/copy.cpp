@@ -1,3 +1,4 @@
+#include <tapir/backends/cpu/by_item.h>
 #include <tapir/backends/cpu/copy.h>
 #include <tapir/backends/cpu/parallel.h>
 
@@ -179,20 +180,6 @@ void copy_items(T* to, const T* from, Dims d) {
         return copy_transposed(to, from, d);
       }
   copy_rows(to, from, d);
-}
-
-template <class F>
-void by_item(std::size_t item, F&& f) {
-  switch (item) {
-    case 1:
-      return f(std::uint8_t{});
-    case 2:
-      return f(std::uint16_t{});
-    case 4:
-      return f(std::uint32_t{});
-    default:
-      return f(std::uint64_t{});
-  }
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <tapir/backends/cpu/by_item.h>
 #include <tapir/backends/cpu/strided.h>
 
 #include <algorithm>
@@ -57,20 +58,10 @@ static void walk(const T* in, int rank, const std::int64_t* sizes, const std::in
 }
 
 void Strided::gather(const std::byte* data, std::int64_t begin, std::int64_t count, void* out) const {
-  auto go = [&](auto t) {
+  by_item(std::size_t(item_), [&](auto t) {
     using T = decltype(t);
     walk(reinterpret_cast<const T*>(data), rank_, sizes_, strides_, begin, count, static_cast<T*>(out));
-  };
-  switch (item_) {
-    case 1:
-      return go(std::uint8_t{});
-    case 2:
-      return go(std::uint16_t{});
-    case 4:
-      return go(std::uint32_t{});
-    default:
-      return go(std::uint64_t{});
-  }
+  });
 }
 
 }  // namespace tapir::cpu
