@@ -4,16 +4,28 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <initializer_list>
 
 namespace tapir::cpu {
 
 const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "v3" : "v2"; }
 
-static Isa decide() {
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0)
+      if (auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
+  return "unknown CPU";
+}
+
+Isa processor_isa() {
   __builtin_cpu_init();
-  Isa best = __builtin_cpu_supports("x86-64-v4") ? Isa::v4 : __builtin_cpu_supports("x86-64-v3") ? Isa::v3 : Isa::v2;
-  best = std::min(best, Isa(TAPIR_TOP_ISA - 2));
+  return __builtin_cpu_supports("x86-64-v4") ? Isa::v4 : __builtin_cpu_supports("x86-64-v3") ? Isa::v3 : Isa::v2;
+}
+
+static Isa decide() {
+  const Isa best = std::min(processor_isa(), Isa(TAPIR_TOP_ISA - 2));
   const char* asked = std::getenv("TAPIR_ISA");
   if (!asked || !*asked) return best;
   for (Isa i : {Isa::v2, Isa::v3, Isa::v4})
