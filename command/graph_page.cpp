@@ -108,8 +108,10 @@ std::string graph_page(const std::string& title, const std::vector<look::Drawing
          "</h1><select id=\"tabs\">" + tabs +
          "</select><input id=\"search\" placeholder=\"search ( / ), Enter: next\"><span id=\"count\"></span>"
          "<button id=\"whole\">whole</button><button id=\"full\">1:1</button>"
-         "<span class=\"key\">wheel: zoom. drag: move. double click on \u201cfrom \u2026\u201d: go there</span></header>\n"
-         "<main id=\"desk\">\n" + sheets + "</main>\n<script>" + kScript + "</script></body></html>\n";
+         "<span class=\"key\">wheel: zoom. drag: move. double click on \u201cfrom \u2026\u201d: go "
+         "there</span></header>\n"
+         "<main id=\"desk\">\n" +
+         sheets + "</main>\n<script>" + kScript + "</script></body></html>\n";
 }
 
 }  // namespace tapir::command

@@ -69,12 +69,9 @@ class Input {
 };
 
 // A crash ends the session, and says which entry it was. Only what a signal handler may do.
-volatile std::sig_atomic_t entry_number = 0;
+std::string crash_text;  // made before the entry runs
 void on_crash(int signal) {
-  char text[] = "\ntapir: entry [      ] crashed; the session is over.\n";
-  int n = entry_number;
-  for (int at = 20; n > 0 && at > 14; n /= 10) text[--at] = char('0' + n % 10);
-  [[maybe_unused]] auto ignored = write(2, text, sizeof text - 1);
+  [[maybe_unused]] auto ignored = write(2, crash_text.data(), crash_text.size());
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
@@ -100,7 +97,8 @@ bool obey(Session& session, const std::string& line, bool& good) {
 }  // namespace
 
 int run_repl(const CompileOptions& options) {
-  if (!place().shared) throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
+  if (!place().shared)
+    throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
   Session session(options);
   Input input;
   for (int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(s, on_crash);
@@ -121,7 +119,7 @@ int run_repl(const CompileOptions& options) {
       if (!more) break;
       text += "\n" + *more;
     }
-    entry_number = number;
+    crash_text = fmt::format("tapir: entry [{}] crashed; the session is over.\n", number);
     good &= session.enter(text);
   }
   if (input.terminal()) std::cout << "\n";
