@@ -13,7 +13,7 @@ ln -s "$source" subprojects/tapir  # what the wrap would fetch
 sed -n '/^\[wrap-git\]$/,/^```$/p' "$source/docs/deployment.md" | grep -v '```' > subprojects/tapir.wrap
 
 meson setup build > log || { cat log; exit 1; }
-grep -q '^Dependency tapir found: YES .*(overridden)' log
+grep -q '^Dependency tapir found: YES .*(overridden)' log || { echo "the wrap was not used:"; cat log; exit 1; }
 cd build
 targets=$(ninja -t targets all | sed -n 's/: cpp_.*//p')
 if echo "$targets" | grep -E '/(test|bench|examples)/'; then
@@ -28,5 +28,5 @@ ninja -t commands $own | grep -q -- ' -O3 ' || { echo "a project that is debugge
 cp -d "$(find "$build" -maxdepth 1 -name 'libtapir.so.*.*.*' -type f)" subprojects/tapir/
 for file in "$build"/libtapir.so*; do [ ! -h "$file" ] || cp -d "$file" subprojects/tapir/; done
 ninja -t commands embed | tail -1 | sh
-ldd embed | grep "$work/build/subprojects/tapir/libtapir"
+ldd "$PWD/embed" | grep -q "$PWD/subprojects/tapir/libtapir" || { echo "embed uses another library:"; ldd embed; exit 1; }
 exec ./embed
