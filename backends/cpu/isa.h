@@ -8,6 +8,8 @@ enum class Isa { v2, v3, v4 };
 /// Decided once. TAPIR_ISA=v2|v3|v4 in the environment lowers it; a level that the machine lacks is refused with a note
 /// on stderr.
 Isa isa();
+/// The best that the machine has, whether or not the kernels are built for it.
+Isa processor_isa();
 const char* name_of(Isa isa);
 
 #ifndef TAPIR_TOP_ISA
