@@ -3,18 +3,27 @@
 
   document.py program PAGE OUT.cpp       makes one program of the page's ```cpp blocks
   document.py check PAGE PROGRAM FOLDER  runs it in FOLDER, and compares what the page shows with what is
+  document.py peer PAGE                  runs the Python column of the page's tables, where their library is installed
 
 Each block is a scope of its own, and all of it runs; a block that has `main` may define types and functions too. A line
 before a block may say more:
   <!-- continues -->    the block goes on in the scope of the one before
+  <!-- defines -->      the block is types and functions for all that follows
+  <!-- throws -->       the block ends with an error, which is printed
+  <!-- file NAME -->    the block is no part of the program, but a file of FOLDER
+  <!-- runs -->         these shell commands are run in FOLDER, once the program has ended
   <!-- prints about NUMBERS -->  the block below prints these and no others, to within 1e-4
   <!-- prints -->       this text is what the block before prints; `...` stands for anything within a line
+  <!-- rows -->         a table with a column `tapir` of code, which is compiled and run, row by row, in the scope of the
+                        ```cpp block before; what the last expression gives is held against the numbers, words and dtypes
+                        in the column `gives`. The first column is the same in Python, after the ```python blocks before
   <!-- from FILE -->    these lines stand in FILE, in this order; `...` stands for anything, also for lines. FILE is one that
                         the program wrote to FOLDER (TAPIR_DUMP=dump), the program's output (stdout), or one of the tree;
                         a ```cpp block of this kind is no program of its own
   <!-- from A to B -->  `-` lines of the block stand in A and not in B, `+` lines in B and not in A, others in both
   <!-- errors -->       the first column of this table is texts of errors that the library's sources hold
 """
+import math
 import os
 import re
 import shutil
@@ -36,7 +45,7 @@ def blocks(page):
             marker, at = "", end
         elif line.startswith("|") and marker:
             end = next((i for i in range(at, len(lines)) if not lines[i].startswith("|")), len(lines))
-            yield at + 1, "table", marker, lines[at + 2:end]
+            yield at + 1, "table", marker, lines[at:end]
             marker, at = "", end - 1
         elif comment := re.match(r"<!-- (.*) -->$", line):
             marker = comment[1]
@@ -45,26 +54,139 @@ def blocks(page):
         at += 1
 
 
-def program(page):
-    includes, body, calls = {"#include <tapir/tapir.h>", "#include <iostream>"}, [], []
+# ---- tables of code
+
+CODE = re.compile(r"(`+)(.+?)\1")
+
+
+def cells(line):
+    return [c.replace(r"\|", "|").strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
+def rows(line, table):
+    """(line, code of the first column, code of `tapir`, what it `gives`) of each row; code is None where there is none."""
+    head = [h.lower() for h in cells(table[0])]
+
+    def code(cell):
+        return "; ".join(m[2] for m in CODE.finditer(cell)) or None
+
+    for number, text in enumerate(table[2:], line + 2):
+        row = dict(zip(head, cells(text)))
+        yield number, code(row[head[0]]), code(row["tapir"]), row.get("gives", "")
+
+
+def halves(code):
+    """The statements of a cell and its last expression, which may be missing."""
+    depth = at = 0
+    for i, c in enumerate(code):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(c, 0)
+        if c == ";" and depth == 0:
+            at = i + 1
+    return code[:at], code[at:].strip()
+
+
+WORDS = re.compile(r"(?<![\w.])-?\d+\.?\d*(?:e[+-]?\d+)?|\b(?:true|false|nan|inf|bool|b?f16|f32|f64|[iu]8|i16|i32|i64)\b")
+DTYPES = {"bfloat16": "bf16", "float": "f", "uint": "u", "int": "i"}
+
+
+def tokens(text):
+    """The numbers and words of a result, whoever printed it."""
+    text = re.sub(r"(, )?(dtype|device|requires_grad|grad_fn)=[^,)]*|tf\.Tensor|torch\.", "", text)
+    text = re.sub(r"\b(bfloat16|float|uint|int)(\d*)\b", lambda m: DTYPES[m[1]] + m[2], text)
+    return WORDS.findall(text.lower())
+
+
+def same(a, b):
+    def alike(x, y):
+        try:
+            return math.isclose(float(x), float(y), rel_tol=1e-4, abs_tol=1e-5) or x == y
+        except ValueError:
+            return x == y
+
+    a, b = tokens(a), tokens(b)
+    return len(a) == len(b) and all(alike(x, y) for x, y in zip(a, b))
+
+
+def peer(page):
+    scope, ran, wrong = {}, 0, 0
     for line, language, marker, text in blocks(page):
-        if language != "cpp" or marker.startswith("from"):
+        if language == "python" and not marker.startswith("file"):
+            exec("\n".join(text), scope)
+        if marker != "rows":
+            continue
+        for number, theirs, ours, gives in rows(line, text):
+            if not theirs or not ours:
+                continue
+            statements, value = halves(theirs)
+            ran += 1
+            try:
+                exec(statements.replace("; ", "\n"), scope)
+                result = str(eval(value, scope)) if value else ""
+            except Exception as error:  # whatever the other library throws, the row is wrong
+                result = f"{type(error).__name__}: {error}"
+                gives = gives or "no error"
+            if gives and not same(result, gives):
+                wrong += 1
+                print(f"{page.name}:{number}: {theirs}\n  gives {result}")
+    print(f"{page.name}: {ran} rows ran in Python, {wrong} wrong")
+    sys.exit(wrong > 0 or ran == 0)
+
+
+# ---- the program of a page
+
+SHOW = """
+struct Nothing {};
+template <class T> T&& operator,(T&& x, Nothing) { return static_cast<T&&>(x); }
+inline void show(Nothing) {}
+template <class T> void show(const T& x) {
+  if constexpr (requires { std::cout << x; }) std::cout << std::boolalpha << x << " ";
+  else if constexpr (requires { show(x.first), show(x.second); }) show(x.first), show(x.second);
+  else for (auto& item : x) show(item);
+}
+"""
+
+
+def program(page):
+    includes, body, calls, shown = {"#include <tapir/tapir.h>", "#include <iostream>"}, [], [], False
+
+    def says(line):
+        return f'std::cout << "\\n@ {line}\\n" << std::flush;'
+
+    for line, language, marker, text in blocks(page):
+        if marker == "rows":
+            end = body.pop()
+            for number, _, ours, _ in rows(line, text):
+                if ours:
+                    statements, value = halves(ours)
+                    shown = True
+                    body += [f'#line {number} "{page.name}"', f"{{ {says(number)} {statements}"
+                             + (f" show((({value}), Nothing()));" if value else "") + " }"]
+            body.append(end)
+        if language != "cpp" or marker.startswith(("from", "file")):
             continue
         includes.update(t for t in text if t.startswith("#include"))
         text = [t if not t.startswith(("#include", "using namespace")) else "" for t in text]
-        says = f'std::cout << "\\n@ {line}\\n" << std::flush;'
-        if marker == "continues":
+        text = [f'#line {line} "{page.name}"', *text]
+        if marker == "defines":
+            body += text
+            continue
+        if marker.endswith("throws"):
+            text = ["try {", *text, "} catch (const Error& e) { std::cout << e.what() << std::endl; }"]
+        if marker.startswith("continues"):
             end = body.pop()
-            body += [says, f'#line {line} "{page.name}"', *text, end]
+            body += [says(line), *text, end]
         elif any(t.startswith("int main()") for t in text):
             text = [t.replace("int main()", "void run()") for t in text]
-            body += [f"namespace block_{line} {{ using namespace tapir;", f'#line {line} "{page.name}"', *text, "}"]
-            calls += ["  " + says, f"  block_{line}::run();"]
+            body += [f"namespace block_{line} {{ using namespace tapir;", *text, "}"]
+            calls += ["  " + says(line), f"  block_{line}::run();"]
         else:
-            body += [f"static void block_{line}() {{ using namespace tapir;", says, f'#line {line} "{page.name}"', *text, "}"]
+            body += [f"static void block_{line}() {{ using namespace tapir;", says(line), *text, "}"]
             calls.append(f"  block_{line}();")
-    return "\n".join([*sorted(includes), *body, "int main() {", *calls, "}", ""])
+    return "\n".join([*sorted(includes), *([SHOW] if shown else []), "namespace page { using namespace tapir;", *body, "}",
+                      "int main() {", "  using namespace page;", *calls, "}", ""])
 
+
+# ---- what it shows
 
 def pattern(text):
     return r".*?".join(re.escape(part) for part in text.split("..."))
@@ -88,16 +210,29 @@ def stands(text, whole, comments):
 
 def literals():
     """The strings of the library's sources, pieces put together, `{}` for what is put in."""
-    for room in ("tensor", "ops", "autograd", "graph", "io"):
+    for room in ("tensor", "ops", "autograd", "graph", "io", "data", "nn"):
         for source in [*(ROOT / room).glob("*.h"), *(ROOT / room).glob("*.cpp")]:
             for found in re.finditer(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', source.read_text(encoding="utf-8")):
                 yield re.sub(r'"\s*"', "", found[0])[1:-1].replace('\\"', '"')
+
+
+def shell(page, text, folder):
+    """What shell commands of the page print; the library is that of this build."""
+    build = next(p for p in folder.resolve().parents if (p / "meson-uninstalled").is_dir())
+    path = {"PKG_CONFIG_PATH": f"{build}/meson-uninstalled", "LD_LIBRARY_PATH": str(build)}
+    done = subprocess.run(["sh", "-e", "-c", "\n".join(text)], cwd=folder, env={**os.environ, **path}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stdout}{done.stderr}{page.name}: its commands ended with {done.returncode}")
+    return done.stdout
 
 
 def check(page, executable, folder):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "examples").symlink_to(ROOT / "examples")
+    for _, _, marker, text in blocks(page):
+        if marker.startswith("file "):
+            (folder / marker[5:]).write_text("\n".join(text) + "\n", encoding="utf-8")
     done = subprocess.run([executable], cwd=folder, env={**os.environ, "TAPIR_DUMP": "dump"}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}{page.name}: its program ended with {done.returncode}")
@@ -110,21 +245,30 @@ def check(page, executable, folder):
     checked = wrong = last = 0
     known = None
     for line, language, marker, text in blocks(page):
-        if language == "cpp" and not marker.startswith("from"):
-            last = line
-            if marker.startswith("prints about"):
-                checked += 1
-                numbers = [float(n) for n in re.findall(r"(?<![\w.])-?\d+\.?\d*", printed[line])]
-                wanted = [float(n) for n in marker.split()[2:]]
-                if len(numbers) != len(wanted) or any(abs(a - b) > 1e-4 for a, b in zip(numbers, wanted)):
-                    wrong += 1
-                    print(f"{page.name}:{line}: it prints\n{printed[line]}")
-            continue
-        said = "\n".join(text).rstrip()
         problems = []
-        if marker == "prints":
+        if language == "cpp" and not marker.startswith(("from", "file", "defines")):
+            last = line
+            if not marker.startswith("prints about"):
+                continue
+            numbers = [float(n) for n in re.findall(r"(?<![\w.])-?\d+\.?\d*", printed[line])]
+            wanted = [float(n) for n in marker.split()[2:]]
+            if len(numbers) != len(wanted) or any(abs(a - b) > 1e-4 for a, b in zip(numbers, wanted)):
+                problems = [f"it prints\n{printed[line]}"]
+        elif marker == "runs":
+            last = line
+            printed[line] = shell(page, text, folder)
+            continue
+        elif marker == "prints":
+            said = "\n".join(text).rstrip()
             if not re.fullmatch(pattern(said).replace(r"\n", "\n"), printed[last].strip("\n")):
                 problems = [f"it prints\n{printed[last]}"]
+        elif marker == "rows":
+            for number, _, ours, gives in rows(line, text):
+                if ours and gives:
+                    checked += 1
+                    if not same(printed[number], gives):
+                        problems.append(f"row {number}: {ours}\n  gives {printed[number]}")
+            checked -= 1
         elif sides := re.fullmatch(r"from (\S+) to (\S+)", marker):
             before, after = (read(s) for s in sides.groups())
             for t in text:
@@ -136,7 +280,7 @@ def check(page, executable, folder):
                 problems = [f"{marker[5:]} has it otherwise:\n{read(marker[5:])}"]
         elif marker == "errors":
             known = known or list(literals())
-            for t in text:
+            for t in text[2:]:
                 for error in re.findall(r"``(.*?)``", t.split("|")[1]):
                     pieces = [p.strip() for p in re.sub(r"^\w+: ", "", error).split("...")]  # without the name of the operation
                     if not all(any(p in k for k in known) for p in pieces):
@@ -155,5 +299,7 @@ if __name__ == "__main__":
     command, page = sys.argv[1], Path(sys.argv[2])
     if command == "program":
         Path(sys.argv[3]).write_text(program(page), encoding="utf-8")
+    elif command == "peer":
+        peer(page)
     else:
         check(page, Path(sys.argv[3]).resolve(), Path(sys.argv[4]))
