@@ -11,10 +11,49 @@
 namespace tapir {
 
 static constexpr std::size_t kChunk = 4 << 10;
+static constexpr std::uint32_t kNone = ~0u;
+
+namespace {
+
+struct Entry {
+  const OpDef* op;
+  const void* attrs;
+  std::uint32_t first;  // of its tensors and slots: inputs, then outputs
+  std::uint16_t inputs, outputs;
+};
+
+// From the id of a value to its slot: open addressing, no deletion.
+struct SlotMap {
+  struct Cell {
+    std::uint64_t id;
+    std::uint32_t slot, era;  // taken in this era, else free: so that clearing does not touch the cells
+  };
+  std::vector<Cell> cells;
+  std::uint32_t count = 0, era = 1;
+  std::uint32_t find(std::uint64_t id) const;
+  std::uint32_t insert(std::uint64_t id);
+  void clear();
+};
+
+}  // namespace
+
+// What was recorded. Taken from, and given back to, a store of the thread, so that a small tape allocates nothing.
+struct GradientTape::Memory {
+  std::vector<Entry> nodes;
+  std::vector<Tensor> tensors;
+  std::vector<std::uint32_t> slots;  // of tensors, kNone where nothing is watched
+  SlotMap map;
+  std::vector<std::pair<Variable, std::uint32_t>> variables;  // each version read
+  std::vector<std::unique_ptr<std::byte[]>> arena;            // attributes, in chunks
+  std::size_t arena_used = 0;
+  std::vector<Tensor> grads;        // while backward runs, by slot
+  std::vector<std::uint8_t> marks;  // the same
+  void clear();
+};
 
 static std::size_t home_of(std::uint64_t id) { return std::size_t((id * 0x9e3779b97f4a7c15ull) >> 20); }
 
-std::uint32_t GradientTape::SlotMap::find(std::uint64_t id) const {
+std::uint32_t SlotMap::find(std::uint64_t id) const {
   if (count == 0) return kNone;
   const std::size_t mask = cells.size() - 1;
   for (std::size_t i = home_of(id) & mask;; i = (i + 1) & mask) {
@@ -23,7 +62,7 @@ std::uint32_t GradientTape::SlotMap::find(std::uint64_t id) const {
   }
 }
 
-std::uint32_t GradientTape::SlotMap::insert(std::uint64_t id) {
+std::uint32_t SlotMap::insert(std::uint64_t id) {
   auto free_or = [&](std::uint64_t wanted) {
     const std::size_t mask = cells.size() - 1;
     std::size_t i = home_of(wanted) & mask;
@@ -41,7 +80,7 @@ std::uint32_t GradientTape::SlotMap::insert(std::uint64_t id) {
   return cell->slot;
 }
 
-void GradientTape::SlotMap::clear() {
+void SlotMap::clear() {
   count = 0;
   if (++era == 0) cells.clear(), era = 1;
 }
@@ -75,6 +114,9 @@ GradientTape::Store& GradientTape::store() {
   static thread_local Store s;
   return s;
 }
+
+bool GradientTape::recorded(const Tensor& x) const { return x.defined() && m_->map.find(x.id()) != kNone; }
+std::size_t GradientTape::size() const { return m_->nodes.size(); }
 
 GradientTape::GradientTape(TapeOptions options) : options_(options), m_(store().take()) { link(); }
 

@@ -60,9 +60,9 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   /// Forgets everything, what was watched included, and starts again.
   void reset();
   /// Was `x` watched, or computed here from something watched?
-  bool recorded(const Tensor& x) const { return x.defined() && m_->map.find(x.id()) != kNone; }
+  bool recorded(const Tensor& x) const;
   /// The number of operations recorded.
-  std::size_t size() const { return m_->nodes.size(); }
+  std::size_t size() const;
 
   /// d target / d source, of the source's shape and dtype; a target with several elements is summed (or weighted by
   /// `output_gradients`). Undefined, or zeros, if target does not depend on source. Once only, unless persistent.
@@ -100,13 +100,6 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
   Tensor batch_jacobian(const Operand& target, const GradientSource& source, JacobianOptions options = {});
 
  private:
-  static constexpr std::uint32_t kNone = ~0u;
-  struct Entry {
-    const OpDef* op;
-    const void* attrs;
-    std::uint32_t first;  // of its tensors and slots: inputs, then outputs
-    std::uint16_t inputs, outputs;
-  };
   struct Paused {
     explicit Paused(GradientTape& t, bool pause = true) : tape(t), was_linked(pause && t.linked_) {
       if (pause) t.unlink();
@@ -117,32 +110,7 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     GradientTape& tape;
     bool was_linked;
   };
-  // From the id of a value to its slot: open addressing, no deletion.
-  struct SlotMap {
-    struct Cell {
-      std::uint64_t id;
-      std::uint32_t slot, era;  // taken in this era, else free: so that clearing does not touch the cells
-    };
-    std::vector<Cell> cells;
-    std::uint32_t count = 0, era = 1;
-    std::uint32_t find(std::uint64_t id) const;
-    std::uint32_t insert(std::uint64_t id);
-    void clear();
-  };
-
-  // What was recorded. Taken from, and given back to, a store of the thread, so that a small tape allocates nothing.
-  struct Memory {
-    std::vector<Entry> nodes;
-    std::vector<Tensor> tensors;
-    std::vector<std::uint32_t> slots;  // of tensors, kNone where nothing is watched
-    SlotMap map;
-    std::vector<std::pair<Variable, std::uint32_t>> variables;  // each version read
-    std::vector<std::unique_ptr<std::byte[]>> arena;            // attributes, in chunks
-    std::size_t arena_used = 0;
-    std::vector<Tensor> grads;        // while backward runs, by slot
-    std::vector<std::uint8_t> marks;  // the same
-    void clear();
-  };
+  struct Memory;  // what was recorded
   struct Store;
   static Store& store();
 

@@ -434,6 +434,10 @@ std::int64_t common_length(const std::vector<Tensor>& xs, const Where& where) {
 }
 Tensor counter(std::int64_t i) { return constant(i); }
 Tensor plus_one(const Tensor& i, const Where& where) { return add({i, where}, {1, where}); }
+std::vector<Tensor> with_first(const Tensor& first, std::vector<Tensor> rest) {
+  rest.insert(rest.begin(), first);
+  return rest;
+}
 
 namespace {
 

@@ -40,6 +40,7 @@ std::int64_t common_length(const std::vector<Tensor>& xs, const Where& where);
 [[noreturn]] void nothing_to_scan(const Where& where);
 Tensor counter(std::int64_t i);
 Tensor plus_one(const Tensor& i, const Where& where);
+std::vector<Tensor> with_first(const Tensor& first, std::vector<Tensor> rest);
 
 template <class T>
 std::vector<Tensor> leaves_of(T& value) {
@@ -143,12 +144,9 @@ State for_loop(std::int64_t begin, std::int64_t end, Body body, State state, Whe
   loop.trip = end - begin;
   loop.body = [&](std::span<const Tensor> s, std::span<const Tensor>) {
     State next = detail::call_with(body, detail::with_leaves(state, s.subspan(1)), s[0]);
-    std::vector<Tensor> out = detail::leaves_of(next);
-    out.insert(out.begin(), detail::plus_one(s[0], where));
-    return out;
+    return detail::with_first(detail::plus_one(s[0], where), detail::leaves_of(next));
   };
-  std::vector<Tensor> states = detail::leaves_of(state);
-  states.insert(states.begin(), detail::counter(begin));
+  const std::vector<Tensor> states = detail::with_first(detail::counter(begin), detail::leaves_of(state));
   auto out = detail::traced_loop("for_loop", loop, states, {}, where);
   return detail::with_leaves(state, std::span<const Tensor>(out).subspan(1));
 }

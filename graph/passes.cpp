@@ -20,6 +20,7 @@ const Pass kPasses[] = {
     {"transposes", "reordered dimensions that cancel, or that a product takes as flags", transposes},
     {"simplify", "arithmetic, casts and reshapes that change nothing", simplify},
     {"common_subexpressions", "computes the same thing once", common_subexpressions},
+    {"known_activations", "gelu and silu written out op by op are one op", known_activations},
     {"pool_early", "bias and activation of pooled values instead of all values", pool_early},
     {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool},
     {"batch_norm_elementwise", "batch normalisation with given statistics as elementwise ops, which fuse",

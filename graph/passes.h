@@ -27,6 +27,7 @@ Graph constant_folding(Graph g);
 Graph transposes(Graph g);
 Graph common_subexpressions(Graph g);
 Graph simplify(Graph g);
+Graph known_activations(Graph g);
 Graph fuse_conv_pool(Graph g);
 Graph fuse_elementwise(Graph g);
 Graph fuse_epilogue(Graph g);

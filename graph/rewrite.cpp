@@ -2,6 +2,16 @@
 
 namespace tapir::graph {
 
+bool splat(const Graph& g, int v, double& number) {
+  const Tensor& c = g.values[std::size_t(v)].constant;
+  if (!c.defined() || !c.has_data() || c.dtype() == DType::boolean || c.size() == 0) return false;
+  for (int i = 0; i < c.rank(); ++i)
+    if (c.shape()[i] != 1 && c.strides()[i] != 0) return false;
+  Tensor one = c.view_as({}, {});
+  number = is_integer(c.dtype()) ? double(one.item<std::int64_t>()) : one.item<double>();
+  return true;
+}
+
 void become(Node& n, const char* op) {
   n.op = find_op(op);
   if (!n.op) throw InternalError(std::string("there is no operation ") + op + ".");

@@ -6,6 +6,9 @@
 
 namespace tapir::graph {
 
+/// The one number that the constant `v` holds everywhere, if it does.
+bool splat(const Graph& g, int v, double& number);
+
 inline bool is(const Node& n, const char* name) { return std::strcmp(n.op->name, name) == 0; }
 
 // Reads or writes the attribute of one name.

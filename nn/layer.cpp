@@ -82,6 +82,7 @@ Layer::Layer(std::string name) : state_(std::make_shared<State>()) {
   state_->name = std::move(name);
 }
 Layer::~Layer() = default;
+AnyLayer::AnyLayer(Layer* owned) : layer_(owned) {}
 Layer::Layer(const Layer&) = default;
 Layer::Layer(Layer&& other) noexcept : state_(other.state_), made_(other.made_) {}
 Layer& Layer::operator=(const Layer&) = default;

@@ -95,11 +95,12 @@ class AnyLayer {
  public:
   template <class L>
   requires std::derived_from<std::remove_cvref_t<L>, Layer> AnyLayer(L&& layer)
-      : layer_(std::make_shared<std::remove_cvref_t<L>>(std::forward<L>(layer))) {}
+      : AnyLayer(static_cast<Layer*>(new std::remove_cvref_t<L>(std::forward<L>(layer)))) {}
   Layer& operator*() const { return *layer_; }
   Layer* operator->() const { return layer_.get(); }
 
  private:
+  explicit AnyLayer(Layer* owned);  // not a template: a shared pointer to each type of layer is slow to compile
   std::shared_ptr<Layer> layer_;
 };
 

@@ -88,6 +88,7 @@ Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
 }  // namespace
 
 Model::Traces::Traces() : steps(std::make_shared<detail::Steps>()) {}
+Model::~Model() = default;
 Model::Model(std::string name) : Layer(std::move(name)), compiled_(std::make_shared<std::shared_ptr<Compiled>>()) {}
 
 void Model::compile(const CompileOptions& o, Where where) {
@@ -242,6 +243,7 @@ Tensor Model::predict(const Tensor& x, const PredictOptions& o, Where where) {
 
 std::vector<std::shared_ptr<Layer::State>> Model::summarised() const { return state()->children; }
 
+Sequential::~Sequential() = default;
 Sequential::Sequential(std::initializer_list<AnyLayer> layers, const std::string& name)
     : Model(name), layers_(layers) {}
 Sequential::Sequential(const std::vector<AnyLayer>& layers, const std::string& name) : Model(name), layers_(layers) {}

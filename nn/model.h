@@ -86,6 +86,7 @@ class Model : public Layer {
   explicit Model(std::string name = "");
   Model(const Model&) = default;  // and no move: what was moved from goes on, as a Layer does
   Model& operator=(const Model&) = default;
+  ~Model() override;
   /// The layers that summary() lists: those found in `call`.
   virtual std::vector<std::shared_ptr<State>> summarised() const;
 
@@ -117,6 +118,7 @@ class Sequential : public Model {
   const std::vector<AnyLayer>& layers() const { return layers_; }
   Sequential(const Sequential&) = default;
   Sequential& operator=(const Sequential&) = default;
+  ~Sequential() override;
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

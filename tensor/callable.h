@@ -1,12 +1,39 @@
 // Callable<R(Args...)>: a shared function object; what std::function is, without the weight of <functional>.
 // FunctionRef: one that is only referred to.
 #pragma once
+#include <atomic>
 #include <concepts>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
 namespace tapir {
+
+namespace detail {
+/// Owns one count of an object; a shared pointer of which a translation unit compiles almost nothing.
+class Shared {
+ public:
+  struct Counted {
+    virtual ~Counted() = default;
+    std::atomic<int> owners{1};
+  };
+  Shared() = default;
+  explicit Shared(Counted* owned) : object_(owned) {}
+  Shared(const Shared& other);
+  Shared(Shared&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  Shared& operator=(Shared other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Shared() {
+    if (object_) release(object_);
+  }
+  Counted* get() const { return object_; }
+
+ private:
+  static void release(Counted* object);
+  Counted* object_ = nullptr;
+};
+}  // namespace detail
 
 template <class Signature>
 class Callable;
@@ -18,13 +45,12 @@ class Callable<R(Args...)> {
   Callable() = default;
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Callable> && std::is_invocable_r_v<R, F&, Args...>) Callable(F f)
-      : target_(std::make_shared<Target<F>>(std::move(f))) {}
-  explicit operator bool() const { return target_ != nullptr; }
-  R operator()(Args... args) const { return target_->call(std::forward<Args>(args)...); }
+      : target_(new Target<F>(std::move(f))) {}
+  explicit operator bool() const { return target_.get() != nullptr; }
+  R operator()(Args... args) const { return static_cast<Base*>(target_.get())->call(std::forward<Args>(args)...); }
 
  private:
-  struct Base {
-    virtual ~Base() = default;
+  struct Base : detail::Shared::Counted {
     virtual R call(Args... args) = 0;
   };
   template <class F>
@@ -33,7 +59,7 @@ class Callable<R(Args...)> {
     R call(Args... args) override { return f(std::forward<Args>(args)...); }
     F f;
   };
-  std::shared_ptr<Base> target_;
+  detail::Shared target_;
 };
 
 template <class Signature>

@@ -8,6 +8,11 @@
 
 namespace tapir {
 
+namespace detail {
+/// Throws UsageError.
+[[noreturn]] void no_such_value(const std::string& name, const std::vector<std::string>& known);
+}  // namespace detail
+
 /// A short list that is looked up by name.
 template <class T>
 class NamedValues {
@@ -16,9 +21,9 @@ class NamedValues {
   const T& operator[](const std::string& name) const& {
     for (auto& [n, v] : values_)
       if (n == name) return v;
-    std::string known;
-    for (auto& [n, v] : values_) known += (known.empty() ? " There are: " : ", ") + n;
-    throw UsageError("results: there is no '" + name + "'." + (known.empty() ? " They are empty." : known + "."));
+    std::vector<std::string> known;
+    for (auto& [n, v] : values_) known.push_back(n);
+    detail::no_such_value(name, known);
   }
   T operator[](const std::string& name) && { return std::as_const(*this)[name]; }  // outlives the results
   T& at_or_new(const std::string& name) {

@@ -8,16 +8,6 @@
 namespace tapir::graph {
 namespace {
 
-// The one number that a constant holds everywhere, if it does.
-bool splat(const Graph& g, int v, double& number) {
-  const Tensor& c = g.values[std::size_t(v)].constant;
-  if (!c.defined() || !c.has_data() || c.dtype() == DType::boolean || c.size() == 0) return false;
-  for (int i = 0; i < c.rank(); ++i)
-    if (c.shape()[i] != 1 && c.strides()[i] != 0) return false;
-  Tensor one = c.view_as({}, {});
-  number = is_integer(c.dtype()) ? double(one.item<std::int64_t>()) : one.item<double>();
-  return true;
-}
 bool is_number(const Graph& g, int v, double wanted) {
   double number;
   return splat(g, v, number) && number == wanted && std::signbit(number) == std::signbit(wanted);

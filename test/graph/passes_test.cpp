@@ -269,6 +269,44 @@ TEST_CASE("loop_unrolling") {
   CHECK(names(nested, {h, xs[Slice(0, 3)]}).find("loop") == std::string::npos);
 }
 
+TEST_CASE("known_activations: gelu and silu in any spelling, and nothing else") {
+  Only only({"known_activations"});
+  // One op in place of several rounds differently: within a few roundings of the largest intermediate result.
+  auto op_of = [](auto f, const Tensor& x) {
+    auto traced = function(f);
+    const Tensor got = traced(x), want = f(x);
+    CHECK(allclose(got, want, {.rtol = 1e-5, .atol = 1e-6, .equal_nan = true}));
+    const std::string text = traced.graphs().at(0);
+    const std::size_t at = text.find(" = ");
+    return text.find(" = ", at + 1) != text.npos ? "several" : text.substr(at + 3, text.find('(', at) - at - 3);
+  };
+  using T = const Tensor&;
+  constexpr double a = 0.044715, root = 0.7978845608028654, half_root = 0.7071067811865476;
+  for (DType dtype : {DType::f32, DType::f64}) {
+    const Tensor x =
+        concat({linspace(-9.0, 9.0, 400), tensor({0.0, -0.0, 1e13, -1e13, kNan, kInf, -kInf})}).astype(dtype);
+    CHECK(op_of([](T x) { return x * 0.5 * (tanh((x + x * x * x * a) * root) + 1.0); }, x) == "gelu_tanh");
+    CHECK(op_of([](T x) { return 0.5 * x * (1.0 + tanh(root * (x + a * pow(x, 3)))); }, x) == "gelu_tanh");
+    CHECK(op_of([](T x) { return (1.0 + tanh(root * x * (1.0 + a * square(x)))) * x / 2.0; }, x) == "gelu_tanh");
+    CHECK(op_of([](T x) { return 0.5 * (x * (1.0 + erf(x / 1.4142135623730951))); }, x) == "gelu");
+    CHECK(op_of([](T x) { return x * (0.5 * (1.0 + erf(x * half_root))); }, x) == "gelu");
+    CHECK(op_of([](T x) { return x * sigmoid(x); }, x) == "silu");
+    CHECK(op_of([](T x) { return sigmoid(x) * x; }, x) == "silu");
+  }
+  const Tensor x = linspace(-3.0, 3.0, 50), h = x.astype(DType::f16);
+  CHECK(op_of([](T x) { return x * 0.5 * (tanh((x + x * x * x * 0.045) * root) + 1.0); }, x) == "several");
+  CHECK(op_of([](T x) { return x * 0.5 * (tanh((x + x * x * a) * root) + 1.0); }, x) == "several");
+  CHECK(op_of([](T x) { return x * 0.51 * (tanh((x + x * x * x * a) * root) + 1.0); }, x) == "several");
+  CHECK(op_of([](T x) { return x * 0.5 * (tanh((x + x * x * x * a) * root) + 1.1); }, x) == "several");
+  CHECK(op_of([](T x) { return 0.5 / x * (1.0 + erf(x * half_root)); }, x) == "several");
+  CHECK(op_of([](T x) { return (x + 1.0) * 0.5 * (1.0 + erf(x * half_root)); }, x) == "several");
+  CHECK(op_of([](T x) { return sigmoid(x) * (x + 1.0); }, x) == "several");
+  CHECK(op_of([](T x) { return x * sigmoid(x) + sum(sigmoid(x)); }, x) == "several");
+  // Halves are rounded after each op.
+  auto traced = function([](T x) { return x * sigmoid(x); });
+  CHECK(same_bits(traced(h), h * sigmoid(h)));
+}
+
 TEST_CASE("enable_pass knows its passes") {
   std::string text;
   try {
