@@ -3,7 +3,6 @@
 
   document.py program PAGE OUT.cpp       makes one program of the page's ```cpp blocks
   document.py check PAGE PROGRAM FOLDER  runs it in FOLDER, and compares what the page shows with what is
-  document.py peer PAGE                  runs the Python column of the page's tables, where their library is installed
 
 Each block is a scope of its own, and all of it runs; a block that has `main` may define types and functions too. A line
 before a block may say more:
@@ -16,14 +15,15 @@ before a block may say more:
   <!-- prints -->       this text is what the block before prints; `...` stands for anything within a line
   <!-- rows -->         a table with a column `tapir` of code, which is compiled and run, row by row, in the scope of the
                         ```cpp block before; what the last expression gives is held against the numbers, words and dtypes
-                        in the column `gives`. The first column is the same in Python, after the ```python blocks before
+                        in the column `gives`. The first column is the same in Python, after the ```python blocks before:
+                        peers.py runs that
+  <!-- missing -->      the first column of this table names what the public headers do not have
   <!-- from FILE -->    these lines stand in FILE, in this order; `...` stands for anything, also for lines. FILE is one that
                         the program wrote to FOLDER (TAPIR_DUMP=dump), the program's output (stdout), or one of the tree;
                         a ```cpp block of this kind is no program of its own
   <!-- from A to B -->  `-` lines of the block stand in A and not in B, `+` lines in B and not in A, others in both
   <!-- errors -->       the first column of this table is texts of errors that the library's sources hold
 """
-import math
 import os
 import re
 import shutil
@@ -31,7 +31,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from code_tables import halves, rows, same, there_after_all
+
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("tensor", "ops", "autograd", "graph", "io", "data", "nn")
 
 
 def blocks(page):
@@ -52,84 +55,6 @@ def blocks(page):
         elif line:
             marker = ""
         at += 1
-
-
-# ---- tables of code
-
-CODE = re.compile(r"(`+)(.+?)\1")
-
-
-def cells(line):
-    return [c.replace(r"\|", "|").strip() for c in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-
-
-def rows(line, table):
-    """(line, code of the first column, code of `tapir`, what it `gives`) of each row; code is None where there is none."""
-    head = [h.lower() for h in cells(table[0])]
-
-    def code(cell):
-        return "; ".join(m[2] for m in CODE.finditer(cell)) or None
-
-    for number, text in enumerate(table[2:], line + 2):
-        row = dict(zip(head, cells(text)))
-        yield number, code(row[head[0]]), code(row["tapir"]), row.get("gives", "")
-
-
-def halves(code):
-    """The statements of a cell and its last expression, which may be missing."""
-    depth = at = 0
-    for i, c in enumerate(code):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(c, 0)
-        if c == ";" and depth == 0:
-            at = i + 1
-    return code[:at], code[at:].strip()
-
-
-WORDS = re.compile(r"(?<![\w.])-?\d+\.?\d*(?:e[+-]?\d+)?|\b(?:true|false|nan|inf|bool|b?f16|f32|f64|[iu]8|i16|i32|i64)\b")
-DTYPES = {"bfloat16": "bf16", "float": "f", "uint": "u", "int": "i"}
-
-
-def tokens(text):
-    """The numbers and words of a result, whoever printed it."""
-    text = re.sub(r"(, )?(dtype|device|requires_grad|grad_fn)=[^,)]*|tf\.Tensor|torch\.", "", text)
-    text = re.sub(r"\b(bfloat16|float|uint|int)(\d*)\b", lambda m: DTYPES[m[1]] + m[2], text)
-    return WORDS.findall(text.lower())
-
-
-def same(a, b):
-    def alike(x, y):
-        try:
-            return math.isclose(float(x), float(y), rel_tol=1e-4, abs_tol=1e-5) or x == y
-        except ValueError:
-            return x == y
-
-    a, b = tokens(a), tokens(b)
-    return len(a) == len(b) and all(alike(x, y) for x, y in zip(a, b))
-
-
-def peer(page):
-    scope, ran, wrong = {}, 0, 0
-    for line, language, marker, text in blocks(page):
-        if language == "python" and not marker.startswith("file"):
-            exec("\n".join(text), scope)
-        if marker != "rows":
-            continue
-        for number, theirs, ours, gives in rows(line, text):
-            if not theirs or not ours:
-                continue
-            statements, value = halves(theirs)
-            ran += 1
-            try:
-                exec(statements.replace("; ", "\n"), scope)
-                result = str(eval(value, scope)) if value else ""
-            except Exception as error:  # whatever the other library throws, the row is wrong
-                result = f"{type(error).__name__}: {error}"
-                gives = gives or "no error"
-            if gives and not same(result, gives):
-                wrong += 1
-                print(f"{page.name}:{number}: {theirs}\n  gives {result}")
-    print(f"{page.name}: {ran} rows ran in Python, {wrong} wrong")
-    sys.exit(wrong > 0 or ran == 0)
 
 
 # ---- the program of a page
@@ -165,7 +90,7 @@ def program(page):
         if language != "cpp" or marker.startswith(("from", "file")):
             continue
         includes.update(t for t in text if t.startswith("#include"))
-        text = [t if not t.startswith(("#include", "using namespace")) else "" for t in text]
+        text = [t if not t.startswith("#include") and t != "using namespace tapir;" else "" for t in text]
         text = [f'#line {line} "{page.name}"', *text]
         if marker == "defines":
             body += text
@@ -210,7 +135,7 @@ def stands(text, whole, comments):
 
 def literals():
     """The strings of the library's sources, pieces put together, `{}` for what is put in."""
-    for room in ("tensor", "ops", "autograd", "graph", "io", "data", "nn"):
+    for room in ROOMS:
         for source in [*(ROOT / room).glob("*.h"), *(ROOT / room).glob("*.cpp")]:
             for found in re.finditer(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', source.read_text(encoding="utf-8")):
                 yield re.sub(r'"\s*"', "", found[0])[1:-1].replace('\\"', '"')
@@ -270,6 +195,9 @@ def check(page, executable, folder):
                     if not same(printed[number], gives):
                         problems.append(f"row {number}: {ours}\n  gives {printed[number]}")
             checked -= 1
+        elif marker == "missing":
+            headers = "\n".join(h.read_text(encoding="utf-8") for room in ROOMS for h in (ROOT / room).glob("*.h"))
+            problems = [f"there it is: {name}" for name in there_after_all(text, headers)]
         elif sides := re.fullmatch(r"from (\S+) to (\S+)", marker):
             before, after = (read(s) for s in sides.groups())
             for t in text:
@@ -300,7 +228,5 @@ if __name__ == "__main__":
     command, page = sys.argv[1], Path(sys.argv[2])
     if command == "program":
         Path(sys.argv[3]).write_text(program(page), encoding="utf-8")
-    elif command == "peer":
-        peer(page)
     else:
         check(page, Path(sys.argv[3]).resolve(), Path(sys.argv[4]))
