@@ -221,7 +221,7 @@ double cost(const ConvProblem& p, ConvDirection d) {
     const double terms = w.unit * w.pixels * double(p.taps() * round_up(p.c, w.lanes));
     const double odd = p.c % w.lanes ? 1 : 0, moved = (0.05 + 0.07 * odd) * (w.x + w.y);
     if (forward) return (1.3 + (p.taps() > 9 ? 1.1 * odd : 0)) * terms + moved + 2200;
-    if (of_kernel) return (p.taps() > 9 ? 10.6 : 1.1 + odd) * terms + moved + 1000;
+    if (of_kernel) return (p.taps() > 9 ? 10.6 : 2.0 + odd) * terms + moved + 1000;
     return (1.9 + 0.3 * odd) * terms + moved + 7000;
   }
   if (p.groups > 1 && (p.cg() % w.lanes || p.kg() % w.lanes)) {
@@ -235,7 +235,10 @@ double cost(const ConvProblem& p, ConvDirection d) {
   const bool strided_1x1 = p.taps() == 1 && w.strided(p);
   if (of_kernel) {
     if (w.dilated(p)) return 1.1 * terms + 0.86 * w.patches + 3000;
-    const double rate = (blocks == 1 ? 1.2 : blocks == 2 ? 1.05 : 1.18) + (p.out[2] >= 64 ? 0.5 : 0);
+    const double rate = (blocks == 1   ? (p.kg() % w.lanes ? 1.45 : 1.2)
+                         : blocks == 2 ? 1.05
+                                       : 1.18) +
+                        (p.out[2] >= 64 ? 0.5 : 0);
     return rate * terms + 0.18 * double(p.n) * w.kernel + (strided_1x1 ? 0.1 * w.x : 0) + 3100;
   }
   if (forward) {

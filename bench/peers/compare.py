@@ -20,7 +20,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 PACKAGES = {"pytorch": ["torch", "numpy"], "tensorflow": ["tensorflow"]}
-PROGRAMS = ["small_ops", "cnn_step", "trace", "conv", "elementwise", "reduce", "networks"]
+PROGRAMS = ["small_ops", "cnn_step", "trace", "conv", "elementwise", "reduce", "networks", "fit"]
 SCRIPTS = {"pytorch": ["pytorch_rows.py", "pytorch_networks.py"], "tensorflow": ["tensorflow_rows.py"]}
 
 
