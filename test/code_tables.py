@@ -14,11 +14,12 @@ def codes(cell):
 
 
 def rows(line, table):
-    """(line, code of the first column, code of `tapir`, what it `gives`) of each row; code is None where there is none."""
+    """(line, code of the first column, code of `tapir`, what it `gives`) of each row; None where a cell does not start with code."""
     head = [h.lower() for h in cells(table[0])]
     for number, text in enumerate(table[2:], line + 2):
         row = dict(zip(head, cells(text)))
-        yield number, "; ".join(codes(row[head[0]])) or None, "; ".join(codes(row["tapir"])) or None, row.get("gives", "")
+        theirs, ours = ("; ".join(codes(row[key])) if row[key].startswith("`") else None for key in (head[0], "tapir"))
+        yield number, theirs, ours, row.get("gives", "")
 
 
 def halves(code):

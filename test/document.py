@@ -15,7 +15,7 @@ before a block may say more:
   <!-- prints -->       this text is what the block before prints; `...` stands for anything within a line
   <!-- rows -->         a table with a column `tapir` of code, which is compiled and run, row by row, in the scope of the
                         ```cpp block before; what the last expression gives is held against the numbers, words and dtypes
-                        in the column `gives`. The first column is the same in Python, after the ```python blocks before:
+                        in the column `gives`. A cell that starts with a word is prose. The first column is the same in Python, after the ```python blocks before:
                         peers.py runs that
   <!-- missing -->      the first column of this table names what the public headers do not have
   <!-- from FILE -->    these lines stand in FILE, in this order; `...` stands for anything, also for lines. FILE is one that
@@ -60,6 +60,9 @@ def blocks(page):
 # ---- the program of a page
 
 SHOW = """
+#pragma GCC diagnostic ignored "-Wunused-result"
+#pragma GCC diagnostic ignored "-Wunused-value"
+#pragma GCC diagnostic ignored "-Wunused-variable"
 struct Nothing {};
 template <class T> T&& operator,(T&& x, Nothing) { return static_cast<T&&>(x); }
 inline void show(Nothing) {}
