@@ -62,7 +62,9 @@ void set_seed(std::int64_t seed, Where where = Where::current());
 struct GeneratorState {
   std::int64_t seed = 0, stream = 0;
 };
+/// Where it stands now.
 GeneratorState generator_state();
+/// Goes to `state`.
 void set_generator_state(const GeneratorState& state);
 
 /// What draws are made from, as a tensor: i64 [2], the seed and the stream. Without a seed, the next of the global

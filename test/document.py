@@ -34,6 +34,8 @@ from pathlib import Path
 from code_tables import halves, rows, same, there_after_all
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from reference import public_headers  # noqa: E402
 ROOMS = ("tensor", "ops", "autograd", "graph", "io", "data", "nn")
 
 
@@ -199,7 +201,7 @@ def check(page, executable, folder):
                         problems.append(f"row {number}: {ours}\n  gives {printed[number]}")
             checked -= 1
         elif marker == "missing":
-            headers = "\n".join(h.read_text(encoding="utf-8") for room in ROOMS for h in (ROOT / room).glob("*.h"))
+            headers = "\n".join((ROOT / h).read_text(encoding="utf-8") for h in public_headers())
             problems = [f"there it is: {name}" for name in there_after_all(text, headers)]
         elif sides := re.fullmatch(r"from (\S+) to (\S+)", marker):
             before, after = (read(s) for s in sides.groups())

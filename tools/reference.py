@@ -102,7 +102,7 @@ def declarations(path):
         elif line == "}" or line.startswith("}  // namespace"):
             spaces.pop()
         elif line.startswith("// "):
-            comment = run(lambda t: not t.startswith("//"))
+            comment = run(lambda t: not t.startswith("//") or t.startswith("///"))
             items.append(Item(path, number, " ".join(t[2:].strip() for t in comment[:-1])))
             at -= 1
             continue

@@ -136,8 +136,7 @@ def main(facts, out):
     dark = HtmlFormatter(style="github-dark").get_style_defs(".codehilite")
     light = HtmlFormatter(style="friendly").get_style_defs(".codehilite")
     own = (SITE / "style.css").read_text(encoding="utf-8")
-    (out / "style.css").write_text(f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}.codehilite, .codehilite pre {{ background: var(--code); }}\n",
-                                   encoding="utf-8")
+    (out / "style.css").write_text(f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}", encoding="utf-8")
     found = list(dead(written))
     print(*found, f"{len(written)} pages, {len(search)} sections, {len(found)} dead links", sep="\n")
     return failed or bool(found)
