@@ -140,12 +140,13 @@ def fact_lines(call, rows):
     gradient = "yes" if call["orders"] == 3 else f"of order {call['orders']} at most" if call["orders"] else "none"
     backends = [b.upper() for b in ("cpu", "cuda") if all(r[b] or r["kind"] in ("view", "control flow") for r in ran)]
     used = [f"`{name}` {spec}" for name, spec in call["operands"].items() if re.search(rf"\b{name}\b", call["call"])]
-    results = ", ".join(call["results"]) or "a C++ value"
-    yield f"- dtypes: {', '.join(call['dtypes'])}"
+    results = f" gives {', '.join(call['results'])}" if call["results"] else ""
+    if any(not re.match(r"`(i|mask|labels)` ", u) for u in used) or "dtype" in call["call"]:
+        yield f"- dtypes: {', '.join(call['dtypes'])}"
     yield f"- gradient: {gradient}"
     yield f"- rows: {', '.join(kept) if kept else 'none, it works on memory directly'}"
     yield f"- backends: {', '.join(backends)}"
-    yield f"- for example `{call['call']}`" + (f" with {', '.join(used)}" if used else "") + f" gives {results}"
+    yield f"- for example `{call['call']}`" + (f" with {', '.join(used)}" if used else "") + results
     yield ""
 
 

@@ -55,7 +55,7 @@ Tensor derivative(const OpCall& call, const Operands& o, int n) {
   Tensor squares;
   for (auto& g : tape.gradient(y, x))
     if (g.defined()) squares = squares.defined() ? squares + sum(square(g)) : sum(square(g));
-  return squares;
+  return squares.defined() || n == 1 ? squares : zeros_like(y);
 }
 
 /// How many orders can be taken, 3 at most.
