@@ -167,7 +167,7 @@ def check(page, executable, folder):
     done = subprocess.run([executable], cwd=folder, env={**os.environ, "TAPIR_DUMP": "dump"}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}{page.name}: its program ended with {done.returncode}")
-    printed = {int(n): text.rstrip("\n") for n, text in re.findall(r"^@ (\d+)\n(.*?)(?=^@ \d+$|\Z)", done.stdout, re.M | re.S)}
+    printed = {int(n): re.sub(r" +$", "", text.rstrip("\n"), flags=re.M) for n, text in re.findall(r"^@ (\d+)\n(.*?)(?=^@ \d+$|\Z)", done.stdout, re.M | re.S)}
     (folder / "stdout").write_text(done.stdout, encoding="utf-8")
 
     def read(name):
