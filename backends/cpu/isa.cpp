@@ -4,11 +4,20 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <initializer_list>
 
 namespace tapir::cpu {
 
 const char* name_of(Isa isa) { return isa == Isa::v4 ? "v4" : isa == Isa::v3 ? "v3" : "v2"; }
+
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0)
+      if (auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
+  return "unknown CPU";
+}
 
 // clang knows levels by name from 18 on; processors with these features have the rest of a level too.
 #if defined(__clang__) && __clang_major__ < 18
