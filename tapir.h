@@ -31,6 +31,7 @@
 #include <tapir/ops/normalization.h>
 #include <tapir/ops/padding.h>
 #include <tapir/ops/pool.h>
+#include <tapir/ops/precision.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/ranges.h>
 #include <tapir/ops/rearrange.h>

@@ -186,6 +186,7 @@ struct FunctionReader {
       if (it == j.end()) r.bad(fmt::format("attribute \"{}\" is missing", name));
       return *it;
     }
+    bool has(const char* name) const override { return j.contains(name); }
     void operator()(const char* name, std::int64_t& v) override { v = r.integer(at(name)); }
     void operator()(const char* name, double& v) override {
       const json& x = at(name);

@@ -9,10 +9,11 @@ struct ConvAttrs {
   Shape sizes;                              // spatial sizes of the result; the gradient rows need them
   std::int64_t groups = 1;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  Precision precision = Precision::highest;  // another for f32 alone
   template <class V>
   void visit(V&& v) {
     v("strides", strides), v("dilations", dilations), v("before", before), v("after", after), v("sizes", sizes);
-    v("groups", groups), v("algorithm", algorithm);
+    v("groups", groups), v("algorithm", algorithm), v.rare("precision", precision, Precision::highest);
   }
 };
 
