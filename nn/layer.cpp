@@ -1,5 +1,6 @@
 #include <tapir/nn/layer_state.h>
 #include <tapir/nn/names.h>
+#include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/op.h>
 #include <tapir/ops/random.h>
@@ -118,6 +119,7 @@ Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
     made_ = true;
   }
   Entered entered(state_, training);
+  tapir::detail::Span span("layer", s.name.c_str());
   Tensor y = call(x, training);
   if (!y.defined()) throw UsageError(fmt::format("{}: call gave an undefined tensor.", s.name));
   if (!s.built) {

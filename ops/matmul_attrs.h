@@ -1,5 +1,6 @@
 // Attributes of matmul, for its row, its kernel and the passes.
 #pragma once
+#include <tapir/tensor/shape.h>
 
 namespace tapir {
 
@@ -10,5 +11,8 @@ struct MatmulAttrs {
     v("transpose_a", transpose_a), v("transpose_b", transpose_b);
   }
 };
+
+/// Of the product of tensors of these shapes, whose first dimensions broadcast.
+double matmul_flops(const Shape& a, const Shape& b, const MatmulAttrs& attrs);
 
 }  // namespace tapir

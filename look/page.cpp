@@ -1,0 +1,38 @@
+#include <tapir/look/markup.h>
+#include <tapir/look/page.h>
+
+#include <fmt/format.h>
+
+namespace tapir::look {
+
+// `.cards`: side by side where there is room. `.wide`: scrolls by itself, so that the page does not.
+static const char* const kRules = R"(
+html{color-scheme:light dark}
+body{margin:0;background:var(--paper);color:var(--ink);
+  font:16px/1.5 system-ui,'Segoe UI','DejaVu Sans',Helvetica,Arial,sans-serif}
+main{max-width:72rem;margin:0 auto;padding:1.5rem 1rem 4rem}
+h1{font-size:1.7rem;line-height:1.2;margin:.5rem 0 1rem}
+h2{font-size:1.2rem;margin:2.2rem 0 .7rem}
+p{max-width:46rem;margin:.6rem 0}
+.soft{color:var(--soft);font-size:.85rem}
+.cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr))}
+.wide{overflow-x:auto}
+.wide>svg{display:block;margin:0 auto;max-width:none}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+thead th{color:var(--soft);font-weight:600}
+pre{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.8rem;
+  font:13px/1.35 'DejaVu Sans Mono',Consolas,monospace}
+)";
+
+std::string page(const std::string& title, const std::string& body) {
+  const std::string name = escaped(title);
+  return fmt::format(
+      "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>{}</title>\n"
+      "<style>\n{}{}</style>\n</head>\n<body class=\"tp\">\n<main>\n<h1>{}</h1>\n{}</main>\n</body>\n</html>\n",
+      name, colour_rules(), kRules, name, body);
+}
+
+}  // namespace tapir::look
