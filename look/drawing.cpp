@@ -30,9 +30,7 @@ Size size_of(const Box& b, std::size_t longest) {
   return {std::ceil(width) + 2 * kSide + kStripe, 2 * kTop + kLine * double(std::max<std::size_t>(b.lines.size(), 1))};
 }
 
-std::string tip(const std::string& text) {
-  return text.empty() ? "" : fmt::format("<title>{}</title>", escaped(text));
-}
+std::string tip(const std::string& text) { return text.empty() ? "" : fmt::format("<title>{}</title>", escaped(text)); }
 
 // What was cut off is still there for the mouse.
 std::string tip_of(const Box& b, std::size_t longest) {
@@ -44,10 +42,10 @@ std::string tip_of(const Box& b, std::size_t longest) {
 
 std::string box_text(const Box& b, Point at, Size size, std::size_t longest) {
   std::string out = fmt::format("<g>{}", tip(tip_of(b, longest)));
-  out += fmt::format(
-      R"(<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="6"/>)"
-      R"(<rect x="{:.1f}" y="{:.1f}" width="4" height="{:.1f}" rx="2" style="fill:var({});"/>)",
-      at.x, at.y, size.width, size.height, at.x + kStripe, at.y + 6, size.height - 12, colour_of(b.kind));
+  out +=
+      fmt::format(R"(<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="6"/>)"
+                  R"(<rect x="{:.1f}" y="{:.1f}" width="4" height="{:.1f}" rx="2" style="fill:var({});"/>)",
+                  at.x, at.y, size.width, size.height, at.x + kStripe, at.y + 6, size.height - 12, colour_of(b.kind));
   double y = at.y + kTop + 12.5;
   for (std::size_t i = 0; i < b.lines.size(); ++i, y += kLine)
     out += fmt::format(R"(<text{} x="{:.1f}" y="{:.1f}">{}</text>)", i ? "" : R"( class="head")",
@@ -73,9 +71,8 @@ std::string line_text(const std::vector<Point>& points, const std::string& text,
   const Point before = points[points.size() - 2];
   const double forward = left_to_right ? (end.x >= before.x ? 1 : -1) : (end.y >= before.y ? 1 : -1);
   const double back = -6 * forward;
-  const std::string head = left_to_right
-                               ? fmt::format("M{:.1f} {:.1f}l{:.0f} -3.5v7z", end.x, end.y, back)
-                               : fmt::format("M{:.1f} {:.1f}l-3.5 {:.0f}h7z", end.x, end.y, back);
+  const std::string head = left_to_right ? fmt::format("M{:.1f} {:.1f}l{:.0f} -3.5v7z", end.x, end.y, back)
+                                         : fmt::format("M{:.1f} {:.1f}l-3.5 {:.0f}h7z", end.x, end.y, back);
   return fmt::format(R"(<g class="link">{}<path d="{}"/><path class="tip" d="{}"/></g>)", tip(text), d, head) + "\n";
 }
 
@@ -89,17 +86,18 @@ std::string to_svg(const Drawing& drawing, const DrawingOptions& options) {
   const Layout layout = layered(sizes, links, {.left_to_right = options.left_to_right});
   const double width = layout.width + 2 * kMargin, height = layout.height + 2 * kMargin;
 
-  std::string out = fmt::format(
-      R"(<svg xmlns="http://www.w3.org/2000/svg" class="tp drawing" role="img" aria-label="{}" )"
-      R"(width="{:.0f}" height="{:.0f}" viewBox="{:.0f} {:.0f} {:.0f} {:.0f}">)",
-      escaped(drawing.title), width, height, -kMargin, -kMargin, width, height);
+  std::string out =
+      fmt::format(R"(<svg xmlns="http://www.w3.org/2000/svg" class="tp drawing" role="img" aria-label="{}" )"
+                  R"(width="{:.0f}" height="{:.0f}" viewBox="{:.0f} {:.0f} {:.0f} {:.0f}">)",
+                  escaped(drawing.title), width, height, -kMargin, -kMargin, width, height);
   out += fmt::format(
       "\n<style>{}"
       ".drawing{{background:var(--paper);font:{}px 'DejaVu Sans','Segoe UI',Verdana,Helvetica,Arial,sans-serif}}"
       ".drawing text{{fill:var(--soft)}}.drawing .head{{fill:var(--ink);font-size:{}px;font-weight:600}}"
       ".drawing .box{{fill:var(--card);stroke:var(--line)}}"
       ".drawing .link path{{fill:none;stroke:var(--soft);stroke-width:1.2;opacity:.75}}"
-      ".drawing .link .tip{{fill:var(--soft);stroke:none}}.drawing .link:hover path{{stroke:var(--c1);opacity:1;stroke-width:2.2}}"
+      ".drawing .link .tip{{fill:var(--soft);stroke:none}}.drawing .link:hover "
+      "path{{stroke:var(--c1);opacity:1;stroke-width:2.2}}"
       "</style>\n",
       colour_rules(), kText, kHeading);
   for (std::size_t k = 0; k < drawing.links.size(); ++k)

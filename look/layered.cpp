@@ -9,7 +9,7 @@ namespace tapir::look {
 namespace {
 
 constexpr double kLineRoom = 10;  // across the layer, for a line that passes it
-constexpr int kOrderSweeps = 24, kPlaceSweeps = 16;
+constexpr int kOrderSweeps = 24;
 
 struct Edge {
   std::size_t from, to;
@@ -220,7 +220,8 @@ class Layered {
   }
 
   // Moves a layer to where its neighbours above and below want it, as near as the order and the sizes allow.
-  void settle(const std::vector<std::size_t>& layer, bool by_up, bool by_down) {
+  // Gives how far something moved.
+  double settle(const std::vector<std::size_t>& layer, bool by_up, bool by_down) {
     struct Block {
       double sum, weight;  // of wanted places, offsets taken off
       std::size_t count;
@@ -251,17 +252,26 @@ class Layered {
         blocks.back().sum += last.sum, blocks.back().weight += last.weight, blocks.back().count += last.count;
       }
     }
+    double moved = 0;
     std::size_t i = 0;
     for (auto& b : blocks)
-      for (std::size_t k = 0; k < b.count; ++k, ++i) vertices_[layer[i]].centre = b.at() + offsets[i];
+      for (std::size_t k = 0; k < b.count; ++k, ++i) {
+        const double before = std::exchange(vertices_[layer[i]].centre, b.at() + offsets[i]);
+        moved = std::max(moved, std::abs(vertices_[layer[i]].centre - before));
+      }
+    return moved;
   }
 
+  // First from above and from below in turns, which moves things far, then by both until all is at rest.
   void place() {
     for (auto& layer : layers_) settle(layer, false, false);
-    for (int sweep = 0; sweep < kPlaceSweeps; ++sweep) {
-      const bool last = sweep >= kPlaceSweeps - 4;
-      for (std::size_t i = 0; i < layers_.size(); ++i) settle(layers_[i], true, last);
-      for (std::size_t i = layers_.size(); i-- > 0;) settle(layers_[i], last, true);
+    const int most = std::clamp(int(400000 / (vertices_.size() + 1)), 12, 300);
+    for (int sweep = 0; sweep < most; ++sweep) {
+      const bool by_both = sweep >= 6;
+      double moved = 0;
+      for (std::size_t i = 0; i < layers_.size(); ++i) moved = std::max(moved, settle(layers_[i], true, by_both));
+      for (std::size_t i = layers_.size(); i-- > 0;) moved = std::max(moved, settle(layers_[i], by_both, true));
+      if (by_both && moved < 0.02) break;
     }
   }
 

@@ -1,6 +1,8 @@
 #include <tapir/look/markup.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace tapir::look {
 namespace {
@@ -61,14 +63,24 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string shortened(std::string_view text, std::size_t length) {
-  std::size_t count = 0, cut = 0;
+// How many characters there are, and where the one number `n` begins.
+static std::pair<std::size_t, std::size_t> measured(std::string_view text, std::size_t n) {
+  std::size_t count = 0, begin = text.size();
   for (std::size_t at = 0; at < text.size(); ++count) {
-    if (count + 1 == length) cut = at;
+    if (count == n) begin = at;
     at += character(text, at).bytes;
   }
-  if (count <= length) return std::string(text);
-  return std::string(text.substr(0, cut)) + "…";
+  return {count, begin};
+}
+
+std::string shortened(std::string_view text, std::size_t length) {
+  const auto [count, cut] = measured(text, length ? length - 1 : 0);
+  return count <= length ? std::string(text) : std::string(text.substr(0, cut)) + "…";
+}
+
+std::string column(std::string_view text, std::size_t length) {
+  const std::string cut = shortened(text, length);
+  return cut + std::string(length - std::min(length, measured(cut, 0).first), ' ');
 }
 
 double text_width(std::string_view text, double font_size, bool bold) {
@@ -84,9 +96,13 @@ double text_width(std::string_view text, double font_size, bool bold) {
 const std::string& colour_rules() {
   static const std::string rules =
       ".tp{--ink:#1f2328;--soft:#57606a;--paper:#ffffff;--card:#f6f8fa;--line:#d0d7de;"
-      "--c1:#2563c9;--c2:#c2570c;--c3:#1f8a4c;--c4:#8250df;--c5:#c93a4b;--c6:#0e8a99;--c7:#8a6d00;--heat:37,99,201}\n"
-      "@media (prefers-color-scheme:dark){.tp{--ink:#e6edf3;--soft:#9aa5b1;--paper:#0f141a;--card:#1a212a;--line:#39434f;"
-      "--c1:#6ea8fe;--c2:#f0954a;--c3:#56c884;--c4:#b794f6;--c5:#f47c88;--c6:#4cc5d4;--c7:#d9b84a;--heat:110,168,254}}\n";
+      "--c1:#2563c9;--c2:#c2570c;--c3:#1f8a4c;--c4:#8250df;--c5:#c93a4b;--c6:#0e8a99;--c7:#8a6d00;--heat:37,99,201;--"
+      "miss:201,58,75}\n"
+      "@media "
+      "(prefers-color-scheme:dark){.tp{--ink:#e6edf3;--soft:#9aa5b1;--paper:#0f141a;--card:#1a212a;--line:#39434f;"
+      "--c1:#6ea8fe;--c2:#f0954a;--c3:#56c884;--c4:#b794f6;--c5:#f47c88;--c6:#4cc5d4;--c7:#d9b84a;--heat:110,168,254;--"
+      "miss:244,124,136}}"
+      "\n";
   return rules;
 }
 

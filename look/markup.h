@@ -13,6 +13,9 @@ std::string escaped(std::string_view text);
 /// `text`, which is UTF-8, cut to at most `length` characters, the last of them "…" if something is missing.
 std::string shortened(std::string_view text, std::size_t length);
 
+/// As `shortened`, and filled with spaces up to `length` characters.
+std::string column(std::string_view text, std::size_t length);
+
 /// About how many pixels `text` takes in a sans-serif font of this size; rather too many than too few.
 double text_width(std::string_view text, double font_size, bool bold = false);
 

@@ -9,7 +9,7 @@ if grep -E '^# [0-9]+ "[^"]*(eigen3|Eigen/|oneapi|dnnl|/fmt/|cuda|cudnn|nlohmann
   exit 1
 fi
 echo "tapir.h: $(wc -l < "$text") lines after the preprocessor"
-for header in $(cd "$1/tapir/" && ls tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h 2>/dev/null); do
+for header in $(cd "$1/tapir/" && ls tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h 2>/dev/null); do
   echo "#include <tapir/$header>" | ${CXX:-g++} -std=c++20 -Wall -Wextra -Wconversion -Werror -I "$1" -fsyntax-only -x c++ - || {
     echo "$header does not compile alone"
     exit 1
