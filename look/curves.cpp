@@ -13,7 +13,7 @@ using look::escaped;
 
 namespace {
 
-constexpr double kWidth = 560, kHeight = 300, kLeft = 62, kRight = 14, kTop = 12, kBottom = 38;
+constexpr double kWidth = 560, kHeight = 300, kLeft = 70, kRight = 14, kTop = 12, kBottom = 38;
 
 struct Line {
   std::string name;
@@ -38,6 +38,19 @@ std::vector<double> ticks(double low, double high, int about) {
   return out;
 }
 
+// Powers of ten between two logarithms, with twice and five times them where these are few.
+std::vector<double> log_ticks(double low, double high) {
+  std::vector<double> out;
+  const bool wide = high - low > 2.5;
+  const double step = std::max(1.0, std::ceil((high - low) / 8));
+  for (double k = std::floor(low); k <= high; k += step)
+    for (double f : {1.0, 2.0, 5.0}) {
+      const double v = k + std::log10(f);
+      if (v >= low && v <= high && (f == 1 || !wide)) out.push_back(v);
+    }
+  return out;
+}
+
 std::string number(double v) { return fmt::format("{:.4g}", std::abs(v) < 1e-12 ? 0.0 : v); }
 
 class Chart {
@@ -47,11 +60,12 @@ class Chart {
     double low = HUGE_VAL, high = -HUGE_VAL;
     for (auto& l : lines_) {
       epochs_ = std::max(epochs_, l.values->size());
-      for (double v : *l.values) {
+      for (std::size_t i = 0; i < l.values->size(); ++i) {
+        const double v = (*l.values)[i];
         if (!std::isfinite(v)) continue;
         if (options.log_scale && v <= 0)
-          throw UsageError(fmt::format("curves: log_scale, but {} has {} in epoch {}.", l.name, v,
-                                       &v - l.values->data() + options.first_epoch));
+          throw UsageError(
+              fmt::format("curves: log_scale, but {} has {} in epoch {}.", l.name, v, int(i) + options.first_epoch));
         low = std::min(low, scaled(v)), high = std::max(high, scaled(v));
       }
     }
@@ -88,7 +102,7 @@ class Chart {
 
   std::string grid() const {
     std::string out;
-    std::vector<double> marks = ticks(y_.low, y_.high, 5);
+    const std::vector<double> marks = options_.log_scale ? log_ticks(y_.low, y_.high) : ticks(y_.low, y_.high, 5);
     for (double v : marks) {
       const double y = y_.at(v);
       out += fmt::format(

@@ -15,8 +15,8 @@ h1{font-size:1.7rem;line-height:1.2;margin:.5rem 0 1rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .7rem}
 p{max-width:46rem;margin:.6rem 0}
 .soft{color:var(--soft);font-size:.85rem}
-.cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr))}
-.wide{overflow-x:auto}
+.cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,25rem),1fr))}
+.wide{overflow-x:auto;margin:.8rem 0}
 .wide>svg{display:block;margin:0 auto;max-width:none}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
@@ -34,6 +34,7 @@ thead th{color:var(--soft);font-weight:600}
 .chart p{margin:0;overflow-wrap:anywhere}
 .grid{stroke:var(--line);fill:none}
 .mark{fill:var(--soft);font-size:12.5px}
+@media (max-width:34rem){.mark{font-size:16px}}
 .line{fill:none;stroke:var(--mine);stroke-width:2;stroke-linejoin:round}
 circle{fill:var(--mine)}
 .matrix{font-size:.86rem;border-collapse:separate;border-spacing:2px}
@@ -43,7 +44,7 @@ circle{fill:var(--mine)}
 .matrix .right{background:rgba(var(--heat),calc(var(--share)*.6))}
 .matrix .wrong{background:rgba(var(--miss),calc(var(--share)*.9))}
 .matrix td{border-radius:4px}
-.dense td,.dense th{min-width:.35rem;padding:.28rem;font-size:.5rem}
+.dense td,.dense th{min-width:.35rem;padding:.25rem;font-size:.5rem;line-height:1}
 .pictures{display:flex;flex-wrap:wrap;gap:.8rem}
 .pictures figure{margin:0;text-align:center;font-size:.8rem;color:var(--soft)}
 .pictures img{display:block;margin:0 auto .25rem;image-rendering:pixelated;border:1px solid var(--line);border-radius:4px}

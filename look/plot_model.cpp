@@ -81,7 +81,9 @@ class ModelDrawing {
     try {
       model(x, {.training = false});
     } catch (const UsageError& e) {
-      throw UsageError(fmt::format("plot_model: {} cannot be traced. {}", model.name(), e.what()));
+      const std::string why = e.what();  // names our caller's line already
+      throw UsageError(fmt::format("plot_model: {} cannot be traced. {}", model.name(),
+                                   CallSite::current() ? why.substr(why.find(": ") + 2) : why));
     }
     graph_ = tracer.finish(watch.tensors);
     calls_ = watch.calls;

@@ -84,7 +84,9 @@ Section confusion(const Tensor& matrix, const ConfusionOptions& options, Where w
   const auto n = std::size_t(s[0]);
   if (!options.labels.empty() && options.labels.size() != n)
     throw ShapeError(fmt::format("confusion: {} labels for {} classes.", options.labels.size(), n));
-  auto label = [&](std::size_t k) { return escaped(options.labels.empty() ? std::to_string(k) : options.labels[k]); };
+  auto whole = [&](std::size_t k) { return options.labels.empty() ? std::to_string(k) : options.labels[k]; };
+  auto label = [&](std::size_t k) { return escaped(whole(k)); };
+  auto brief = [&](std::size_t k) { return escaped(look::shortened(whole(k), 16)); };
   std::vector<double> row(n, 0), column(n, 0);
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = 0; j < n; ++j) row[i] += m[i * n + j], column[j] += m[i * n + j];
@@ -95,10 +97,10 @@ Section confusion(const Tensor& matrix, const ConfusionOptions& options, Where w
       "<p class=\"soft\">A row for each true class, a column for each prediction. Colours are shares of a row.</p>\n"
       "<div class=\"wide\"><table class=\"matrix{}\">\n<thead><tr><th>true ↓ said →</th>",
       dense ? " dense" : "");
-  for (std::size_t j = 0; j < n; ++j) out += fmt::format("<th>{}</th>", label(j));
+  for (std::size_t j = 0; j < n; ++j) out += fmt::format("<th title=\"{}\">{}</th>", label(j), brief(j));
   out += "<th>recall</th></tr></thead>\n<tbody>\n";
   for (std::size_t i = 0; i < n; ++i) {
-    out += fmt::format("<tr><th>{}</th>", label(i));
+    out += fmt::format("<tr><th title=\"{}\">{}</th>", label(i), brief(i));
     for (std::size_t j = 0; j < n; ++j) {
       const double count = m[i * n + j], share = row[i] > 0 ? count / row[i] : 0;
       out += fmt::format("<td class=\"{}\" style=\"--share:{:.3f}\" title=\"{} taken for {}: {}\">{}</td>",
