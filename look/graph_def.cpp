@@ -55,9 +55,10 @@ std::string valid(std::string name) {
 class GraphWriter {
  public:
   GraphWriter(const graph::Concrete& concrete, const graph::Graph& g) : c_(concrete), g_(g) {
-    std::set<std::string> lines;
-    for (auto& n : g.nodes) lines.insert(line_of(n.where));
+    std::set<std::string> files, lines;
+    for (auto& n : g.nodes) files.insert(n.where.file_name()), lines.insert(line_of(n.where));
     by_line_ = lines.size() > 1;
+    by_file_ = files.size() > 1;
   }
 
   std::string write() {
@@ -88,6 +89,13 @@ class GraphWriter {
   }
 
  private:
+  // Short, for TensorBoard cuts names: "line_41", with several files "train_41".
+  std::string group_of(const Where& where) const {
+    if (!by_line_ || !where.line()) return "";
+    const std::string line = line_of(where);
+    return fmt::format("{}_{}/", by_file_ ? line.substr(0, line.find('.')) : "line", where.line());
+  }
+
   std::string unique(const std::string& wanted) {
     const std::string name = valid(wanted);
     const int n = taken_[name]++;
@@ -114,11 +122,11 @@ class GraphWriter {
   }
 
   // Constants get a node beside the first that reads them.
-  std::string input(int value) {
+  std::string input(int value, const std::string& group = "") {
     auto& name = name_of_[std::size_t(value)];
     if (!name.empty()) return name;
     const Tensor& t = g_.values[std::size_t(value)].constant;
-    name = unique("constant");
+    name = unique(group + "constant");
     Proto node = start(name, "Const");
     typed(node, {value});
     if (t.defined() && t.size() == 1 && t.has_data()) attribute(node, "value", Proto().text(2, t.str()));
@@ -128,9 +136,9 @@ class GraphWriter {
 
   void operation(const graph::Node& n) {
     const std::string line = line_of(n.where);
-    const std::string name = unique((by_line_ && !line.empty() ? line + "/" : "") + n.op->name);
+    const std::string name = unique(group_of(n.where) + n.op->name);
     Proto node = start(name, n.op->name);
-    for (int v : n.in) node.text(3, input(v));
+    for (int v : n.in) node.text(3, input(v, group_of(n.where)));
     for (std::size_t k = 0; k < n.out.size(); ++k)
       name_of_[std::size_t(n.out[k])] = k ? fmt::format("{}:{}", name, k) : name;
     typed(node, n.out);
@@ -143,7 +151,7 @@ class GraphWriter {
 
   const graph::Concrete& c_;
   const graph::Graph& g_;
-  bool by_line_ = false;
+  bool by_line_ = false, by_file_ = false;
   std::map<std::string, int> taken_;
   std::vector<std::string> name_of_;  // by value
   Proto out_;
