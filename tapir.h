@@ -45,5 +45,6 @@
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/softmax.h>
 #include <tapir/ops/sort.h>
+#include <tapir/tensor/library_info.h>
 #include <tapir/tensor/threads.h>
 #include <tapir/tensor/variable.h>

@@ -21,9 +21,11 @@ using Dims = memory::dims;
 // The problem in oneDNN's words; two spatial dimensions where the first of three does nothing.
 struct Described {
   const ConvProblem& p;
-  int first;  // spatial dimension
-  explicit Described(const ConvProblem& q)
-      : p(q), first(q.in[0] == 1 && q.kernel[0] == 1 && q.out[0] == 1 && q.before[0] == 0 ? 1 : 0) {}
+  std::int64_t row;  // filters in memory, of which the problem may have a block
+  int first;         // spatial dimension
+  explicit Described(const ConvProblem& q) : Described(q, q.k) {}
+  Described(const ConvProblem& q, std::int64_t filters)
+      : p(q), row(filters), first(q.in[0] == 1 && q.kernel[0] == 1 && q.out[0] == 1 && q.before[0] == 0 ? 1 : 0) {}
 
   Shape spatial(std::int64_t a, std::int64_t b, const std::int64_t* from) const {
     Shape s{a, b};
@@ -48,8 +50,8 @@ struct Described {
   memory::desc any_kernel() const { return onednn::any_layout(kernel_sizes(), p.dtype); }
   // [kernel..., C / groups, K] as (groups,) O, I, kernel.
   memory::desc plain_kernel() const {
-    const std::int64_t tap = p.cg() * p.k;
-    Shape strides{1, p.k};
+    const std::int64_t tap = p.cg() * row;
+    Shape strides{1, row};
     if (first == 0) strides.push_back(p.kernel[1] * p.kernel[2] * tap);
     strides.push_back(p.kernel[2] * tap);
     strides.push_back(tap);
@@ -106,10 +108,10 @@ onednn::Recipe make(const ConvProblem& p, ConvDirection d) {
 }
 
 // Into oneDNN's layout, or back out of it if `back`.
-void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, void* from, void* to,
-                    bool back) {
-  auto prepared = onednn::prepared(key_of(back ? "conv_kernel_back" : "conv_kernel", p, d), [&] {
-    memory::desc ours = Described(p).plain_kernel();
+void reorder_kernel(const ConvProblem& p, ConvDirection d, std::int64_t filters, const memory::desc& theirs, void* from,
+                    void* to, bool back) {
+  auto prepared = onednn::prepared(key_of(back ? "conv_kernel_back" : "conv_kernel", p, d) << filters, [&] {
+    memory::desc ours = Described(p, filters).plain_kernel();
     const memory::desc &a = back ? theirs : ours, &b = back ? ours : theirs;
     dnnl::reorder::primitive_desc r(onednn::engine(), a, onednn::engine(), b, onednn::attributes());
     return onednn::recipe(r, {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}});
@@ -122,18 +124,20 @@ PackedKernel call_memory(std::size_t bytes) {
           [bytes](std::byte* q) { tapir::detail::free_bytes(q, bytes); }};
 }
 
-// The kernel in oneDNN's layout: kept if its value comes again, else made for this call.
-PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b) {
+// The kernel, or p.k of its filters from b.kernel on, in oneDNN's layout: kept if its value comes again, else made for
+// this call.
+PackedKernel packed_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, const ConvBuffers& b,
+                           std::int64_t first, std::int64_t filters) {
   const std::size_t bytes = theirs.get_size();
   std::string key;
   bool keep = false;
   if (b.kernel_id) {
-    key = (key_of("conv_packed", p, d) << b.kernel_id).bytes();
+    key = (key_of("conv_packed", p, d) << b.kernel_id << first).bytes();
     if (auto kept = find_packed(key)) return kept;
     keep = worth_packing(key);
   }
   PackedKernel kernel = keep ? packed_memory(bytes) : call_memory(bytes);
-  reorder_kernel(p, d, theirs, b.kernel, kernel.get(), false);
+  reorder_kernel(p, d, filters, theirs, static_cast<float*>(b.kernel) + first, kernel.get(), false);
   if (keep) keep_packed(key, kernel, bytes);
   return kernel;
 }
@@ -174,7 +178,7 @@ void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b
   const ConvCut cut(p, d, b.after ? pieces_wanted(p) : parts_wanted(p));
   const ConvProblem first = cut.part(0).problem;
   const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_WEIGHTS);
-  PackedKernel packed = theirs == Described(p).plain_kernel() ? nullptr : packed_kernel(first, d, theirs, b);
+  PackedKernel packed = theirs == Described(p).plain_kernel() ? nullptr : packed_kernel(first, d, theirs, b, 0, p.k);
   void* kernel = packed ? packed.get() : b.kernel;
   parallel_for(cut.parts(), 1, [&](std::int64_t i, std::int64_t end) {
     for (; i < end; ++i) {
@@ -204,11 +208,41 @@ void kernel_gradient(const ConvProblem& p, const ConvBuffers& b) {
     }
   });
   add_kernel_sums(sum, others.data(), cut.parts() - 1, size);
-  if (!same) reorder_kernel(first, d, theirs, sum, b.kernel, true);
+  if (!same) reorder_kernel(first, d, p.k, theirs, sum, b.kernel, true);
+}
+
+// In how many blocks the filters are cut: where the kernel is what takes long to read, each thread reads a part of it.
+std::int64_t filter_blocks(const ConvProblem& p) {
+  const ConvWork w(p);
+  if (p.groups > 1 || w.kernel < 4 * (w.x + w.y)) return 1;
+  return std::min<std::int64_t>(parts_wanted(p) > 1 ? num_threads() : 1, p.k / (4 * w.lanes));
+}
+
+// Each block's result is dense, so it takes a detour; it is small.
+void forward_by_filters(const ConvProblem& p, std::int64_t blocks, const ConvBuffers& b) {
+  constexpr auto d = ConvDirection::forward;
+  const std::int64_t lanes = conv_lanes(p.dtype), pixels = p.n * p.out_pixels();
+  auto edge = [&](std::int64_t i) { return i == blocks ? p.k : p.k * i / blocks / lanes * lanes; };
+  parallel_for(blocks, 1, [&](std::int64_t i, std::int64_t end) {
+    for (; i < end; ++i) {
+      const std::int64_t first = edge(i);
+      ConvProblem q = p;
+      q.k = edge(i + 1) - first;
+      ConvScratch<float> y(pixels * q.k);
+      const memory::desc theirs = prepared(q, d)->desc(DNNL_ARG_WEIGHTS);
+      const PackedKernel kernel = packed_kernel(q, d, theirs, b, first, p.k);
+      run_part(q, d, {b.x, kernel.get(), y.data()}, theirs);
+      for (std::int64_t r = 0; r < pixels; ++r)
+        std::copy_n(y.data() + r * q.k, q.k, static_cast<float*>(b.y) + r * p.k + first);
+    }
+  });
+  if (b.after) b.after->over_all();
 }
 
 void run(const ConvProblem& p, ConvDirection d, const ConvBuffers& b) {
-  if (d == ConvDirection::kernel_gradient) kernel_gradient(p, b);
+  const std::int64_t blocks = d == ConvDirection::forward ? filter_blocks(p) : 1;
+  if (blocks > 1) forward_by_filters(p, blocks, b);
+  else if (d == ConvDirection::kernel_gradient) kernel_gradient(p, b);
   else image_direction(p, d, b);
 }
 
@@ -221,7 +255,7 @@ double cost(const ConvProblem& p, ConvDirection d) {
     const double terms = w.unit * w.pixels * double(p.taps() * round_up(p.c, w.lanes));
     const double odd = p.c % w.lanes ? 1 : 0, moved = (0.05 + 0.07 * odd) * (w.x + w.y);
     if (forward) return (1.3 + (p.taps() > 9 ? 1.1 * odd : 0)) * terms + moved + 2200;
-    if (of_kernel) return (p.taps() > 9 ? 10.6 : 1.1 + odd) * terms + moved + 1000;
+    if (of_kernel) return (p.taps() > 9 ? 10.6 : 2.0 + odd) * terms + moved + 1000;
     return (1.9 + 0.3 * odd) * terms + moved + 7000;
   }
   if (p.groups > 1 && (p.cg() % w.lanes || p.kg() % w.lanes)) {
@@ -235,7 +269,10 @@ double cost(const ConvProblem& p, ConvDirection d) {
   const bool strided_1x1 = p.taps() == 1 && w.strided(p);
   if (of_kernel) {
     if (w.dilated(p)) return 1.1 * terms + 0.86 * w.patches + 3000;
-    const double rate = (blocks == 1 ? 1.2 : blocks == 2 ? 1.05 : 1.18) + (p.out[2] >= 64 ? 0.5 : 0);
+    const double rate = (blocks == 1   ? (p.kg() % w.lanes ? 1.45 : 1.2)
+                         : blocks == 2 ? 1.05
+                                       : 1.18) +
+                        (p.out[2] >= 64 ? 0.5 : 0);
     return rate * terms + 0.18 * double(p.n) * w.kernel + (strided_1x1 ? 0.1 * w.x : 0) + 3100;
   }
   if (forward) {
