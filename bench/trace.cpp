@@ -69,17 +69,19 @@ int main(int argc, char** argv) {
              double(batch) * (2 * 2.0 * 26 * 26 * 32 * 9 + 3 * 2.0 * 5408 * 10));
   training(table, "MLP 784-512-512-10 step, batch 128", mlp(), {784}, 128,
            128 * 2.0 * (2.0 * 784 * 512 + 3.0 * 512 * 512 + 3.0 * 5120));
-  for (int batch : {1, 32, 512}) {
-    nn::Sequential model = mlp();
-    model.build({784});
-    Tensor x = random::uniform({batch, 784}, {.seed = 1});
+  auto inference = [&](const std::string& name, nn::Sequential model, const Shape& input, int batch, double flops) {
+    model.build(input);
+    Tensor x = random::uniform(Shape{batch}.concat(input), {.seed = 1});
     auto predict = [=](const Tensor& x) mutable { return model(x); };
     auto traced = function(predict);
-    const std::string name = "MLP 784-512-512-10 inference, batch " + std::to_string(batch);
-    const double flops = batch * 2.0 * (784 * 512 + 512 * 512 + 5120);
-    table.row(name + ", eager", Bound::flops, flops, [&] { predict(x); });
-    table.row(name + ", traced", Bound::flops, flops, [&] { traced(x); });
-  }
+    const std::string row = name + " inference, batch " + std::to_string(batch);
+    table.row(row + ", eager", Bound::flops, batch * flops, [&] { predict(x); });
+    table.row(row + ", traced", Bound::flops, batch * flops, [&] { traced(x); });
+  };
+  for (int batch : {1, 32, 512})
+    inference("MLP 784-512-512-10", mlp(), {784}, batch, 2.0 * (784 * 512 + 512 * 512 + 5120));
+  for (int batch : {1, 32, 128})
+    inference("digits CNN", digits(), {28, 28, 1}, batch, 2.0 * (26 * 26 * 32 * 9 + 5408 * 10));
   for (std::int64_t n : {std::int64_t(1) << 20, std::int64_t(1) << 24}) {
     const std::string size = n == 1 << 20 ? ", 1 M floats" : ", 16 M floats";
     Tensor x = random::normal({n}, {.seed = 1});

@@ -27,9 +27,10 @@ const std::string& first_line() {
 std::string key_of(const ConvProblem& p, ConvDirection d) {
   static constexpr const char* directions[] = {"forward", "input_gradient", "kernel_gradient"};
   auto by = [](const std::int64_t* v) { return fmt::format("{}x{}x{}", v[0], v[1], v[2]); };
-  return fmt::format("{} {} x {}x{}x{} kernel {} to {}x{} groups {} stride {} dilation {} before {} threads {}",
-                     directions[int(d)], name_of(p.dtype), p.n, by(p.in), p.c, by(p.kernel), by(p.out), p.k, p.groups,
-                     by(p.stride), by(p.dilation), by(p.before), num_threads());
+  const std::string precision = p.precision == Precision::highest ? "" : fmt::format(" {}", name_of(p.precision));
+  return fmt::format("{} {}{} x {}x{}x{} kernel {} to {}x{} groups {} stride {} dilation {} before {} threads {}",
+                     directions[int(d)], name_of(p.dtype), precision, p.n, by(p.in), p.c, by(p.kernel), by(p.out), p.k,
+                     p.groups, by(p.stride), by(p.dilation), by(p.before), num_threads());
 }
 
 const ConvEntry* entry_called(const std::string& name) {

@@ -1,8 +1,10 @@
 """The rows of bench/ in TensorFlow, eager, 2 threads; the training step also as tf.function. Run by compare.py in an
 environment that has tensorflow."""
+import gzip
 import os
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
 import tensorflow as tf
 
 from work import CONVS, Rows
@@ -54,6 +56,19 @@ for batch in (32, 128):
     rows.row(f"training step, batch {batch}", tf.function(step))  # eager is several times slower
     rows.row(f"digits CNN step, batch {batch}, traced", tf.function(step))
     rows.row(f"inference, batch {batch}", tf.function(lambda: net(x)))
+    name = f"digits CNN inference, batch {batch}, traced"
+    if rows.wants(name):
+        rows.best(name, [tf.function(lambda: net(x)), tf.function(lambda: net(x), jit_compile=True)])
+
+if rows.wants("digits CNN epoch, traced"):  # as in bench/fit.cpp
+    digits = [np.frombuffer(gzip.open(f"examples/digits/{f}").read(), np.uint8, offset=o)
+              for f, o in (("train-images-idx3-ubyte.gz", 16), ("train-labels-idx1-ubyte.gz", 8))]
+    images = digits[0].reshape(-1, 28, 28, 1).astype(np.float32) / 255
+    net = tf.keras.Sequential([tf.keras.Input((28, 28, 1)), tf.keras.layers.Conv2D(32, 3, activation="relu"),
+                               tf.keras.layers.MaxPooling2D(), tf.keras.layers.Flatten(),
+                               tf.keras.layers.Dense(10, activation="softmax")])
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    rows.row("digits CNN epoch, traced", lambda: net.fit(images, digits[1], batch_size=32, verbose=0))
 
 for name, n, size, channels, kernel, stride, filters, groups, pad, dilation in CONVS:
     if dilation > 1 or groups not in (1, channels):  # no gradients on CPUs
