@@ -2,12 +2,7 @@
 #include <tapir/command/info.h>
 #include <tapir/command/repl.h>
 #include <tapir/command/run.h>
-//#include <tapir/command/saved_graph.h>
-namespace tapir::command {
-struct GraphOptions {
-  std::string file, out, function;
-};
-}  // namespace tapir::command
+#include <tapir/command/saved_graph.h>
 #include <tapir_command_config.h>
 
 #include <CLI/CLI.hpp>
@@ -85,6 +80,8 @@ int run(int argc, char** argv) {
 
   CLI::App* repl = app.add_subcommand("repl", "A session: type C++, see values");
   compiles(repl);
+  bool echo = false;
+  repl->add_flag("--echo", echo, "show what is read from a pipe, for transcripts");
   repl->footer(kReplExamples);
 
   GraphOptions graph;
@@ -108,9 +105,8 @@ int run(int argc, char** argv) {
       throw Failure("run: there is no option " + rest[0] + ". See tapir run --help.", 2);
     return run_script(rest[0], Words(rest.begin() + 1, rest.end()), options);
   }
-  if (*repl) return run_repl(options);
-  if (*draw)
-    ;  // draw_graph(graph);
+  if (*repl) return run_repl(options, echo);
+  if (*draw) draw_graph(graph);
   else if (*about) std::fputs(info_text(json).c_str(), stdout);
   else if (*clean) std::fputs(clean_caches().c_str(), stdout);
   else std::fputs(app.help().c_str(), stdout);

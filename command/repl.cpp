@@ -30,7 +30,7 @@ An entry goes on over several lines while a bracket is open, or the line ends wi
 // Lines of stdin: with editing and history on a terminal, bare from a pipe.
 class Input {
  public:
-  Input() : terminal_(isatty(0) && isatty(1)) {
+  explicit Input(bool echo) : terminal_(isatty(0) && isatty(1)), echo_(echo) {
 #ifdef TAPIR_LIBEDIT
     if (!terminal_) return;
     history_ = cache_folder() / "repl_history";
@@ -60,11 +60,12 @@ class Input {
     if (terminal_) std::cout << prompt << std::flush;
     std::string s;
     if (!std::getline(std::cin, s)) return {};
+    if (echo_ && !terminal_) std::cout << prompt << s << std::endl;
     return s;
   }
 
  private:
-  bool terminal_;
+  bool terminal_, echo_;
   fs::path history_;
 };
 
@@ -96,11 +97,11 @@ bool obey(Session& session, const std::string& line, bool& good) {
 
 }  // namespace
 
-int run_repl(const CompileOptions& options) {
+int run_repl(const CompileOptions& options, bool echo) {
   if (!place().shared)
     throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
   Session session(options);
-  Input input;
+  Input input(echo);
   for (int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(s, on_crash);
   if (input.terminal()) std::cout << "tapir " << kVersion << ". Type C++; :help lists what else. Ctrl-D ends.\n";
   bool good = true;
