@@ -11,13 +11,6 @@ if grep -E '^# [0-9]+ "[^"]*(eigen3|Eigen/|oneapi|dnnl|/fmt/|cuda|cudnn|nlohmann
   exit 1
 fi
 echo "tapir.h: $(wc -l < "$text") lines after the preprocessor"
-<<<<<<< HEAD
-for header in $(cd "$1/tapir/" && ls tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h 2>/dev/null); do
-  echo "#include <tapir/$header>" | ${CXX:-g++} -std=c++20 -Wall -Wextra -Wconversion -Werror -I "$1" -fsyntax-only -x c++ - || {
-    echo "$header does not compile alone"
-    exit 1
-  }
-=======
 
 compilers=${CXX:-g++}
 for clang in clang++-19 clang++-18 clang++-17 clang++-16 clang++; do  # up to 15 it does not know std::source_location
@@ -29,10 +22,9 @@ done
 export include
 for compiler in $compilers; do
   export compiler
-  headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h)
+  headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h)
   echo "$compiler: $(echo "$headers" | wc -l) headers"
   # shellcheck disable=SC2016
   echo "$headers" | xargs -P "$(nproc)" -n 1 sh -c 'echo "#include <tapir/$0>" |
     $compiler -std=c++20 -Wall -Wextra -Wconversion -Werror -I "$include" -fsyntax-only -x c++ - || { echo "$0: not with $compiler"; exit 1; }'
->>>>>>> main
 done
