@@ -14,6 +14,7 @@ struct LibraryInfo {
   bool cuda = false;       ///< does the build have the CUDA backend?
 };
 
+/// Of the library that is loaded, on this machine.
 LibraryInfo library_info();
 
 }  // namespace tapir
