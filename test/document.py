@@ -150,7 +150,7 @@ def shell(page, text, folder):
     """What shell commands of the page print; the library is that of this build."""
     build = next(p for p in folder.resolve().parents if (p / "meson-uninstalled").is_dir())
     path = {"PKG_CONFIG_PATH": f"{build}/meson-uninstalled", "CPLUS_INCLUDE_PATH": f"{build}/include", "LIBRARY_PATH": str(build),
-            "LD_LIBRARY_PATH": str(build)}
+            "LD_LIBRARY_PATH": str(build), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
     done = subprocess.run(["sh", "-e", "-c", "\n".join(text)], cwd=folder, env={**os.environ, **path}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}{page.name}: its commands ended with {done.returncode}")
