@@ -23,6 +23,7 @@ const OpDef custom_gradient_op = {
 }  // namespace
 
 Tensors pulled_back(const Pullback& pullback, const Tensor& dy, std::span<const Tensor> inputs) {
+  const PrecisionScope scope(pullback.precision);
   Tensors dx = pullback(dy);
   if (dx.size() != inputs.size())
     throw UsageError(fmt::format("custom_gradient: the gradient function returned {} gradients for {} inputs.",

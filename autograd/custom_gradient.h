@@ -1,6 +1,7 @@
 // Gradients of your own, and trading time for memory: custom_gradient, recompute.
 #pragma once
 #include <tapir/autograd/gradient_tape.h>
+#include <tapir/ops/precision.h>
 
 #include <memory>
 
@@ -13,6 +14,7 @@ struct Pullback {
   virtual ~Pullback() = default;
   /// Gradients with respect to the function's inputs.
   virtual Tensors operator()(const Tensor& dy) const = 0;
+  const Precision precision = matmul_precision();  // of the forward call
 };
 
 /// `y` as the result of an operation on `inputs` whose gradient is `pullback`.

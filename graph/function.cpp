@@ -2,6 +2,7 @@
 #include <tapir/graph/agree.h>
 #include <tapir/graph/function.h>
 #include <tapir/graph/passes.h>
+#include <tapir/ops/call_observer.h>
 
 #include <fmt/format.h>
 
@@ -73,13 +74,16 @@ static void check_arguments(const std::string& name, const std::vector<TensorSpe
 struct FunctionCore::Impl {
   struct Entry {
     std::vector<TensorSpec> specs;
-    std::string plain, why;
+    std::string plain;
+    Precision precision;
+    std::string why;
     Traced traced;
     double seconds;  // to trace
     std::uint64_t used;
     bool asks;                               // the body asks for sizes, so what it does may depend on them
     std::vector<std::uint32_t> orders = {};  // of sizes for which it was seen not to
     bool open() const { return traced.graph->open(); }
+    bool like(const CallKey& key) const { return plain == key.plain && precision == key.precision; }
   };
   FunctionOptions options;
   mutable std::mutex mutex;
@@ -92,7 +96,7 @@ struct FunctionCore::Impl {
   Entry* find(const CallKey& key) {
     Entry* found = nullptr;
     for (auto& e : entries) {
-      if (e.plain != key.plain || (found && e.open())) continue;
+      if (!e.like(key) || (found && e.open())) continue;
       if (!all_fit(e.specs, key.tensors) || !e.traced.graph->takes(key.tensors)) continue;
       found = &e;
       if (!e.open()) break;
@@ -108,7 +112,7 @@ struct FunctionCore::Impl {
     if (int(entries.size()) >= options.max_traces)
       entries.erase(std::min_element(entries.begin(), entries.end(), [](auto& a, auto& b) { return a.used < b.used; }));
     entries.insert(entries.begin(),
-                   {std::move(specs), key.plain, std::move(why), traced, now() - start, ++clock, asks});
+                   {std::move(specs), key.plain, key.precision, std::move(why), traced, now() - start, ++clock, asks});
     return traced;
   }
 
@@ -124,9 +128,10 @@ struct FunctionCore::Impl {
     std::vector<TensorSpec> specs = specs_of(key);
     why = entries.empty() ? "the first call" : "no trace has these dtypes and shapes";
     if (!entries.empty()) {
-      bool plain_differs = true;
-      for (auto& e : entries) plain_differs &= e.plain != key.plain;
+      bool plain_differs = true, precision_differs = true;
+      for (auto& e : entries) plain_differs &= e.plain != key.plain, precision_differs &= !e.like(key);
       if (plain_differs) why = "other values of the arguments that are no tensors";
+      else if (precision_differs) why = fmt::format("the precision is now {}", name_of(key.precision));
     }
     if (!options.generalise || each_size) return specs;
     std::vector<std::vector<int>> differs(specs.size());
@@ -134,7 +139,7 @@ struct FunctionCore::Impl {
     std::size_t which = 0;
     int dimension = -1;
     for (auto& e : entries) {
-      if (e.plain != key.plain || e.specs.size() != specs.size()) continue;
+      if (!e.like(key) || e.specs.size() != specs.size()) continue;
       int differences = 0;
       std::size_t at = 0;
       int dim = -1;
@@ -157,7 +162,7 @@ struct FunctionCore::Impl {
     if (alike < 2) return specs;
     const std::int64_t size = specs[which].shape[dimension];
     for (auto& e : entries) {
-      if (e.plain != key.plain || e.specs.size() != specs.size()) continue;
+      if (!e.like(key) || e.specs.size() != specs.size()) continue;
       for (std::size_t i = 0; i < specs.size(); ++i)
         for (int d = 0; d < specs[i].shape.rank() && d < e.specs[i].shape.rank(); ++d)
           if (e.specs[i].shape[d] != key.tensors[i].shape()[d] && key.tensors[i].shape()[d] == size)
@@ -187,6 +192,7 @@ struct FunctionCore::Impl {
       inputs.push_back(s);
     }
     const std::uint64_t since = next_id();
+    Span span("trace", options.name.c_str());
     Tracer tracer(symbols);
     std::vector<Tensor> arguments;
     for (auto& s : inputs) arguments.push_back(tracer.input(s));
@@ -201,8 +207,10 @@ struct FunctionCore::Impl {
       own.push_back(c.variable.version() == 0 && c.variable.id() > since);
     }
     graph::Graph g = graph::prune(tracer.finish(results));
-    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own),
-            structure};
+    auto concrete =
+        std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own);
+    concrete->set_name(options.name);
+    return {std::move(concrete), structure};
   }
 
   // For the sizes of this call.
@@ -212,7 +220,7 @@ struct FunctionCore::Impl {
   std::string decision(const Traced& open, const CallKey& key, const std::vector<TensorSpec>& specs) const {
     std::string what;
     for (auto& e : entries) {
-      if (!what.empty() || e.plain != key.plain || e.open()) continue;
+      if (!what.empty() || !e.like(key) || e.open()) continue;
       const CallKey then = with_shapes(e.specs);
       if (!all_fit(specs, then.tensors) || !open.graph->takes(then.tensors)) continue;
       const auto sizes = open.graph->sizes_of(then.tensors);
@@ -336,7 +344,7 @@ Traced FunctionCore::get_concrete(const CallKey& key, const std::vector<TensorSp
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
   for (auto& e : impl.entries)
-    if (e.plain == key.plain && e.specs == specs) return e.used = ++impl.clock, e.traced;
+    if (e.like(key) && e.specs == specs) return e.used = ++impl.clock, e.traced;
   bool open = false;
   {
     CallSite site(where);

@@ -2,6 +2,7 @@
 #pragma once
 #include <tapir/graph/structure.h>
 #include <tapir/ops/operand.h>
+#include <tapir/ops/precision.h>
 #include <tapir/tensor/callable.h>
 
 #include <memory>
@@ -34,6 +35,7 @@ namespace detail {
 struct CallKey {
   std::vector<Tensor> tensors;  // leaves, in order; undefined ones are left out
   std::string plain;            // sizes, numbers, strings, variables' identities, which tensors are undefined
+  Precision precision = matmul_precision();
 };
 
 /// One trace and what the typed layer keeps beside it.

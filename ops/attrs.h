@@ -35,6 +35,13 @@ struct AttrVisitor {
     (*this)(name, v);
     f = float(v);
   }
+  /// A field that texts and files leave out where it is `usual`.
+  template <class T>
+  void rare(const char* name, T& v, T usual) {
+    if (v != usual || has(name)) (*this)(name, v);
+  }
+  /// Who writes fields: is there a value for this one?
+  virtual bool has(const char*) const { return false; }
 
  protected:
   ~AttrVisitor() = default;

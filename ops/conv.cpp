@@ -24,13 +24,16 @@ const char* name_of(ConvAlgorithm algorithm) {
       return "gemm_1x1";
     case ConvAlgorithm::im2col:
       return "im2col";
+    case ConvAlgorithm::bf16:
+      return "bf16";
     default:
       return "reference";
   }
 }
 
 std::string ConvPlan::str() const {
-  return fmt::format("{} ({}{}{})", name_of(algorithm), why, passed_by.empty() ? "" : "; passed by ", passed_by);
+  return fmt::format("{} ({}{}{}{}{})", name_of(algorithm), why, passed_by.empty() ? "" : "; passed by ", passed_by,
+                     precision.empty() ? "" : "; precision ", precision);
 }
 
 static thread_local constinit ConvAlgorithm scope_algorithm = ConvAlgorithm::automatic;
@@ -156,6 +159,7 @@ const OpDef conv_op = {
     .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ConvAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<ConvAttrs>()); },
 };
 
 const OpDef conv_input_gradient_op = {
@@ -185,6 +189,7 @@ const OpDef conv_input_gradient_op = {
     .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ConvAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.out[0].shape(), c.in[1].shape(), c.attrs.as<ConvAttrs>()); },
 };
 
 const OpDef conv_kernel_gradient_op = {
@@ -213,6 +218,7 @@ const OpDef conv_kernel_gradient_op = {
     .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ConvAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.in[0].shape(), c.out[0].shape(), c.attrs.as<ConvAttrs>()); },
 };
 
 Shape channels_last(const Shape& s, bool first) { return first ? with_ends(s[0], s.last(s.rank() - 2), s[1]) : s; }
@@ -242,7 +248,7 @@ void check_algorithm(const char* op, ConvAlgorithm asked, const Shape& x, const 
 }
 
 // Strides, dilations and padding of a convolution from `in` (spatial sizes).
-ConvAttrs attrs_for(const char* op, const ConvOptions& o, const Shape& in, const Shape& kernel) {
+ConvAttrs attrs_for(const char* op, const ConvOptions& o, const Shape& in, const Shape& kernel, DType dtype) {
   const int spatial = in.rank();
   check_padding(op, o.padding, spatial);
   ConvAttrs a;
@@ -256,6 +262,7 @@ ConvAttrs attrs_for(const char* op, const ConvOptions& o, const Shape& in, const
   }
   a.groups = o.groups;
   a.algorithm = algorithm_of(o.algorithm);
+  if (dtype == DType::f32) a.precision = o.precision.value_or(matmul_precision());
   return a;
 }
 
@@ -266,7 +273,7 @@ ConvAttrs check_conv(const char* op, int spatial, const TensorSpec& x, const Ten
   check_channels(op, x.shape, kernel.shape, o.groups, spatial, first);
   check_dtypes(op, x.dtype, kernel.dtype);
   Shape last = channels_last(x.shape, first);
-  ConvAttrs a = attrs_for(op, o, spatial_of(last), kernel.shape.first(spatial));
+  ConvAttrs a = attrs_for(op, o, spatial_of(last), kernel.shape.first(spatial), x.dtype);
   check_algorithm(op, o.algorithm, last, kernel.shape, with_ends(last[0], a.sizes, kernel.shape.back()), a, x.dtype,
                   direction);
   return a;
@@ -337,10 +344,10 @@ Tensor conv_transpose(const char* op, int spatial, const Tensor& x, const Tensor
   Shape size = transposed_sizes(op, o, spatial_of(in), w.first(spatial), strides, dilations);
   for (auto s : size)
     if (s < 0) throw ShapeError(fmt::format("{}: the padding leaves nothing of the output, {}.", op, size.str()));
-  ConvOptions forward{strides, o.padding, dilations, o.groups, DataFormat::channels_last, o.algorithm};
+  ConvOptions forward{strides, o.padding, dilations, o.groups, DataFormat::channels_last, o.algorithm, o.precision};
   Shape y = with_ends(in[0], size, w[spatial] * o.groups);
   check_channels(op, y, w, o.groups, spatial, false);
-  ConvAttrs a = attrs_for(op, forward, size, w.first(spatial));
+  ConvAttrs a = attrs_for(op, forward, size, w.first(spatial), x.dtype());
   check_outputs(op, a, size, w.first(spatial), spatial_of(in));
   check_algorithm(op, o.algorithm, y, w, in, a, x.dtype(), ConvDirection::input_gradient);
   return channels_back(run_input_gradient(channels_last(x, first), kernel, a, size), first);
@@ -397,7 +404,8 @@ Tensor separable_conv2d(const Tensor& x, const Tensor& kernel, const Tensor& poi
                     "pointwise {}.",
                     w.str(), p.str()));
   Tensor y = depthwise("separable_conv2d", x, kernel, options, where);
-  return conv("separable_conv2d", 2, y, pointwise, {.data_format = options.data_format}, where);
+  return conv("separable_conv2d", 2, y, pointwise, {.data_format = options.data_format, .precision = options.precision},
+              where);
 }
 
 ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOptions& options, ConvDirection direction,
@@ -410,6 +418,11 @@ ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOp
 }
 
 void autotune_convolutions(const std::string& file) { cpu::conv_autotune(file); }
+
+double conv_flops(const Shape& x, const Shape& kernel, const ConvAttrs& a) {
+  const Shape out = outputs_of("conv", a, spatial_of(x), kernel.first(kernel.rank() - 2));
+  return 2 * double(x[0]) * double(out.size()) * double(kernel.size());
+}
 
 void list_conv(std::vector<const OpDef*>& out) {
   for (auto* o : {&conv_op, &conv_input_gradient_op, &conv_kernel_gradient_op}) out.push_back(o);

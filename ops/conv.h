@@ -1,6 +1,9 @@
 // Convolutions, their transposes, depthwise and separable ones, and which algorithm computes them.
 #pragma once
+#include <tapir/ops/precision.h>
 #include <tapir/ops/spatial.h>
+
+#include <optional>
 
 namespace tapir {
 
@@ -20,6 +23,7 @@ enum class ConvAlgorithm : std::uint8_t {
   gemm_1x1,        ///< a 1x1 kernel without padding, any strides: a matrix product of pixels as they lie
   im2col,          ///< patches as rows of a matrix, then a matrix product
   reference,       ///< plain loops, accumulated in f64
+  bf16,            ///< oneDNN's direct convolutions of bf16 numbers, where `precision` and the machine allow it
 };
 /// "automatic", "direct", ...
 const char* name_of(ConvAlgorithm algorithm);
@@ -31,6 +35,7 @@ struct ConvOptions {
   std::int64_t groups = 1;  ///< channels in `groups` equal parts that do not see each other
   DataFormat data_format = DataFormat::channels_last;
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  std::optional<Precision> precision = {};  ///< of f32 products; none: matmul_precision()
 };
 
 /// Convolution as in tf.nn.convolution (a cross-correlation): x [N, W, C], kernel [KW, C / groups, K] -> [N, OW, K].
@@ -51,6 +56,7 @@ struct ConvTransposeOptions {
   Shape output_padding = {};  ///< added at the end of each spatial dimension, as in Keras; empty: Keras' default
   Shape output_size = {};     ///< the spatial sizes of the result, instead of output_padding
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  std::optional<Precision> precision = {};
 };
 
 /// Transposed convolution as in tf.nn.conv1d_transpose, the input gradient of the convolution with the same options:
@@ -94,6 +100,7 @@ struct ConvPlan {
   ConvAlgorithm algorithm = ConvAlgorithm::automatic;
   std::string why;        ///< "forced", "measured", or "expected: 210 us on one thread"
   std::string passed_by;  ///< "direct: 350 us; winograd: stride 2, it takes 1; ...": the others, if times were compared
+  std::string precision;  ///< "high: this CPU has no bf16 products, f32 is used": what became of it; none for `highest`
   /// "small_channels (expected: 210 us on one thread; passed by direct: ...)"
   std::string str() const;
 };

@@ -47,23 +47,28 @@ void infer_matmul(Inputs in, Attrs attrs, Specs& out) {
 }
 
 // d loss / d b where b has no batch dimensions of its own: one product over all rows of all batches.
-Tensor flat_gradient_b(const Tensor& a, const Tensor& dy, bool transpose_b) {
+Tensor flat_gradient_b(const Tensor& a, const Tensor& dy, const MatmulAttrs& f) {
   Tensor rows = reshape(a, {-1, a.shape().back()}), dy_rows = reshape(dy, {-1, dy.shape().back()});
-  return transpose_b ? matmul(dy_rows, rows, {.transpose_a = true}) : matmul(rows, dy_rows, {.transpose_a = true});
+  const MatmulOptions o{.transpose_a = true, .precision = f.precision};
+  return f.transpose_b ? matmul(dy_rows, rows, o) : matmul(rows, dy_rows, o);
 }
 
 Tensors matmul_gradient(const Node& n, std::span<const Tensor> dys) {
-  const bool ta = n.attrs.as<MatmulAttrs>().transpose_a, tb = n.attrs.as<MatmulAttrs>().transpose_b;
+  const auto& f = n.attrs.as<MatmulAttrs>();
+  const bool ta = f.transpose_a, tb = f.transpose_b;
+  auto product = [&](const Tensor& x, const Tensor& y, bool tx, bool ty) {
+    return matmul(x, y, {tx, ty, f.precision});
+  };
   const Tensor &a = n.in(0), &b = n.in(1), &dy = dys[0];
   Tensors dx(2);
   if (n.wants(0)) {
-    Tensor da = ta ? matmul(b, dy, {tb, true}) : matmul(dy, b, {false, !tb});
+    Tensor da = ta ? product(b, dy, tb, true) : product(dy, b, false, !tb);
     dx[0] = sum_to(da, a.shape(), a.dtype());
   }
   if (n.wants(1)) {
-    Tensor db = !ta && b.rank() == 2 && a.rank() > 2 && a.size() && dy.size() ? flat_gradient_b(a, dy, tb)
-                : tb                                                          ? matmul(dy, a, {true, ta})
-                                                                              : matmul(a, dy, {!ta, false});
+    Tensor db = !ta && b.rank() == 2 && a.rank() > 2 && a.size() && dy.size() ? flat_gradient_b(a, dy, f)
+                : tb                                                          ? product(dy, a, true, ta)
+                                                                              : product(a, dy, !ta, false);
     dx[1] = sum_to(db, b.shape(), b.dtype());
   }
   return dx;
@@ -76,6 +81,7 @@ const OpDef matmul_op = {
     .gradient = matmul_gradient,
     .saves = Saves::inputs,
     .attrs = &attrs_type<MatmulAttrs>,
+    .flops = [](const Call& c) { return matmul_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<MatmulAttrs>()); },
 };
 
 Shape joined(const Shape& a, const Shape& b) {
@@ -96,7 +102,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, MatmulOptions o, Where w) {
       s[s.rank() - 1] = b.shape()[o.transpose_b ? 0 : 1];
       return reshape(matmul(reshape(a, {-1, a.shape().back()}), b, o), s);
     }
-    return apply(matmul_op, {a, b}, MatmulAttrs{o.transpose_a, o.transpose_b}, w);
+    return apply(matmul_op, {a, b}, MatmulAttrs{o.transpose_a, o.transpose_b, o.precision.value_or(matmul_precision())},
+                 w);
   }
   if (a.rank() == 0 || b.rank() == 0)
     throw ShapeError(fmt::format("matmul: needs operands of rank 1 or more, got {} and {}. Multiply by scalars with *.",
@@ -181,6 +188,13 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const std::vector<int>& a_axe
     if (!gone_b[i]) from_b.push_back(i), kept_b.push_back(b.shape()[i]), n *= b.shape()[i];
   Tensor left = reshape(permute_dims(a, from_a), {m, k}), right = reshape(permute_dims(b, from_b), {k, n});
   return reshape(matmul(left, right), joined(kept_a, kept_b));
+}
+
+double matmul_flops(const Shape& a, const Shape& b, const MatmulAttrs& attrs) {
+  Shape batch;
+  broadcast_shapes(a.first(a.rank() - 2), b.first(b.rank() - 2), batch);
+  const double rows_and_inner = double(a.dim(-1)) * double(a.dim(-2));
+  return 2 * double(batch.size()) * rows_and_inner * double(b.dim(attrs.transpose_b ? -2 : -1));
 }
 
 void list_matmul(std::vector<const OpDef*>& out) { out.push_back(&matmul_op); }

@@ -1,12 +1,16 @@
 // Products of matrices and vectors: matmul, vecdot, outer, tensordot. einsum is a file of its own.
 #pragma once
 #include <tapir/ops/op.h>
+#include <tapir/ops/precision.h>
+
+#include <optional>
 
 namespace tapir {
 
 struct MatmulOptions {
   bool transpose_a = false;  ///< use the transpose of the last two dimensions of a
   bool transpose_b = false;
+  std::optional<Precision> precision = {};  ///< of f32 products; none: matmul_precision()
 };
 
 /// The matrix product over the last two dimensions: a [..., m, k], b [..., k, n] -> [..., m, n]; leading dimensions

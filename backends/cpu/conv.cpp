@@ -1,5 +1,6 @@
 // The kernels of the convolution rows: they describe the problem and hand it to the algorithm that conv_entries()
 // gives.
+#include <tapir/backends/cpu/bf16.h>
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/conv_autotune.h>
 #include <tapir/ops/fused.h>
@@ -22,6 +23,7 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
   const int spatial = a.strides.rank(), lead = 3 - spatial;
   ConvProblem p{x[0],      x.back(),  kernel.back(), a.groups, {1, 1, 1}, {1, 1, 1},
                 {1, 1, 1}, {1, 1, 1}, {1, 1, 1},     {},       dtype};
+  if (pieces_of(a.precision).count) p.precision = a.precision;
   for (int d = 0; d < spatial; ++d) {
     p.in[lead + d] = x[1 + d];
     p.kernel[lead + d] = kernel[d];
@@ -37,7 +39,7 @@ std::span<const ConvEntry* const> conv_entries() {
   static const ConvEntry* const entries[] = {
       &conv_small_channels, &conv_depthwise, &conv_winograd,
 #ifdef TAPIR_ONEDNN
-      &conv_direct,
+      &conv_direct,         &conv_bf16,
 #endif
       &conv_gemm_1x1,       &conv_im2col,    &conv_reference,
   };
@@ -82,12 +84,19 @@ std::string conv_refusal(const Shape& x, const Shape& kernel, const Shape& y, co
   return e ? e->refuses(conv_problem(x, kernel, y, a, dtype), d) : "it is not part of this build";
 }
 
+// What became of the precision with that algorithm.
+static std::string note_of(Precision precision, ConvAlgorithm algorithm) {
+  if (precision == Precision::highest) return "";
+  if (algorithm == ConvAlgorithm::bf16 || bf16() == Bf16::none) return explain(precision);
+  return fmt::format("{}: f32 is used in {}", name_of(precision), name_of(algorithm));
+}
+
 ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
                    ConvDirection d) {
   ConvProblem p = conv_problem(x, kernel, y, a, dtype);
   ConvPlan plan;
   auto take = [&](const ConvEntry& e, std::string why) {
-    plan.algorithm = e.algorithm, plan.why = std::move(why);
+    plan.algorithm = e.algorithm, plan.why = std::move(why), plan.precision = note_of(a.precision, e.algorithm);
     return plan;
   };
   auto time = [&](const ConvEntry& e) { return fmt::format("{:.0f} us", e.cost(p, d) * 1e-3); };

@@ -11,6 +11,7 @@ struct ConvProblem {
   std::int64_t n, c, k, groups;
   std::int64_t in[3], kernel[3], out[3], stride[3], dilation[3], before[3];
   DType dtype;
+  Precision precision = Precision::highest;  // what this machine can make of the one asked for
 
   std::int64_t cg() const { return c / groups; }  // input channels of a group
   std::int64_t kg() const { return k / groups; }  // output channels of a group
@@ -40,9 +41,9 @@ class ConvScratch {
  public:
   explicit ConvScratch(std::int64_t count)
       : bytes_(std::size_t(count) * sizeof(T)),
-        data_(bytes_ ? static_cast<T*>(detail::allocate_bytes(bytes_)) : nullptr) {}
+        data_(bytes_ ? static_cast<T*>(tapir::detail::allocate_bytes(bytes_)) : nullptr) {}
   ~ConvScratch() {
-    if (data_) detail::free_bytes(data_, bytes_);
+    if (data_) tapir::detail::free_bytes(data_, bytes_);
   }
   ConvScratch(const ConvScratch&) = delete;
   ConvScratch& operator=(const ConvScratch&) = delete;
@@ -84,7 +85,7 @@ const ConvEntry* find_conv_entry(ConvAlgorithm algorithm);
 /// `forced` if it can, else the one of those that can which is expected to take the least time.
 const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorithm forced);
 
-extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_gemm_1x1, conv_im2col,
-    conv_reference;
+extern const ConvEntry conv_small_channels, conv_depthwise, conv_winograd, conv_direct, conv_bf16, conv_gemm_1x1,
+    conv_im2col, conv_reference;
 
 }  // namespace tapir::cpu

@@ -18,26 +18,19 @@
 namespace tapir::cpu {
 namespace {
 
-std::string cpu_model() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("model name", 0) == 0)
-      if (auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
-  return "unknown CPU";
-}
-
 const std::string& first_line() {
   static const std::string line =
-      fmt::format("tapir autotune 1, library {}, {}, {}", TAPIR_VERSION, cpu_model(), name_of(isa()));
+      fmt::format("tapir autotune 1, library {}, {}, {}", TAPIR_VERSION, processor_name(), name_of(isa()));
   return line;
 }
 
 std::string key_of(const ConvProblem& p, ConvDirection d) {
   static constexpr const char* directions[] = {"forward", "input_gradient", "kernel_gradient"};
   auto by = [](const std::int64_t* v) { return fmt::format("{}x{}x{}", v[0], v[1], v[2]); };
-  return fmt::format("{} {} x {}x{}x{} kernel {} to {}x{} groups {} stride {} dilation {} before {} threads {}",
-                     directions[int(d)], name_of(p.dtype), p.n, by(p.in), p.c, by(p.kernel), by(p.out), p.k, p.groups,
-                     by(p.stride), by(p.dilation), by(p.before), num_threads());
+  const std::string precision = p.precision == Precision::highest ? "" : fmt::format(" {}", name_of(p.precision));
+  return fmt::format("{} {}{} x {}x{}x{} kernel {} to {}x{} groups {} stride {} dilation {} before {} threads {}",
+                     directions[int(d)], name_of(p.dtype), precision, p.n, by(p.in), p.c, by(p.kernel), by(p.out), p.k,
+                     p.groups, by(p.stride), by(p.dilation), by(p.before), num_threads());
 }
 
 const ConvEntry* entry_called(const std::string& name) {

@@ -2,10 +2,13 @@
 
 #ifdef TAPIR_ONEDNN
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <list>
 #include <unordered_map>
+
+// Of the OpenMP that oneDNN runs on. Its header belongs to a compiler, and another one would not find it.
+extern "C" int omp_get_max_threads();
+extern "C" void omp_set_num_threads(int);
 
 namespace tapir::cpu::onednn {
 
@@ -56,6 +59,12 @@ const dnnl::engine& engine() {
 const dnnl::stream& stream() {
   static thread_local dnnl::stream s(engine());
   return s;
+}
+
+// Each set's number has the bits of all that it includes.
+bool has(dnnl::cpu_isa set) {
+  static const auto used = unsigned(dnnl::get_effective_cpu_isa());
+  return (used & unsigned(set)) == unsigned(set);
 }
 
 dnnl::memory::data_type type_of(DType d) {
@@ -184,6 +193,21 @@ void reorder(const dnnl::memory::desc& from, const void* data, const dnnl::memor
   } catch (const dnnl::error& e) {
     failed("reorder", e);
   }
+}
+
+void bf16_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const bfloat16* a, std::int64_t lda,
+               const bfloat16* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+  Key key("bf16_gemm");
+  key << ta << tb << m << n << k << lda << ldb << ldc;
+  auto product = prepared(key, [&] {
+    auto strides = [](bool transposed, std::int64_t ld) { return transposed ? Shape{1, ld} : Shape{ld, 1}; };
+    const auto from_a = desc_of({m, k}, strides(ta, lda), DType::bf16);
+    const auto from_b = desc_of({k, n}, strides(tb, ldb), DType::bf16);
+    const auto to = desc_of({m, n}, {ldc, 1}, DType::f32);
+    return recipe(describe<dnnl::matmul>(attributes(), from_a, from_b, to),
+                  {{DNNL_ARG_SRC, from_a}, {DNNL_ARG_WEIGHTS, from_b}, {DNNL_ARG_DST, to}});
+  });
+  product->run({{DNNL_ARG_SRC, a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, c}});
 }
 
 void sgemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,

@@ -23,6 +23,9 @@ const dnnl::engine& engine();
 /// This thread's stream.
 const dnnl::stream& stream();
 
+/// Are this set's instructions used? oneDNN asks the CPU, the OS and DNNL_MAX_CPU_ISA.
+bool has(dnnl::cpu_isa set);
+
 /// f32, bf16, f16, i32, i8, u8. Throws InternalError for others.
 dnnl::memory::data_type type_of(DType dtype);
 /// Sizes and strides (in elements) in the order oneDNN wants them: N, C, spatial for images, O, I, spatial for kernels.
@@ -109,6 +112,9 @@ std::shared_ptr<Prepared> prepared(const Key& key, Make&& make);
 /// Copies between layouts.
 void reorder(const dnnl::memory::desc& from, const void* data, const dnnl::memory::desc& to, void* out);
 
+/// Row-major C[m, n] = op(A) op(B), of bf16 numbers summed in f32; lda and the like as below.
+void bf16_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const bfloat16* a,
+               std::int64_t lda, const bfloat16* b, std::int64_t ldb, float* c, std::int64_t ldc);
 /// Row-major C[m, n] = op(A) op(B) + beta * C; lda and the like are the distances between rows as stored.
 void sgemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
            std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc);
