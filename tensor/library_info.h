@@ -4,6 +4,7 @@
 
 namespace tapir {
 
+/// What library_info() says.
 struct LibraryInfo {
   std::string version;     ///< "0.1.0"
   std::string cpu;         ///< the processor's name

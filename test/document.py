@@ -36,7 +36,7 @@ from code_tables import halves, rows, same, there_after_all
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from reference import public_headers  # noqa: E402
-ROOMS = ("tensor", "ops", "autograd", "graph", "io", "data", "nn")
+ROOMS = ("tensor", "ops", "autograd", "graph", "io", "data", "nn", "look")
 
 
 def blocks(page):
