@@ -36,7 +36,7 @@ from code_tables import halves, rows, same, there_after_all
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from reference import public_headers  # noqa: E402
-ROOMS = ("tensor", "ops", "autograd", "graph", "io", "data", "nn")
+ROOMS = ("tensor", "ops", "autograd", "graph", "io", "data", "nn", "look")
 
 
 def blocks(page):
@@ -150,7 +150,7 @@ def shell(page, text, folder):
     """What shell commands of the page print; the library is that of this build."""
     build = next(p for p in folder.resolve().parents if (p / "meson-uninstalled").is_dir())
     path = {"PKG_CONFIG_PATH": f"{build}/meson-uninstalled", "CPLUS_INCLUDE_PATH": f"{build}/include", "LIBRARY_PATH": str(build),
-            "LD_LIBRARY_PATH": str(build)}
+            "LD_LIBRARY_PATH": str(build), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
     done = subprocess.run(["sh", "-e", "-c", "\n".join(text)], cwd=folder, env={**os.environ, **path}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}{page.name}: its commands ended with {done.returncode}")

@@ -1,32 +1,16 @@
 // Facts for the op reference, as JSON: the op table, and one call of each public function that has to do with tensors,
 // tried in every dtype: which dtypes it takes, which rows it runs, what comes out, how often it can be differentiated.
 #include <tapir/tapir.h>
+#include <tapir/test/ops/witness.h>
 #include <tapir/test/reference/op_calls.h>
 
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <set>
 
 using namespace tapir;
 using Json = nlohmann::ordered_json;
 
 namespace {
-
-// Notes each row that runs on this thread while it lives.
-struct Witness final : Recorder {
-  std::vector<const OpDef*> rows;
-  Witness() {
-    intercepts = true;
-    previous = std::exchange(recorder(), static_cast<Recorder*>(this));
-  }
-  ~Witness() { recorder() = previous; }
-  Witness(const Witness&) = delete;
-  bool intercept(const OpDef& op, Inputs, Attrs, const Specs&, Tensors&) override {
-    if (std::find(rows.begin(), rows.end(), &op) == rows.end()) rows.push_back(&op);
-    return false;
-  }
-  void record(const OpDef&, Inputs, std::span<const Tensor>, Attrs) override {}
-};
 
 std::string text_of(const Tensor& t) { return name_of(t.dtype()) + t.shape().str(); }
 
@@ -73,7 +57,8 @@ Json facts_of(const OpCall& call) {
   Json dtypes = Json::array(), operands = Json::object(), results = Json::array(), rows = Json::array();
   for (int d = 0; d < dtype_count; ++d) {
     const Operands o{DType(d)};
-    Witness witness;
+    std::vector<const OpDef*> ran;
+    Witness witness(ran);
     std::vector<Tensor> out;
     try {
       out = call.run(o);
@@ -83,7 +68,7 @@ Json facts_of(const OpCall& call) {
     if (dtypes.empty()) {
       for (auto& [name, t] : o.named()) operands[name] = text_of(t);
       for (auto& t : out) results.push_back(text_of(t));
-      for (auto* row : witness.rows) rows.push_back(row->name);
+      for (auto* row : ran) rows.push_back(row->name);
     }
     dtypes.push_back(name_of(DType(d)));
   }
