@@ -79,12 +79,13 @@ TEST_CASE("options go before a scope; other ops have none") {
 }
 
 TEST_CASE("gradients keep it, of any order") {
-  auto of_matmul = [](const Tensor& x) {
+  const MatmulOptions high{.precision = Precision::high};
+  auto of_matmul = [&](const Tensor& x) {
     GradientTape outer;
     outer.watch(x);
     GradientTape tape;
     tape.watch(x);
-    const Tensor y = matmul(x, x, {.precision = Precision::high});
+    const Tensor y = matmul(matmul(x, x, high), x, high);
     return outer.gradient(tape.gradient(y, x), x);
   };
   auto of_conv = [](const Tensor& x) {
@@ -95,7 +96,8 @@ TEST_CASE("gradients keep it, of any order") {
       const PrecisionScope scope(Precision::medium);
       return conv2d(x, w) + conv2d_transpose(x(Slice(), Slice(0, 4), Slice(0, 4)), w);
     }();
-    return std::pair(tape.gradient(y, x), tape.gradient(y, w));
+    const Tensor loss = sum(y * y);
+    return std::pair(tape.gradient(loss, x), tape.gradient(loss, w));
   };
   const std::string text = function(of_matmul).get_concrete(table).graph();
   CHECK(count(text, " = matmul(") > 2);
@@ -136,7 +138,7 @@ TEST_CASE("f64 and integers are not concerned") {
   CHECK(count(function([](const Tensor& x) { return conv2d(x, kernel().astype(DType::f64)); })
                   .get_concrete(TensorSpec({2, 8, 8, 8}, DType::f64))
                   .graph(),
-              "precision") == 0);
+              "precision=") == 0);
 }
 
 TEST_CASE("a function is traced for each precision that it is called with, and says why") {
@@ -150,7 +152,7 @@ TEST_CASE("a function is traced for each precision that it is called with, and s
     CHECK(f.trace_count() == 2);
     CHECK(f.explain().find("traced because: the precision is now high;") != std::string::npos);
     CHECK(f.graphs()[0].find("precision=1") != std::string::npos);
-    CHECK(f.graphs()[1].find("precision") == std::string::npos);
+    CHECK(f.graphs()[1].find("precision=") == std::string::npos);
     const PrecisionScope scope(Precision::medium);
     f(x);
     f.get_concrete(table);
@@ -179,12 +181,12 @@ TEST_CASE("a file keeps it") {
   const Tensor x = random::normal({8, 8}, {.seed = 1});
   const Tensor y = f(x);
   f.save(path);
-  CHECK(count(text(), "\"precision\":2") == 1);
-  CHECK(count(text(), "\"precision\"") == 1);
+  CHECK(count(text(), "precision\\\":2") == 1);
+  CHECK(count(text(), "precision\\\":") == 1);
   const auto loaded = load_function(path);
   CHECK(allclose(loaded({x})[0], y, {.rtol = 0, .atol = 0}));
   function([&](const Tensor& v) { return loaded({v})[0]; }).get_concrete(table).save(path);
-  CHECK(count(text(), "\"precision\":2") == 1);
+  CHECK(count(text(), "precision\\\":2") == 1);
   std::filesystem::remove(path);
 }
 
