@@ -10,6 +10,10 @@
 #include <tapir/io/function_file.h>
 #include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
+#include <tapir/look/plot_model.h>
+#include <tapir/look/profile.h>
+#include <tapir/look/report.h>
+#include <tapir/look/summary.h>
 #include <tapir/nn/activation_layers.h>
 #include <tapir/nn/conv_layers.h>
 #include <tapir/nn/core_layers.h>
@@ -17,6 +21,7 @@
 #include <tapir/nn/normalization_layers.h>
 #include <tapir/nn/pooling_layers.h>
 #include <tapir/ops/close.h>
+#include <tapir/ops/confusion_matrix.h>
 #include <tapir/ops/conv.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/cross_entropy.h>
@@ -41,5 +46,6 @@
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/softmax.h>
 #include <tapir/ops/sort.h>
+#include <tapir/tensor/library_info.h>
 #include <tapir/tensor/threads.h>
 #include <tapir/tensor/variable.h>

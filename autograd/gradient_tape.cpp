@@ -1,4 +1,5 @@
 #include <tapir/autograd/gradient_tape.h>
+#include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/shaping.h>
@@ -233,6 +234,7 @@ void GradientTape::each_slot(const GradientSource& source, F f) const {
 // One reverse walk over the nodes. Only what lies between the target and a source is computed. What a persistent tape
 // records meanwhile goes behind them, so that everything here may move.
 std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::span<const GradientSource> sources) {
+  detail::Span span("tape", "gradient");
   Memory& m = *m_;
   constexpr std::uint8_t leads = 1, is_source = 2;  // to a source
   auto& marks = m.marks;

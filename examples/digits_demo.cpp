@@ -1,5 +1,7 @@
-// Trains a small convolutional network on handwritten digits and shows what it learned.
-// usage: digits_demo [FOLDER]      the folder holds the digits as IDX files, plain or .gz (examples/digits)
+// Trains a small convolutional network on handwritten digits and shows what it learned, here and on a page.
+// usage: digits_demo [FOLDER [PAGE]]
+//   FOLDER  holds the digits as IDX files, plain or .gz; examples/digits if none is given
+//   PAGE    is written for a browser; digits.html if none is given
 #include <tapir/tapir.h>
 
 #include <cstdio>
@@ -21,6 +23,27 @@ static std::vector<std::string> drawn(const Tensor& image) {
   return rows;
 }
 
+// The curves of the training, which digit it took for which, and every mistake.
+static void write_page(const std::string& path, nn::Model& model, const nn::History& history, const nn::Logs& result,
+                       const data::ImageSet& test, const Tensor& said) {
+  std::vector<std::int64_t> wrong = nonzero(said != test.labels)[0].to_vector<std::int64_t>();
+  std::vector<std::string> captions;
+  for (auto i : wrong)
+    captions.push_back(std::to_string(test.labels[i].item<int>()) + ", said " + std::to_string(said[i].item<int>()));
+  char accuracy[16];
+  std::snprintf(accuracy, sizeof accuracy, "%.2f %%", 100 * result["accuracy"]);
+  report::write(
+      path,
+      {report::facts({{"right, of digits never seen", accuracy},
+                      {"digits never seen", std::to_string(test.labels.size())},
+                      {"wrong", std::to_string(wrong.size())},
+                      {"weights", std::to_string(model.count_params())}}),
+       report::curves(history), report::confusion(confusion_matrix(test.labels, said)),
+       report::images(take(test.images, Tensor::from_vector(wrong)), {.title = "All mistakes", .captions = captions}),
+       report::model(model)},
+      {.title = "Handwritten digits"});
+}
+
 int main(int argc, char** argv) try {
   const char* folder = argc > 1 ? argv[1] : "examples/digits";
   data::ImageSet train = data::load_idx(folder, "train"), test = data::load_idx(folder, "t10k");
@@ -34,14 +57,16 @@ int main(int argc, char** argv) try {
   model.build({28, 28, 1});
   model.summary();
   model.compile({.optimizer = "adam", .loss = "sparse_categorical_crossentropy", .metrics = {"accuracy"}});
-  model.fit(train.images, train.labels, {.epochs = 10, .batch_size = 32, .validation_split = 0.1});
+  nn::History history =
+      model.fit(train.images, train.labels, {.epochs = 10, .batch_size = 32, .validation_split = 0.1});
 
   nn::Logs result = model.evaluate(test.images, test.labels);
   std::printf("\n%lld digits that it has never seen: %.2f %% right (loss %.4f)\n\n",
               static_cast<long long>(test.images.shape(0)), 100 * result["accuracy"], result["loss"]);
 
   Tensor probabilities = model.predict(test.images);
-  std::vector<std::int64_t> said = argmax(probabilities, {.axis = -1}).to_vector<std::int64_t>();
+  Tensor answers = argmax(probabilities, {.axis = -1});
+  std::vector<std::int64_t> said = answers.to_vector<std::int64_t>();
   std::vector<std::int64_t> truth = test.labels.to_vector<std::int64_t>();
   std::vector<float> sure = max(probabilities, {.axis = -1}).to_vector<float>();
   std::vector<std::size_t> shown;  // four of the first, and four mistakes
@@ -65,6 +90,10 @@ int main(int argc, char** argv) try {
     }
     std::printf("\n\n");
   }
+
+  const std::string page = argc > 2 ? argv[2] : "digits.html";
+  write_page(page, model, history, result, test, answers);
+  std::printf("Curves, confusion matrix and every mistake, for a browser: %s\n", page.c_str());
 } catch (const Error& e) {
   std::fprintf(stderr, "%s\n", e.what());
   return 1;

@@ -2,6 +2,7 @@
 #include <tapir/graph/concrete.h>
 #include <tapir/graph/effects.h>
 #include <tapir/graph/passes.h>
+#include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
 
 #include <algorithm>
@@ -79,11 +80,13 @@ std::shared_ptr<Executable> Concrete::executable(std::span<const Tensor> inputs)
       return executables_[0].second;
     }
   Untraced untraced;
+  detail::Span span("optimise", name_.c_str());
   std::vector<Assignment> assignments;
   for (std::size_t k = 0; k < assigned_.size(); ++k)
     assignments.push_back(
         {std::size_t(arguments_ + assigned_[k]), std::size_t(results_) + k, variables_[std::size_t(assigned_[k])]});
-  auto made = std::make_shared<Executable>(optimise(specialise(traced_, symbols_, sizes)), std::move(assignments));
+  auto made =
+      std::make_shared<Executable>(optimise(specialise(traced_, symbols_, sizes)), std::move(assignments), name_);
   executables_.insert(executables_.begin(), {sizes, made});
   if (executables_.size() > kMaxExecutables) executables_.pop_back();
   return made;
@@ -218,6 +221,7 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
   auto& made = differentiated_[wanted];
   if (made) return made;
   auto d = std::make_shared<Differentiated>();
+  detail::Span span("trace gradient", name_.c_str());
   Tracer tracer(symbols_);
   std::vector<Tensor> inputs, outputs, dys, gradients;
   for (int v : traced_.inputs) inputs.push_back(tracer.input(traced_.spec(v)));
@@ -307,6 +311,9 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
                                           std::vector<Variable>(), std::vector<int>());
   d->backward = std::make_shared<Concrete>(std::move(backward), symbols_, saved_count, gradient_count,
                                            std::vector<Variable>(), std::vector<int>());
+  d->again->set_name(name_);
+  d->forward->set_name(name_);
+  d->backward->set_name(name_ + ", backward");
   return made = d;
 }
 

@@ -15,6 +15,8 @@ class Concrete {
   Concrete(Graph traced, Symbols symbols, int arguments, int results, std::vector<Variable> variables,
            std::vector<int> assigned, std::vector<bool> own = {});
 
+  /// What profiles call it.
+  void set_name(std::string name) { name_ = std::move(name); }
   /// Runs it: reads the variables, assigns them, records on the tapes of this thread, becomes part of the trace of this
   /// thread.
   std::vector<Tensor> call(std::span<const Tensor> arguments);
@@ -59,6 +61,7 @@ class Concrete {
   const std::vector<Variable> variables_;
   const std::vector<int> assigned_;
   const std::vector<bool> own_;
+  std::string name_ = "body";
   mutable std::mutex mutex_;
   std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>>
       executables_;  // by the unknown sizes, latest first

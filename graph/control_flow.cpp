@@ -180,7 +180,8 @@ Tensors make_loop(Inputs in, Attrs attrs) {
       } else {  // a small value lies in its header, which a view would copy
         Tensor dense = contiguous(next[states.size() + k]);
         const std::size_t bytes = std::size_t(dense.size()) * size_of(dense.dtype());
-        std::memcpy(stacked[k].mutable_data<std::byte>() + std::size_t(at) * bytes, dense.data<std::byte>(), bytes);
+        if (bytes)
+          std::memcpy(stacked[k].mutable_data<std::byte>() + std::size_t(at) * bytes, dense.data<std::byte>(), bytes);
       }
     }
     next.resize(states.size());

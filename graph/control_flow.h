@@ -22,7 +22,7 @@ std::vector<Tensor> traced_switch(const char* what, const Tensor& index, const B
 /// One loop: `trip` rounds, or while `condition` holds if it is set. The body takes the states and a slice of each of
 /// `scanned`, and gives new states and then values to be stacked.
 struct Loop {
-  Callable<Tensor(std::span<const Tensor> states)> condition;
+  Callable<Tensor(std::span<const Tensor> states)> condition = {};
   Callable<std::vector<Tensor>(std::span<const Tensor> states, std::span<const Tensor> slices)> body;
   std::int64_t trip = -1, most = -1;
   bool backwards = false;

@@ -1,6 +1,7 @@
 #include <tapir/graph/executable.h>
 #include <tapir/graph/memory_plan.h>
 #include <tapir/graph/trace.h>
+#include <tapir/ops/call_observer.h>
 #include <tapir/ops/tile_program.h>
 
 #include <algorithm>
@@ -56,8 +57,8 @@ bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
 
 }  // namespace
 
-Executable::Executable(Graph g, std::vector<Assignment> assignments)
-    : graph_(std::move(g)), assignments_(std::move(assignments)) {
+Executable::Executable(Graph g, std::vector<Assignment> assignments, std::string name)
+    : graph_(std::move(g)), assignments_(std::move(assignments)), name_(std::move(name)) {
   plan();
   idle_.push_back(make_frame());
 }
@@ -191,6 +192,7 @@ double Executable::seconds_per_call() const {
 }
 
 std::vector<Tensor> Executable::run(std::vector<Tensor> inputs) {
+  detail::Span span("function", name_.c_str());
   // The first call warms up; then one in 16 is timed.
   if (calls_.fetch_add(1, std::memory_order_relaxed) % 16 != 1) return run_once(std::move(inputs));
   const auto start = std::chrono::steady_clock::now();
@@ -230,6 +232,7 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
         f.values[std::size_t(n.out[0])] = n.op->view(f.values[std::size_t(n.in[0])], graph_.spec(n.out[0]), s.attrs);
       } else {
         Untraced hidden;
+        detail::Span span("control flow", n.op->name);
         Tensors out = n.op->make(Inputs(std::span(f.ins).subspan(s.first_in, n.in.size())), s.attrs);
         for (std::size_t k = 0; k < n.out.size(); ++k) f.values[std::size_t(n.out[k])] = std::move(out[k]);
       }

@@ -17,8 +17,8 @@ struct Assignment {
 
 class Executable {
  public:
-  /// The graph as it is to run: passes have been over it.
-  explicit Executable(Graph g, std::vector<Assignment> assignments = {});
+  /// The graph as it is to run: passes have been over it. `name`: for profiles.
+  explicit Executable(Graph g, std::vector<Assignment> assignments = {}, std::string name = "graph");
   ~Executable();
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
@@ -55,6 +55,7 @@ class Executable {
 
   Graph graph_;
   std::vector<Assignment> assignments_;
+  std::string name_;
   std::vector<Step> steps_;
   std::vector<Target> targets_;  // by step
   // Where a value lives.

@@ -2,6 +2,7 @@
 #include <tapir/graph/agree.h>
 #include <tapir/graph/function.h>
 #include <tapir/graph/passes.h>
+#include <tapir/ops/call_observer.h>
 
 #include <fmt/format.h>
 
@@ -191,6 +192,7 @@ struct FunctionCore::Impl {
       inputs.push_back(s);
     }
     const std::uint64_t since = next_id();
+    Span span("trace", options.name.c_str());
     Tracer tracer(symbols);
     std::vector<Tensor> arguments;
     for (auto& s : inputs) arguments.push_back(tracer.input(s));
@@ -205,8 +207,10 @@ struct FunctionCore::Impl {
       own.push_back(c.variable.version() == 0 && c.variable.id() > since);
     }
     graph::Graph g = graph::prune(tracer.finish(results));
-    return {std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own),
-            structure};
+    auto concrete =
+        std::make_shared<Concrete>(std::move(g), symbols, int(arguments.size()), count, variables, assigned, own);
+    concrete->set_name(options.name);
+    return {std::move(concrete), structure};
   }
 
   // For the sizes of this call.

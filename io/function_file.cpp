@@ -310,7 +310,10 @@ struct FunctionReader {
       LoadedFunction f;
       f.path_ = path;
       if (!traces.is_array() || traces.empty()) bad(fmt::format("function \"{}\" has no graphs", name));
-      for (auto& t : traces) f.traces_.push_back(graphs[std::size_t(index(t, graphs.size(), "graph"))]);
+      for (auto& t : traces) {
+        f.traces_.push_back(graphs[std::size_t(index(t, graphs.size(), "graph"))]);
+        f.traces_.back()->set_name(name);
+      }
       out.at_or_new(name) = std::move(f);
     }
     return out;

@@ -8,6 +8,7 @@
 
 namespace tapir::io {
 
+/// Names and tensors, in order.
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
 /// The tensor of that name. Throws UsageError, which lists the names there are, if there is none.

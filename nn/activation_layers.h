@@ -92,6 +92,7 @@ struct SoftmaxOptions {
   int axis = -1;
   std::string name = "";
 };
+/// exp(x) / sum(exp(x)) along `axis`.
 class Softmax : public Layer {
  public:
   explicit Softmax(const SoftmaxOptions& options = {});

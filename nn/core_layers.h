@@ -4,6 +4,7 @@
 
 namespace tapir::nn {
 
+/// The options of layers that have no others.
 struct LayerName {
   std::string name = "";  ///< made from the type if empty
 };

@@ -41,7 +41,9 @@ struct UniformOptions {
   double minval = -0.05, maxval = 0.05;
   std::int64_t seed = -1;
 };
+/// Which of the two numbers of connections the variance is divided by, or their mean.
 enum class Fan : std::uint8_t { in, out, average };
+/// What variance_scaling draws from.
 enum class Distribution : std::uint8_t { truncated_normal, untruncated_normal, uniform };
 struct VarianceOptions {
   double scale = 1;

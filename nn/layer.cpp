@@ -1,5 +1,6 @@
 #include <tapir/nn/layer_state.h>
 #include <tapir/nn/names.h>
+#include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/op.h>
 #include <tapir/ops/random.h>
@@ -118,12 +119,17 @@ Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
     made_ = true;
   }
   Entered entered(state_, training);
+  tapir::detail::Span span("layer", s.name.c_str());
+  detail::LayerObserver* observer = detail::layer_observer();
+  if (observer) observer->enter(state_, x);
   Tensor y = call(x, training);
   if (!y.defined()) throw UsageError(fmt::format("{}: call gave an undefined tensor.", s.name));
   if (!s.built) {
     s.built = true;
+    s.input = x.spec();
     s.output = y.shape();
   }
+  if (observer) observer->leave(state_, y);
   return y;
 }
 
@@ -186,6 +192,12 @@ Variable Layer::add_stream(std::int64_t seed) {
 }
 
 namespace detail {
+
+LayerObserver*& layer_observer() {
+  static thread_local constinit LayerObserver* observer = nullptr;
+  return observer;
+}
+
 namespace {
 
 // A name within its parent: the user's, else the type's with a count of its own.

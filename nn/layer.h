@@ -32,6 +32,7 @@ struct WeightOptions {
   std::int64_t seed = -1;
 };
 
+/// Weights, sublayers, and a function of a tensor. Derive from it and override `call`.
 class Layer {
  public:
   virtual ~Layer();

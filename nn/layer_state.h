@@ -10,7 +10,8 @@ struct Layer::State {
   bool built = false;  // `call` has run once
   bool trainable = true;
   bool needs_build = true;                       // summary() says "unbuilt" until it is
-  Shape output;                                  // of the first call, with its batch dimension
+  TensorSpec input;                              // of the first call, with its batch dimension
+  Shape output;                                  // likewise
   std::vector<Variable> own;                     // in order of first use
   std::vector<std::shared_ptr<State>> children;  // likewise
   std::vector<Variable> streams;                 // where its random numbers stand: state, but no weights
@@ -32,6 +33,22 @@ bool all_built(const Layer::State& root);
 /// What a trace of this layer depends on besides tensors: which layers and variables there are, which of them are
 /// frozen.
 std::string structure_of(const Layer::State& root);
+
+/// Sees the layers that this thread calls, outer ones before those in them: drawings of models.
+struct LayerObserver {
+  virtual void enter(const std::shared_ptr<Layer::State>& layer, const Tensor& x) = 0;
+  virtual void leave(const std::shared_ptr<Layer::State>& layer, const Tensor& y) = 0;
+
+ protected:
+  ~LayerObserver() = default;
+};
+/// Null while nobody looks on.
+LayerObserver*& layer_observer();
+
+/// "1,234"
+std::string with_commas(std::int64_t n);
+/// As Keras writes the shape of a batch: "(None, 26, 26, 32)"; "?" if it is not known.
+std::string shape_text(const Shape& s);
 
 /// Hides tapes, traces and layers from what runs inside: making weights is no part of the program.
 class Unrecorded {

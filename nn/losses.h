@@ -8,6 +8,7 @@
 
 namespace tapir::nn {
 
+/// What becomes of the values of all examples.
 enum class Reduction : std::uint8_t {
   mean,  ///< over all values, Keras's "sum_over_batch_size"
   sum,

@@ -70,19 +70,23 @@ class TopKCategoricalAccuracy : public Metric {
   explicit TopKCategoricalAccuracy(int k = 5, std::string name = "top_k_categorical_accuracy",
                                    Where where = Where::current());
 };
+/// The same for class numbers: how often y_true is among the k largest.
 class SparseTopKCategoricalAccuracy : public Metric {
  public:
   explicit SparseTopKCategoricalAccuracy(int k = 5, std::string name = "sparse_top_k_categorical_accuracy",
                                          Where where = Where::current());
 };
+/// The mean of (y_true - y_pred)^2.
 class MeanSquaredError : public Metric {
  public:
   explicit MeanSquaredError(std::string name = "mean_squared_error");
 };
+/// The mean of |y_true - y_pred|.
 class MeanAbsoluteError : public Metric {
  public:
   explicit MeanAbsoluteError(std::string name = "mean_absolute_error");
 };
+/// The square root of the mean of (y_true - y_pred)^2.
 class RootMeanSquaredError : public Metric {
  public:
   explicit RootMeanSquaredError(std::string name = "root_mean_squared_error");
@@ -112,6 +116,7 @@ class Recall : public Metric {
   std::vector<double> results() const;
 };
 
+/// Which curve the area is under: true against false positives, or precision against recall.
 enum class Curve : std::uint8_t { roc, pr };
 struct AUCOptions {
   int num_thresholds = 200;

@@ -57,6 +57,7 @@ struct SGDOptions {
   double weight_decay = 0, clipnorm = 0, clipvalue = 0, global_clipnorm = 0;
   std::string name = "SGD";
 };
+/// variable -= rate * gradient; with momentum, and Nesterov's form of it (Sutskever et al., ICML 2013).
 class SGD : public Optimizer {
  public:
   explicit SGD(const SGDOptions& options = {}, Where where = Where::current());

@@ -87,31 +87,37 @@ class GlobalPoolLayer : public Layer {
   GlobalPoolLayerOptions options_;
 };
 
+/// The largest of each channel: x [N, W, C] -> [N, C].
 class GlobalMaxPooling1D : public GlobalPoolLayer {
  public:
   explicit GlobalMaxPooling1D(const GlobalPoolLayerOptions& options = {})
       : GlobalPoolLayer("GlobalMaxPooling1D", true, 1, options) {}
 };
+/// The largest of each channel: x [N, H, W, C] -> [N, C].
 class GlobalMaxPooling2D : public GlobalPoolLayer {
  public:
   explicit GlobalMaxPooling2D(const GlobalPoolLayerOptions& options = {})
       : GlobalPoolLayer("GlobalMaxPooling2D", true, 2, options) {}
 };
+/// The largest of each channel: x [N, D, H, W, C] -> [N, C].
 class GlobalMaxPooling3D : public GlobalPoolLayer {
  public:
   explicit GlobalMaxPooling3D(const GlobalPoolLayerOptions& options = {})
       : GlobalPoolLayer("GlobalMaxPooling3D", true, 3, options) {}
 };
+/// The mean of each channel: x [N, W, C] -> [N, C].
 class GlobalAveragePooling1D : public GlobalPoolLayer {
  public:
   explicit GlobalAveragePooling1D(const GlobalPoolLayerOptions& options = {})
       : GlobalPoolLayer("GlobalAveragePooling1D", false, 1, options) {}
 };
+/// The mean of each channel: x [N, H, W, C] -> [N, C].
 class GlobalAveragePooling2D : public GlobalPoolLayer {
  public:
   explicit GlobalAveragePooling2D(const GlobalPoolLayerOptions& options = {})
       : GlobalPoolLayer("GlobalAveragePooling2D", false, 2, options) {}
 };
+/// The mean of each channel: x [N, D, H, W, C] -> [N, C].
 class GlobalAveragePooling3D : public GlobalPoolLayer {
  public:
   explicit GlobalAveragePooling3D(const GlobalPoolLayerOptions& options = {})

@@ -8,7 +8,8 @@
 #include <cstdio>
 
 namespace tapir::nn {
-namespace {
+
+namespace detail {
 
 std::string with_commas(std::int64_t n) {
   std::string s = std::to_string(n);
@@ -16,19 +17,25 @@ std::string with_commas(std::int64_t n) {
   return s;
 }
 
+std::string shape_text(const Shape& s) {
+  if (s.empty()) return "?";
+  std::string out = "(None";
+  for (int i = 1; i < s.rank(); ++i) out += ", " + std::to_string(s[i]);
+  return out + (s.rank() == 1 ? ",)" : ")");
+}
+
+}  // namespace detail
+
+namespace {
+
+using detail::shape_text, detail::with_commas;
+
 std::string bytes_text(std::int64_t bytes) {
   constexpr const char* units[] = {"B", "KB", "MB", "GB", "TB"};
   double v = double(bytes);
   int u = 0;
   while (v >= 1024 && u < 4) v /= 1024, ++u;
   return fmt::format("{:.2f} {}", v, units[u]);
-}
-
-std::string shape_text(const Shape& s) {
-  if (s.empty()) return "?";
-  std::string out = "(None";
-  for (int i = 1; i < s.rank(); ++i) out += ", " + std::to_string(s[i]);
-  return out + (s.rank() == 1 ? ",)" : ")");
 }
 
 std::string line(const char* left, const char* fill, const char* middle, const char* right, const int (&widths)[3]) {

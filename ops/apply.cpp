@@ -1,5 +1,5 @@
 // The only door to running an op: check, allocate, run or trace, record.
-#include <tapir/ops/op.h>
+#include <tapir/ops/call_observer.h>
 #include <tapir/ops/shaping.h>
 
 namespace tapir {
@@ -46,12 +46,9 @@ Device device_of(const OpDef& op, Inputs in) {
   return first ? first->device() : Device();
 }
 
-}  // namespace
-
-void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
+// In the dtype and layout that the row asks for.
+void run_adapted(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
   Kernel kernel = op.kernel[int(device.backend)];
-  if (!kernel) no_kernel(op, device);
-  if (!op.half_via_f32 && !op.needs_contiguous) return kernel({op, in, out, attrs});
   bool halves = false, strided = false;
   if (op.half_via_f32)
     for (std::size_t i = 0; i < in.size(); ++i) halves |= is_half(in[i].dtype());
@@ -79,6 +76,21 @@ void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs a
     if (outputs[i].id() != out[i].id()) cast_into(outputs[i], out[i]);
 }
 
+}  // namespace
+
+namespace detail {
+constinit std::atomic<CallObserver*> call_observer{nullptr};
+}
+
+void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
+  Kernel kernel = op.kernel[int(device.backend)];
+  if (!kernel) no_kernel(op, device);
+  detail::CallObserver* observer = detail::call_observer.load(std::memory_order_relaxed);
+  if (!(op.half_via_f32 | op.needs_contiguous | (observer != nullptr))) return kernel({op, in, out, attrs});
+  if (!observer) return run_adapted(op, in, out, attrs, device);
+  observer->kernel({op, in, out, attrs}, [&] { run_adapted(op, in, out, attrs, device); });
+}
+
 Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
   CallSite site(where);
   Device device = device_of(op, in);
@@ -94,6 +106,7 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {
     if (op.view) {
       out.push_back(op.view(in[0], specs[0], attrs));
     } else if (op.make) {
+      detail::Span span("control flow", op.name);
       recorder() = nullptr;  // what its graphs do is not part of the program
       struct Restore {
         Recorder* r;

@@ -159,6 +159,7 @@ const OpDef conv_op = {
     .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ConvAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<ConvAttrs>()); },
 };
 
 const OpDef conv_input_gradient_op = {
@@ -188,6 +189,7 @@ const OpDef conv_input_gradient_op = {
     .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ConvAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.out[0].shape(), c.in[1].shape(), c.attrs.as<ConvAttrs>()); },
 };
 
 const OpDef conv_kernel_gradient_op = {
@@ -216,6 +218,7 @@ const OpDef conv_kernel_gradient_op = {
     .needs_contiguous = true,
     .half_via_f32 = true,
     .attrs = &attrs_type<ConvAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.in[0].shape(), c.out[0].shape(), c.attrs.as<ConvAttrs>()); },
 };
 
 Shape channels_last(const Shape& s, bool first) { return first ? with_ends(s[0], s.last(s.rank() - 2), s[1]) : s; }
@@ -415,6 +418,11 @@ ConvPlan conv2d_plan(const TensorSpec& x, const TensorSpec& kernel, const ConvOp
 }
 
 void autotune_convolutions(const std::string& file) { cpu::conv_autotune(file); }
+
+double conv_flops(const Shape& x, const Shape& kernel, const ConvAttrs& a) {
+  const Shape out = outputs_of("conv", a, spatial_of(x), kernel.first(kernel.rank() - 2));
+  return 2 * double(x[0]) * double(out.size()) * double(kernel.size());
+}
 
 void list_conv(std::vector<const OpDef*>& out) {
   for (auto* o : {&conv_op, &conv_input_gradient_op, &conv_kernel_gradient_op}) out.push_back(o);

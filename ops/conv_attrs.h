@@ -17,6 +17,9 @@ struct ConvAttrs {
   }
 };
 
+/// Of a convolution of x [N, ..., C] done directly, whatever the algorithm; of its gradients too.
+double conv_flops(const Shape& x, const Shape& kernel, const ConvAttrs& a);
+
 namespace cpu {
 /// For the shapes of x [N, ..., C], kernel and y of a convolution.
 ConvPlan conv_plan(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,

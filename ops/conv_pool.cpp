@@ -26,6 +26,8 @@ const OpDef conv_max_pool_op = {
     .kernel = {cpu::conv_max_pool},
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvPoolAttrs>,
+    .flops =
+        [](const Call& c) { return conv_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<ConvPoolAttrs>().conv); },
 };
 
 const OpDef conv_max_pool_kernel_gradient_op = {
@@ -38,6 +40,8 @@ const OpDef conv_max_pool_kernel_gradient_op = {
     .kernel = {cpu::conv_max_pool_kernel_gradient},
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvPoolAttrs>,
+    .flops =
+        [](const Call& c) { return conv_flops(c.in[0].shape(), c.out[0].shape(), c.attrs.as<ConvPoolAttrs>().conv); },
 };
 
 }  // namespace tapir

@@ -41,21 +41,25 @@ Tensor from_nest(const List& list, DType dtype, const Where& w) {
 }
 }  // namespace detail
 
-/// All throw ShapeError for negative sizes and for more elements than any memory holds, OutOfMemoryError.
+// Filled. They throw ShapeError for negative sizes and for more elements than any memory holds, OutOfMemoryError.
+/// Zeros of `shape`.
 Tensor zeros(const Shape& shape, DType dtype = DType::f32, Where where = Where::current());
+/// Ones of `shape`.
 Tensor ones(const Shape& shape, DType dtype = DType::f32, Where where = Where::current());
-/// Memory that holds anything.
+/// Memory of `shape` that holds anything: for who writes all of it.
 Tensor empty(const Shape& shape, DType dtype = DType::f32, Where where = Where::current());
 /// `value` everywhere, in the dtype of its C++ type (float and double give f32) or the one given.
 template <Number T>
 Tensor full(const Shape& shape, T value, DType dtype = detail::literal_dtype<T>(), Where where = Where::current()) {
   return detail::fill(shape, &value, dtype_of<T>(), dtype, "full", where);
 }
-/// Of the shape and dtype of x, or another dtype.
+/// Zeros of the shape of x, and of its dtype or another one.
 Tensor zeros_like(const Tensor& x, Where where = Where::current());
 Tensor zeros_like(const Tensor& x, DType dtype, Where where = Where::current());
+/// Ones of the shape of x, and of its dtype or another one.
 Tensor ones_like(const Tensor& x, Where where = Where::current());
 Tensor ones_like(const Tensor& x, DType dtype, Where where = Where::current());
+/// `value` everywhere, of the shape of x, and of its dtype or another one.
 template <Number T>
 Tensor full_like(const Tensor& x, T value, Where where = Where::current()) {
   return detail::fill(x.shape(), &value, dtype_of<T>(), x.dtype(), "full_like", where);
@@ -65,6 +69,7 @@ Tensor full_like(const Tensor& x, T value, DType dtype, Where where = Where::cur
   return detail::fill(x.shape(), &value, dtype_of<T>(), dtype, "full_like", where);
 }
 
+// From literals.
 /// A scalar with the dtype of its C++ type: float and double give f32, int gives i32, bool gives bool.
 template <Number T>
 Tensor constant(T value, Where where = Where::current()) {

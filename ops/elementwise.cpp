@@ -165,7 +165,7 @@ Tensor apply_elementwise(const OpDef& op, const Operand& a, const Operand& b) {
       continue;
     Tensor out = from.tensor();
     out.impl()->id = detail::next_id();
-    if (out.size()) op.kernel[int(out.device().backend)]({op, {a.tensor(), b.tensor()}, {&out, 1}, {}});
+    if (out.size()) run_kernel(op, {a.tensor(), b.tensor()}, {&out, 1}, {}, out.device());
     return out;
   }
   return apply(op, {a.tensor(), b.tensor()}, {}, a.where());

@@ -7,7 +7,7 @@
 
 namespace tapir {
 
-// Arithmetic: every numeric dtype; integers wrap around. `/` is for floats.
+// Operators: `a + b` is add(a, b), and so on; the functions below say what each does.
 Tensor operator+(const Operand& a, const Operand& b);
 Tensor operator-(const Operand& a, const Operand& b);
 Tensor operator-(const Operand& x);
@@ -15,9 +15,15 @@ Tensor operator*(const Operand& a, const Operand& b);
 Tensor operator/(const Operand& a, const Operand& b);
 /// remainder(a, b)
 Tensor operator%(const Operand& a, const Operand& b);
+
+// Arithmetic: every numeric dtype; integers wrap around. divide is for floats.
+/// a + b, element by element.
 Tensor add(const Operand& a, const Operand& b);
+/// a - b, element by element.
 Tensor subtract(const Operand& a, const Operand& b);
+/// a * b, element by element.
 Tensor multiply(const Operand& a, const Operand& b);
+/// a / b, element by element; floats. For whole numbers see floor_divide, or cast first.
 Tensor divide(const Operand& a, const Operand& b);
 /// a / b rounded down to a whole number, as in Python. Integers divided by 0 give 0; the smallest one by -1 is itself.
 /// Its gradient is zero (undefined on a tape).
@@ -29,6 +35,7 @@ Tensor remainder(const Operand& a, const Operand& b);
 Tensor pow(const Operand& a, const Operand& b);
 /// The larger of the two; NaN if either is NaN. Where they are equal each side gets half of the gradient.
 Tensor maximum(const Operand& a, const Operand& b);
+/// The smaller of the two; otherwise as maximum.
 Tensor minimum(const Operand& a, const Operand& b);
 /// x limited to [lo, hi]: minimum(maximum(x, lo), hi). On a limit the gradient goes to x, beyond it to the limit.
 Tensor clip(const Operand& x, const Operand& lo, const Operand& hi);
@@ -38,21 +45,27 @@ Tensor squared_difference(const Operand& a, const Operand& b);
 Tensor copysign(const Operand& a, const Operand& b);
 /// The next number of its own dtype after a in the direction of b; floats. No gradient.
 Tensor nextafter(const Operand& a, const Operand& b);
+/// -x
 Tensor negative(const Tensor& x, Where where = Where::current());
 /// x itself.
 Tensor positive(const Tensor& x, Where where = Where::current());
+/// |x|; the smallest integer stays itself. The gradient at 0 is 0.
 Tensor abs(const Tensor& x, Where where = Where::current());
-/// -1, 0 or 1; NaN for NaN. Its gradient is zero (undefined on a tape), as are those of the next four.
+/// -1, 0 or 1; NaN for NaN. Its gradient is zero (undefined on a tape), as are those of floor, ceil, round and trunc.
 Tensor sign(const Tensor& x, Where where = Where::current());
+/// The largest whole number that is not above x.
 Tensor floor(const Tensor& x, Where where = Where::current());
+/// The smallest whole number that is not below x.
 Tensor ceil(const Tensor& x, Where where = Where::current());
 /// To the nearest whole number, halves to the even one.
 Tensor round(const Tensor& x, Where where = Where::current());
 /// Toward zero.
 Tensor trunc(const Tensor& x, Where where = Where::current());
+/// x * x
 Tensor square(const Tensor& x, Where where = Where::current());
 
 // Functions of real numbers: floating dtypes.
+/// e to the power x.
 Tensor exp(const Tensor& x, Where where = Where::current());
 /// 2 to the power x.
 Tensor exp2(const Tensor& x, Where where = Where::current());
@@ -60,26 +73,41 @@ Tensor exp2(const Tensor& x, Where where = Where::current());
 Tensor expm1(const Tensor& x, Where where = Where::current());
 /// The natural logarithm; -infinity at 0, NaN below.
 Tensor log(const Tensor& x, Where where = Where::current());
+/// The logarithm to base 2; otherwise as log.
 Tensor log2(const Tensor& x, Where where = Where::current());
+/// The logarithm to base 10; otherwise as log.
 Tensor log10(const Tensor& x, Where where = Where::current());
 /// log(1 + x), exact near 0.
 Tensor log1p(const Tensor& x, Where where = Where::current());
+/// The square root; NaN below 0.
 Tensor sqrt(const Tensor& x, Where where = Where::current());
 /// 1 / sqrt(x)
 Tensor rsqrt(const Tensor& x, Where where = Where::current());
 /// 1 / x
 Tensor reciprocal(const Tensor& x, Where where = Where::current());
+/// The sine of x, in radians.
 Tensor sin(const Tensor& x, Where where = Where::current());
+/// The cosine of x, in radians.
 Tensor cos(const Tensor& x, Where where = Where::current());
+/// The tangent of x, in radians.
 Tensor tan(const Tensor& x, Where where = Where::current());
+/// The angle in [-pi/2, pi/2] whose sine is x; NaN beyond [-1, 1].
 Tensor asin(const Tensor& x, Where where = Where::current());
+/// The angle in [0, pi] whose cosine is x; NaN beyond [-1, 1].
 Tensor acos(const Tensor& x, Where where = Where::current());
+/// The angle in (-pi/2, pi/2) whose tangent is x.
 Tensor atan(const Tensor& x, Where where = Where::current());
+/// The hyperbolic sine, (e^x - e^-x) / 2.
 Tensor sinh(const Tensor& x, Where where = Where::current());
+/// The hyperbolic cosine, (e^x + e^-x) / 2.
 Tensor cosh(const Tensor& x, Where where = Where::current());
+/// The hyperbolic tangent, sinh(x) / cosh(x).
 Tensor tanh(const Tensor& x, Where where = Where::current());
+/// The inverse of sinh.
 Tensor asinh(const Tensor& x, Where where = Where::current());
+/// The inverse of cosh, not negative; NaN below 1.
 Tensor acosh(const Tensor& x, Where where = Where::current());
+/// The inverse of tanh; infinite at -1 and 1, NaN beyond.
 Tensor atanh(const Tensor& x, Where where = Where::current());
 /// The angle of the point (x = b, y = a), in (-pi, pi].
 Tensor atan2(const Operand& a, const Operand& b);
@@ -137,11 +165,17 @@ Tensor hard_sigmoid(const Tensor& x, Where where = Where::current());
 Tensor hard_silu(const Tensor& x, Where where = Where::current());
 
 // Comparisons: every dtype; the result is bool. NaN equals nothing.
+/// a == b
 Tensor equal(const Operand& a, const Operand& b);
+/// a != b; true for NaN.
 Tensor not_equal(const Operand& a, const Operand& b);
+/// a < b
 Tensor less(const Operand& a, const Operand& b);
+/// a <= b
 Tensor less_equal(const Operand& a, const Operand& b);
+/// a > b
 Tensor greater(const Operand& a, const Operand& b);
+/// a >= b
 Tensor greater_equal(const Operand& a, const Operand& b);
 Tensor operator==(const Operand& a, const Operand& b);
 Tensor operator!=(const Operand& a, const Operand& b);
@@ -149,31 +183,48 @@ Tensor operator<(const Operand& a, const Operand& b);
 Tensor operator<=(const Operand& a, const Operand& b);
 Tensor operator>(const Operand& a, const Operand& b);
 Tensor operator>=(const Operand& a, const Operand& b);
-/// Tests: the result is bool. Integers are finite.
+
+// Tests: every numeric dtype; the result is bool.
+/// Is it not a number? False for integers.
 Tensor isnan(const Tensor& x, Where where = Where::current());
+/// Is it infinite, of either sign? False for integers.
 Tensor isinf(const Tensor& x, Where where = Where::current());
+/// Is it neither infinite nor NaN? True for integers.
 Tensor isfinite(const Tensor& x, Where where = Where::current());
 /// Is the sign bit set? True for -0 too; floats.
 Tensor signbit(const Tensor& x, Where where = Where::current());
+
+// A choice: every dtype.
 /// a where `condition` (bool) holds, b elsewhere. All three broadcast.
 Tensor where(const Tensor& condition, const Operand& a, const Operand& b);
 
-// Logic: bool. As operators, `a && b` evaluates both sides.
+// Logic: bool.
+/// Are both true?
 Tensor logical_and(const Operand& a, const Operand& b);
+/// Is at least one true?
 Tensor logical_or(const Operand& a, const Operand& b);
+/// Is exactly one true?
 Tensor logical_xor(const Operand& a, const Operand& b);
+/// Is it false?
 Tensor logical_not(const Tensor& x, Where where = Where::current());
+// As operators, for bool too: they evaluate both sides.
 Tensor operator&&(const Operand& a, const Operand& b);
 Tensor operator||(const Operand& a, const Operand& b);
 Tensor operator!(const Operand& x);
 
 // Bits: integers and bool; shifts are for integers. Shifting by a negative number or by all bits and more shifts
 // everything out: 0, or -1 for a negative number shifted right.
+/// The bits that both have.
 Tensor bitwise_and(const Operand& a, const Operand& b);
+/// The bits that at least one has.
 Tensor bitwise_or(const Operand& a, const Operand& b);
+/// The bits that exactly one has.
 Tensor bitwise_xor(const Operand& a, const Operand& b);
+/// All bits turned over; logical_not for bool.
 Tensor bitwise_invert(const Tensor& x, Where where = Where::current());
+/// a moved left by b bits: a * 2^b, wrapped around. Integers.
 Tensor bitwise_left_shift(const Operand& a, const Operand& b);
+/// a moved right by b bits: a / 2^b rounded down. Integers.
 Tensor bitwise_right_shift(const Operand& a, const Operand& b);
 Tensor operator&(const Operand& a, const Operand& b);
 Tensor operator|(const Operand& a, const Operand& b);

@@ -17,6 +17,7 @@ const OpDef conv_then_op = {
     .kernel = {cpu::conv_then},
     .needs_contiguous = true,
     .attrs = &attrs_type<ConvThenAttrs>,
+    .flops = [](const Call& c) { return conv_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<ConvThenAttrs>().op); },
 };
 
 const OpDef matmul_then_op = {
@@ -24,6 +25,8 @@ const OpDef matmul_then_op = {
     .infer = infer_sinks<MatmulAttrs>,
     .kernel = {cpu::matmul_then},
     .attrs = &attrs_type<MatmulThenAttrs>,
+    .flops =
+        [](const Call& c) { return matmul_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<MatmulThenAttrs>().op); },
 };
 
 }  // namespace tapir

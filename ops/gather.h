@@ -1,5 +1,6 @@
 // Picking elements by index, and putting them back: take, gather_nd, scatter_nd, boolean_mask, one_hot, nonzero.
-// Indices are any integer dtype; negative ones count from the end; one out of range throws UsageError.
+// Elements are of any dtype. Indices are any integer dtype; negative ones count from the end. They throw UsageError for
+// an index out of range, DTypeError for indices that are no integers, ShapeError for shapes that do not fit.
 #pragma once
 #include <tapir/ops/op.h>
 
@@ -19,9 +20,10 @@ Tensor tensor_scatter_add(const Tensor& x, const Tensor& indices, const Tensor& 
 /// x with `updates` put at `indices`; of duplicates the last one stays (each gets its gradient).
 Tensor tensor_scatter_update(const Tensor& x, const Tensor& indices, const Tensor& updates,
                              Where where = Where::current());
-/// The smaller (larger) of x and `updates` at `indices`. Values that tie share the gradient.
+/// The smaller of x and `updates` at `indices`. Values that tie share the gradient.
 Tensor tensor_scatter_min(const Tensor& x, const Tensor& indices, const Tensor& updates,
                           Where where = Where::current());
+/// The larger of x and `updates` at `indices`; otherwise as tensor_scatter_min.
 Tensor tensor_scatter_max(const Tensor& x, const Tensor& indices, const Tensor& updates,
                           Where where = Where::current());
 /// The elements of x where `mask` (bool, the shape of x's first dimensions) is true: [count, x.shape[mask.rank:]].
@@ -40,6 +42,8 @@ struct OneHotOptions {
 Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions options = {}, Where where = Where::current());
 /// Rows of `table` [n, ...] by integer `ids` of any shape: take(table, ids, 0), except that an id below 0 throws too.
 Tensor embedding_lookup(const Tensor& table, const Tensor& ids, Where where = Where::current());
+
+// For operations and backends.
 
 /// The row-major place of `indices` [..., dims.rank()] in a tensor of shape `dims`, i64 [...]. Checks ranges.
 Tensor flat_index(const Tensor& indices, const Shape& dims, Where where = Where::current());

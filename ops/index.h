@@ -61,7 +61,8 @@ class Index {
 /// DTypeError for floating indices. Integer, slice, ellipsis and new-axis entries give a view; tensors give a copy.
 Tensor index_with(const Tensor& x, std::span<const Index> entries, Where where = Where::current());
 
-/// Rectangle of x: `begin` and `size` per dimension, every `step`-th element (steps may be negative). A view.
+/// Rectangle of x: `begin` and `size` per dimension, every `step`-th element (steps may be negative). A view. Throws
+/// ShapeError if it goes beyond x.
 Tensor strided_slice(const Tensor& x, const Shape& begin, const Shape& size, const Shape& step,
                      Where where = Where::current());
 

@@ -1,4 +1,5 @@
-// Joining and cutting: concat, stack, split, unstack, narrow, tile, repeat.
+// Joining and cutting: concat, stack, split, unstack, narrow, tile, repeat; every dtype. They throw ShapeError for an
+// axis out of range and for sizes that do not fit.
 #pragma once
 #include <tapir/ops/op.h>
 

@@ -81,6 +81,7 @@ const OpDef matmul_op = {
     .gradient = matmul_gradient,
     .saves = Saves::inputs,
     .attrs = &attrs_type<MatmulAttrs>,
+    .flops = [](const Call& c) { return matmul_flops(c.in[0].shape(), c.in[1].shape(), c.attrs.as<MatmulAttrs>()); },
 };
 
 Shape joined(const Shape& a, const Shape& b) {
@@ -187,6 +188,13 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const std::vector<int>& a_axe
     if (!gone_b[i]) from_b.push_back(i), kept_b.push_back(b.shape()[i]), n *= b.shape()[i];
   Tensor left = reshape(permute_dims(a, from_a), {m, k}), right = reshape(permute_dims(b, from_b), {k, n});
   return reshape(matmul(left, right), joined(kept_a, kept_b));
+}
+
+double matmul_flops(const Shape& a, const Shape& b, const MatmulAttrs& attrs) {
+  Shape batch;
+  broadcast_shapes(a.first(a.rank() - 2), b.first(b.rank() - 2), batch);
+  const double rows_and_inner = double(a.dim(-1)) * double(a.dim(-2));
+  return 2 * double(batch.size()) * rows_and_inner * double(b.dim(attrs.transpose_b ? -2 : -1));
 }
 
 void list_matmul(std::vector<const OpDef*>& out) { out.push_back(&matmul_op); }

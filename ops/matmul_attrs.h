@@ -1,6 +1,7 @@
 // Attributes of matmul, for its row, its kernel and the passes.
 #pragma once
 #include <tapir/ops/precision.h>
+#include <tapir/tensor/shape.h>
 
 namespace tapir {
 
@@ -13,5 +14,8 @@ struct MatmulAttrs {
     v.rare("precision", precision, Precision::highest);
   }
 };
+
+/// Of the product of tensors of these shapes, whose first dimensions broadcast.
+double matmul_flops(const Shape& a, const Shape& b, const MatmulAttrs& attrs);
 
 }  // namespace tapir

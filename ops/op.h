@@ -116,6 +116,8 @@ struct Node {
 using Gradient = Tensors (*)(const Node& node, std::span<const Tensor> dy);
 using Infer = void (*)(Inputs in, Attrs attrs, Specs& out);
 using Kernel = void (*)(const Call& call);
+/// Floating-point operations of a call, a multiply-add counts as two. Outputs may have specs alone.
+using Flops = double (*)(const Call& call);
 /// Makes the outputs itself: control flow.
 using Make = Tensors (*)(Inputs in, Attrs attrs);
 /// A view of input 0: no data moves.
@@ -141,6 +143,7 @@ struct OpDef {
   const AttrsType* attrs = nullptr;  // null: it has none
   bool in_place = false;             // output k may be written over input k, element by element
   bool effect = false;               // draws random numbers or the like: never folded, merged or reordered
+  Flops flops = nullptr;             // null: memory bounds it rather than arithmetic
 };
 
 /// Sees each call of this thread: the tape, the tracer.

@@ -1,4 +1,4 @@
-// Padding, flipping, rolling.
+// Padding, flipping, rolling; every dtype. They throw ShapeError for an axis out of range or named twice.
 #pragma once
 #include <tapir/ops/op.h>
 

@@ -48,7 +48,8 @@ const OpDef arange_op = {
     .infer = infer_count<ArangeAttrs>,
     .kernel = {[](const Call& call) {
       const auto a = call.attrs.as<ArangeAttrs>();
-      fill_with<std::int64_t>(call.out[0], [a](std::int64_t i) { return a.start + i * a.step; });
+      using U = std::uint64_t;  // i * step alone may be beyond i64 where start is far below 0
+      fill_with<std::int64_t>(call.out[0], [a](std::int64_t i) { return std::int64_t(U(a.start) + U(i) * U(a.step)); });
     }},
     .attrs = &attrs_type<ArangeAttrs>,
 };

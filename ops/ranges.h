@@ -1,4 +1,4 @@
-// Counting: arange, linspace, eye, meshgrid. All give constants: nothing is recorded.
+// Counting: arange, linspace, eye, meshgrid. All but meshgrid give constants: nothing is recorded.
 #pragma once
 #include <tapir/ops/create.h>
 

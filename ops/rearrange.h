@@ -1,4 +1,5 @@
-// Other orders and shapes of the same elements, diagonals and triangles. Views where strides allow.
+// Other orders and shapes of the same elements, diagonals and triangles; every dtype. Views where strides allow. They
+// throw ShapeError for an axis out of range or named twice, and for ranks and sizes that do not fit.
 #pragma once
 #include <tapir/ops/op.h>
 

@@ -1,4 +1,4 @@
-// Changing shape, order and dtype. What can be a view is one: no data moves, no memory is taken.
+// Changing shape, order and dtype, of every dtype. What can be a view is one: no data moves, no memory is taken.
 #pragma once
 #include <tapir/ops/op.h>
 
@@ -7,9 +7,10 @@ namespace tapir {
 /// The same elements in row-major order as `shape`; one size may be -1 and is worked out. A view where strides allow,
 /// else a copy. Throws ShapeError if the counts differ.
 Tensor reshape(const Tensor& x, const Shape& shape, Where where = Where::current());
-/// Reorders the dimensions: result dimension i is dimension axes[i] of x. A view.
+/// Reorders the dimensions: result dimension i is dimension axes[i] of x. A view. Throws ShapeError unless each
+/// dimension is named once.
 Tensor permute_dims(const Tensor& x, const Axes& axes, Where where = Where::current());
-/// x broadcast to `shape` as NumPy does. A view.
+/// x broadcast to `shape` as NumPy does. A view. Throws ShapeError if it does not fit.
 Tensor broadcast_to(const Tensor& x, const Shape& shape, Where where = Where::current());
 /// x itself if it is dense and row-major, else a dense copy.
 Tensor contiguous(const Tensor& x, Where where = Where::current());
@@ -19,6 +20,8 @@ Tensor contiguous(const Tensor& x, Where where = Where::current());
 Tensor astype(const Tensor& x, DType dtype, Where where = Where::current());
 /// x as a constant: no gradient flows through.
 Tensor stop_gradient(const Tensor& x, Where where = Where::current());
+
+// For operations and backends.
 
 /// An axis counted from the end if negative. Throws ShapeError naming `op`.
 int check_axis(const char* op, std::int64_t axis, int rank);

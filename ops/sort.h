@@ -1,4 +1,4 @@
-// Sorting along an axis. Always stable; NaN counts as larger than everything; -0 and 0 are equal.
+// Sorting along an axis, every dtype. Always stable; NaN counts as larger than everything; -0 and 0 are equal.
 #pragma once
 #include <tapir/ops/op.h>
 

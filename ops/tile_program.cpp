@@ -28,6 +28,19 @@ const Pair* pair_of(const OpDef* first, const OpDef* second, int at) {
 
 }  // namespace
 
+std::string TileProgram::text() const {
+  std::string out;
+  auto name = [&](const OpDef* op) { out.append(out.empty() ? "" : ", ").append(op->name); };
+  for (int s = 0; s < steps; ++s) {
+    const OpDef* op = step[s].op;
+    for (const Pair& p : list_of(vmath::fn::Pairs{}))
+      if (p.both == op) name(p.first), op = p.second;
+    name(op);
+  }
+  if (sum != Sum::none) out.append(out.empty() ? "" : ", ").append("sum");
+  return out;
+}
+
 void TileProgram::join_pairs() {
   int readers[max_steps] = {};  // of the result of a step
   auto count = [&](int reg) {

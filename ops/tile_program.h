@@ -51,6 +51,8 @@ struct TileProgram {
   }
   /// Operands of a step.
   int arity(int s) const { return step[s].op->tile ? step[s].op->tile->arity : 1; }
+  /// The names of the steps, for people: "multiply, add, relu".
+  std::string text() const;
   /// Makes one step of two where there is such a pair and nobody else reads what is between them.
   void join_pairs();
   /// Is `input`, a dense tensor of this shape, read for the last time before sink `k` is written, tile by tile?

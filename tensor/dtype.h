@@ -9,6 +9,7 @@
 
 namespace tapir {
 
+/// The type of a tensor's elements.
 enum class DType : std::uint8_t { f32, f64, f16, bf16, i8, u8, i16, i32, i64, boolean };
 inline constexpr int dtype_count = 10;
 

@@ -48,7 +48,7 @@ class Shape {
   std::vector<std::int64_t> to_vector() const { return {begin(), end()}; }
 
   constexpr void push_back(std::int64_t d) {
-    if (rank_ == max_rank) too_many(rank_ + 1);
+    if (rank_ == max_rank) too_many(std::size_t(rank_) + 1);
     dims_[rank_++] = d;
   }
   /// New dimensions are 0.

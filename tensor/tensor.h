@@ -15,6 +15,7 @@ namespace tapir {
 class Tensor;
 class Index;
 
+/// A C++ type that can be an element or a literal.
 template <class T>
 concept Number = std::is_arithmetic_v<T> || std::same_as<T, float16> || std::same_as<T, bfloat16>;
 
@@ -182,11 +183,12 @@ class Tensor {
   detail::TensorImpl* impl_ = nullptr;
 };
 
-/// `std::cout << x`: x as NumPy would show it, and the line for an error.
+/// `std::cout << x`: a Tensor, or the value of a Variable, as NumPy would show it, and the line for an error.
 struct Shown {
-  const Tensor& tensor;
+  Tensor tensor;
   Where where;
-  Shown(const Tensor& t, Where w = Where::current()) : tensor(t), where(w) {}
+  template <class T>
+  requires std::convertible_to<const T&, Tensor> Shown(const T& t, Where w = Where::current()) : tensor(t), where(w) {}
 };
 std::ostream& operator<<(std::ostream& os, const Shown& shown);
 

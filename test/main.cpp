@@ -3,6 +3,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
+#include <tapir/backends/cpu/isa.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -10,9 +12,8 @@
 int main(int argc, char** argv) {
   const char* isa = std::getenv("TAPIR_ISA");
   const std::string asked = isa ? isa : "";
-  __builtin_cpu_init();
-  if ((asked == "v4" && !__builtin_cpu_supports("x86-64-v4")) ||
-      (asked == "v3" && !__builtin_cpu_supports("x86-64-v3"))) {
+  const tapir::cpu::Isa has = tapir::cpu::processor_isa();
+  if ((asked == "v4" && has < tapir::cpu::Isa::v4) || (asked == "v3" && has < tapir::cpu::Isa::v3)) {
     std::printf("skipped: this machine lacks x86-64-%s\n", isa);
     return 77;
   }

@@ -18,17 +18,9 @@
 namespace tapir::cpu {
 namespace {
 
-std::string cpu_model() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("model name", 0) == 0)
-      if (auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
-  return "unknown CPU";
-}
-
 const std::string& first_line() {
   static const std::string line =
-      fmt::format("tapir autotune 1, library {}, {}, {}", TAPIR_VERSION, cpu_model(), name_of(isa()));
+      fmt::format("tapir autotune 1, library {}, {}, {}", TAPIR_VERSION, processor_name(), name_of(isa()));
   return line;
 }
 

@@ -19,8 +19,9 @@ ConvCut::ConvCut(const ConvProblem& p, ConvDirection d, std::int64_t wanted)
   if (p.n >= wanted) return;
   while (dim_ < 2 && p.in[dim_] == 1 && p.out[dim_] == 1 && p.kernel[dim_] == 1) ++dim_;
   const std::int64_t reach = extent(p, dim_), stride = p.stride[dim_];
-  // Each window sees some of x, and windows leave no gaps: every part is a convolution.
-  if (p.before[dim_] >= reach || (p.out[dim_] - 1) * stride - p.before[dim_] >= p.in[dim_] || reach < stride) return;
+  // Each window sees some of x, and where parts of x are written windows leave no gaps: every part is a convolution.
+  if (p.before[dim_] >= reach || (p.out[dim_] - 1) * stride - p.before[dim_] >= p.in[dim_]) return;
+  if (of_input_ && reach < stride) return;
   blocks_ = std::clamp<std::int64_t>((wanted + p.n - 1) / p.n, 1, std::max<std::int64_t>(1, rows() / (2 * stride)));
 }
 
@@ -48,7 +49,8 @@ ConvPart ConvCut::part(std::int64_t i) const {
     out_end = std::max(out, out_end);
   } else {
     in = std::max<std::int64_t>(0, a * stride - before);
-    in_end = std::min(p_.in[dim_], (b - 1) * stride - before + reach);
+    // With the rows that a stride skips after the last window: oneDNN's 1x1 convolutions want whole strides.
+    in_end = std::min(p_.in[dim_], (b - 1) * stride - before + std::max(reach, stride));
   }
   q.n = 1;
   q.in[dim_] = in_end - in, q.out[dim_] = out_end - out;

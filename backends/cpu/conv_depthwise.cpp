@@ -160,10 +160,11 @@ double cost(const ConvProblem& p, ConvDirection d) {
   const double edges = rows * double(padded ? std::min(width, reach) : 0) * double(p.taps()),
                vectors = edges * double(channels) / double(w.lanes);
   const double terms = w.unit * w.pixels * double(p.taps() * channels),
-               odd = p.c % w.lanes ? 1 : 0;  // loads cross lines
+               odd = p.c % w.lanes ? 1 : 0,  // loads cross lines
+      skipped = w.strided(p) ? w.x : 0;
   if (d == ConvDirection::forward)
-    return (2.1 + odd) * terms + 1.3 * edges + 2.2 * w.unit * 8 * vectors + 150 * rows + 1500;
-  if (back) return (2.5 + 0.7 * odd) * terms + 1.2 * edges + w.unit * 8 * vectors + 95 * rows + 1500;
+    return (2.1 + odd) * terms + 1.3 * edges + 2.2 * w.unit * 8 * vectors + 150 * rows + 0.3 * skipped + 1500;
+  if (back) return (2.5 + 0.7 * odd) * terms + 1.2 * edges + w.unit * 8 * vectors + 95 * rows + 0.15 * skipped + 1500;
   return (1.9 + 0.5 * odd) * terms + 0.7 * edges + 5.9 * w.unit * 8 * vectors + (padded ? 300 : 110) * rows +
          0.95 * rows * double(p.taps() * channels) / double(w.lanes) + 3700;
 }

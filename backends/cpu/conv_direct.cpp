@@ -24,9 +24,14 @@ using Dims = memory::dims;
 struct Described {
   const ConvProblem& p;
   ConvDirection d;
-  int first;  // spatial dimension
-  Described(const ConvProblem& q, ConvDirection direction)
-      : p(q), d(direction), first(q.in[0] == 1 && q.kernel[0] == 1 && q.out[0] == 1 && q.before[0] == 0 ? 1 : 0) {}
+  std::int64_t row;  // filters in memory, of which the problem may have a block
+  int first;         // spatial dimension
+  Described(const ConvProblem& q, ConvDirection direction) : Described(q, direction, q.k) {}
+  Described(const ConvProblem& q, ConvDirection direction, std::int64_t filters)
+      : p(q),
+        d(direction),
+        row(filters),
+        first(q.in[0] == 1 && q.kernel[0] == 1 && q.out[0] == 1 && q.before[0] == 0 ? 1 : 0) {}
   DType dtype_where(ConvDirection it_is_the_result) const { return d == it_is_the_result ? DType::f32 : p.dtype; }
 
   Shape spatial(std::int64_t a, std::int64_t b, const std::int64_t* from) const {
@@ -53,8 +58,8 @@ struct Described {
   memory::desc any_kernel() const { return onednn::any_layout(kernel_sizes(), kernel_dtype()); }
   // [kernel..., C / groups, K] as (groups,) O, I, kernel.
   memory::desc plain_kernel() const {
-    const std::int64_t tap = p.cg() * p.k;
-    Shape strides{1, p.k};
+    const std::int64_t tap = p.cg() * row;
+    Shape strides{1, row};
     if (first == 0) strides.push_back(p.kernel[1] * p.kernel[2] * tap);
     strides.push_back(p.kernel[2] * tap);
     strides.push_back(tap);
@@ -111,10 +116,10 @@ onednn::Recipe make(const ConvProblem& p, ConvDirection d) {
 }
 
 // Into oneDNN's layout, or back out of it if `back`.
-void reorder_kernel(const ConvProblem& p, ConvDirection d, const memory::desc& theirs, void* from, void* to,
-                    bool back) {
-  auto prepared = onednn::prepared(key_of(back ? "conv_kernel_back" : "conv_kernel", p, d), [&] {
-    memory::desc ours = Described(p, d).plain_kernel();
+void reorder_kernel(const ConvProblem& p, ConvDirection d, std::int64_t filters, const memory::desc& theirs, void* from,
+                    void* to, bool back) {
+  auto prepared = onednn::prepared(key_of(back ? "conv_kernel_back" : "conv_kernel", p, d) << filters, [&] {
+    memory::desc ours = Described(p, d, filters).plain_kernel();
     const memory::desc &a = back ? theirs : ours, &b = back ? ours : theirs;
     dnnl::reorder::primitive_desc r(onednn::engine(), a, onednn::engine(), b, onednn::attributes());
     return onednn::recipe(r, {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}});
@@ -130,24 +135,27 @@ PackedKernel call_memory(std::size_t bytes) {
 }
 
 // The pieces of the kernel in oneDNN's layout: kept if its value comes again, else made for this call. Null if that is
-// the kernel as it lies. `p`: of_pieces() of a part of the problem `whole`.
+// the kernel as it lies. `p`: of_pieces() of a part of the problem `whole`; it has the filters from `first` on,
+// `filters` of which lie in memory.
 PackedKernel packed_kernel(const ConvProblem& whole, const ConvProblem& p, ConvDirection d, const memory::desc& theirs,
-                           const ConvBuffers& b, Pieces s) {
-  const bool plain = theirs == Described(p, d).plain_kernel();
+                           const ConvBuffers& b, Pieces s, std::int64_t first, std::int64_t filters) {
+  const bool plain = filters == p.k && theirs == Described(p, d).plain_kernel();
   if (plain && s.count == 0) return nullptr;
   const std::size_t bytes = theirs.get_size();
   std::string key;
   bool keep = false;
   if (b.kernel_id) {
-    key = (key_of("conv_packed", p, d) << s.count << b.kernel_id).bytes();
+    key = (key_of("conv_packed", p, d) << s.count << b.kernel_id << first).bytes();
     if (auto kept = find_packed(key)) return kept;
     keep = worth_packing(key);
   }
   PackedKernel kernel = keep ? packed_memory(bytes) : call_memory(bytes);
   ConvScratch<std::byte> pieces(s.count == 0 || plain ? 0 : bytes_of(p.taps() * p.cg() * p.k, s));
-  void* from = s.count == 0 ? b.kernel : plain ? kernel.get() : pieces.data();
+  void* from = s.count == 0 ? static_cast<void*>(static_cast<float*>(b.kernel) + first)
+               : plain      ? kernel.get()
+                            : pieces.data();
   if (s.count) split_kernel(whole, d, s, b.kernel, from);
-  if (!plain) reorder_kernel(p, d, theirs, from, kernel.get(), false);
+  if (!plain) reorder_kernel(p, d, s.count ? p.k : filters, theirs, from, kernel.get(), false);
   if (keep) keep_packed(key, kernel, bytes);
   return kernel;
 }
@@ -198,7 +206,7 @@ void image_direction(const ConvProblem& p, ConvDirection d, const ConvBuffers& b
   const ConvCut cut(p, d, b.after || s.count ? small_parts_wanted(p, s) : parts_wanted(p, s));
   const ConvProblem whole = cut.part(0).problem, first = of_pieces(whole, d, s);
   const memory::desc theirs = prepared(first, d)->desc(DNNL_ARG_WEIGHTS);
-  const PackedKernel packed = packed_kernel(whole, first, d, theirs, b, s);
+  const PackedKernel packed = packed_kernel(whole, first, d, theirs, b, s, 0, first.k);
   void* kernel = packed ? packed.get() : b.kernel;
   parallel_for(cut.parts(), 1, [&](std::int64_t i, std::int64_t end) {
     for (; i < end; ++i) {
@@ -224,13 +232,43 @@ void kernel_gradient(const ConvProblem& p, const ConvBuffers& b, Pieces s) {
     for (; i < end; ++i) run_part(cut.part(i), d, b, i ? others.data() + (i - 1) * size : sum, theirs, s);
   });
   add_kernel_sums(sum, others.data(), cut.parts() - 1, size);
-  if (!same) reorder_kernel(first, d, theirs, sum, b.kernel, true);
+  if (!same) reorder_kernel(first, d, first.k, theirs, sum, b.kernel, true);
+}
+
+// In how many blocks the filters are cut: where the kernel is what takes long to read, each thread reads a part of it.
+std::int64_t filter_blocks(const ConvProblem& p) {
+  const ConvWork w(p);
+  if (p.groups > 1 || w.kernel < 4 * (w.x + w.y)) return 1;
+  return std::min<std::int64_t>(parts_wanted(p, {}) > 1 ? num_threads() : 1, p.k / (4 * w.lanes));
+}
+
+// Each block's result is dense, so it takes a detour; it is small.
+void forward_by_filters(const ConvProblem& p, std::int64_t blocks, const ConvBuffers& b) {
+  constexpr auto d = ConvDirection::forward;
+  const std::int64_t lanes = conv_lanes(p.dtype), pixels = p.n * p.out_pixels();
+  auto edge = [&](std::int64_t i) { return i == blocks ? p.k : p.k * i / blocks / lanes * lanes; };
+  parallel_for(blocks, 1, [&](std::int64_t i, std::int64_t end) {
+    for (; i < end; ++i) {
+      const std::int64_t first = edge(i);
+      ConvProblem q = p;
+      q.k = edge(i + 1) - first;
+      ConvScratch<float> y(pixels * q.k);
+      const memory::desc theirs = prepared(q, d)->desc(DNNL_ARG_WEIGHTS);
+      const PackedKernel kernel = packed_kernel(q, q, d, theirs, b, {}, first, p.k);
+      run_on(q, d, {b.x, kernel.get(), y.data()}, theirs);
+      for (std::int64_t r = 0; r < pixels; ++r)
+        std::copy_n(y.data() + r * q.k, q.k, static_cast<float*>(b.y) + r * p.k + first);
+    }
+  });
+  if (b.after) b.after->over_all();
 }
 
 }  // namespace
 
 void run_direct(const ConvProblem& p, ConvDirection d, const ConvBuffers& b, Pieces s) {
-  if (d == ConvDirection::kernel_gradient) kernel_gradient(p, b, s);
+  const std::int64_t blocks = d == ConvDirection::forward && s.count == 0 ? filter_blocks(p) : 1;
+  if (blocks > 1) forward_by_filters(p, blocks, b);
+  else if (d == ConvDirection::kernel_gradient) kernel_gradient(p, b, s);
   else image_direction(p, d, b, s);
 }
 
@@ -243,7 +281,7 @@ double direct_cost(const ConvProblem& p, ConvDirection d) {
     const double terms = w.unit * w.pixels * double(p.taps() * round_up(p.c, w.lanes));
     const double odd = p.c % w.lanes ? 1 : 0, moved = (0.05 + 0.07 * odd) * (w.x + w.y);
     if (forward) return (1.3 + (p.taps() > 9 ? 1.1 * odd : 0)) * terms + moved + 2200;
-    if (of_kernel) return (p.taps() > 9 ? 10.6 : 1.1 + odd) * terms + moved + 1000;
+    if (of_kernel) return (p.taps() > 9 ? 10.6 : 2.0 + odd) * terms + moved + 1000;
     return (1.9 + 0.3 * odd) * terms + moved + 7000;
   }
   if (p.groups > 1 && (p.cg() % w.lanes || p.kg() % w.lanes)) {
@@ -257,7 +295,10 @@ double direct_cost(const ConvProblem& p, ConvDirection d) {
   const bool strided_1x1 = p.taps() == 1 && w.strided(p);
   if (of_kernel) {
     if (w.dilated(p)) return 1.1 * terms + 0.86 * w.patches + 3000;
-    const double rate = (blocks == 1 ? 1.2 : blocks == 2 ? 1.05 : 1.18) + (p.out[2] >= 64 ? 0.5 : 0);
+    const double rate = (blocks == 1   ? (p.kg() % w.lanes ? 1.45 : 1.2)
+                         : blocks == 2 ? 1.05
+                                       : 1.18) +
+                        (p.out[2] >= 64 ? 0.5 : 0);
     return rate * terms + 0.18 * double(p.n) * w.kernel + (strided_1x1 ? 0.1 * w.x : 0) + 3100;
   }
   if (forward) {

@@ -168,7 +168,10 @@ double cost(const ConvProblem& p, ConvDirection d) {
       double(round_up(std::max(p.kg(), 2 * w.lanes), w.lanes)) + 0.75 * double(w.lanes);  // few are slow
   const double terms = 0.98 * w.unit * w.pixels * double(p.groups) * filters;
   const double rows = w.pixels * double(p.groups);
-  if (d == ConvDirection::forward) return terms * double(width) + 3.4 * runs + 16 * rows + 350;
+  // oneDNN packs the kernel for each product.
+  const double packed = 0.5 * double(width * p.kg()) * rows / double(Patches<float>{p, 0}.rows_at_once());
+  if (d == ConvDirection::forward)
+    return (p.taps() == 1 ? 1.5 : 1.0) * terms * double(width) + packed + 3.4 * runs + 16 * rows + 350;
   if (d == ConvDirection::kernel_gradient)
     return terms * double(round_up(width, w.lanes)) + 0.07 * w.patches + 3.1 * runs + 12 * rows + 400;
   return 1.05 * terms * double(width) + 0.036 * w.patches + 3 * runs + 24 * rows + 0.1 * (w.x + w.kernel) + 430;

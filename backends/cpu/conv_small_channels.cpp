@@ -166,7 +166,7 @@ double cost(const ConvProblem& given, ConvDirection d) {
   if (d == ConvDirection::kernel_gradient)
     return time + 0.35 * terms * double(narrow) + 0.62 * rows * double(p.taps() * p.c) * double(2 * wide + narrow) +
            1.3 * w.kernel + (p.taps() == 1 ? 0.1 * (w.x + w.y) : 0);
-  if (p.taps() == 1) time += 0.1 * w.pixels * panels * 2 * double(w.lanes);  // short sums
+  if (p.taps() == 1) time = 1.25 * time + 0.1 * w.pixels * panels * 2 * double(w.lanes);  // short sums
   return time + (d == ConvDirection::forward ? 0.35 : 1.2) * w.kernel;
 }
 

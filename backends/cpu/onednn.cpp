@@ -2,10 +2,13 @@
 
 #ifdef TAPIR_ONEDNN
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <list>
 #include <unordered_map>
+
+// Of the OpenMP that oneDNN runs on. Its header belongs to a compiler, and another one would not find it.
+extern "C" int omp_get_max_threads();
+extern "C" void omp_set_num_threads(int);
 
 namespace tapir::cpu::onednn {
 

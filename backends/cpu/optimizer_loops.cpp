@@ -9,7 +9,11 @@ template <int N, class T, class S>
 void elements(const S step, std::int64_t n, const T* const* in, T* const* out) {
   const T *p = in[0], *a = in[N > 0 ? 1 : 0], *b = in[N > 1 ? 2 : 0], *c = in[N > 2 ? 3 : 0], *g = in[N + 1];
   T *out_p = out[0], *out_a = out[N > 0 ? 1 : 0], *out_b = out[N > 1 ? 2 : 0], *out_c = out[N > 2 ? 3 : 0];
+#ifdef __clang__
+#pragma clang loop vectorize(assume_safety)
+#else
 #pragma GCC ivdep
+#endif
   for (std::int64_t i = 0; i < n; ++i) {
     T value = p[i], s0{}, s1{}, s2{};
     if constexpr (N > 0) s0 = a[i];

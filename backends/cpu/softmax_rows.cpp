@@ -12,7 +12,7 @@ namespace {
 // Cephes' polynomial on [-ln 2 / 2, ln 2 / 2], as in Eigen; the power of two comes from adding 1.5 * 2^23.
 inline Register<float>::V exp_below_zero(Register<float>::V x) {
   using V = Register<float>::V;
-  typedef std::int32_t I __attribute__((vector_size(kBytes)));
+  typedef std::uint32_t I __attribute__((vector_size(kBytes)));
   const V shifted = x * 1.44269504088896341f + 12582912.0f;
   const V n = shifted - 12582912.0f;
   V r = x - n * 0.693359375f;

@@ -115,7 +115,7 @@ template <class T> inline Pack<T> pow(Pack<T> a, Pack<T> b) {
   Pack<T> r = clib::pow(abs(a), b);
   if (!any(negative)) return r;
   const Mask<T> whole = floor(b) == b, even = floor(b * Pack<T>(0.5)) == b * Pack<T>(0.5);
-  const Mask<T> undefined = !whole & (a < Pack<T>(0)) & (a > Pack<T>(-std::numeric_limits<double>::infinity()));
+  const Mask<T> undefined = (a < Pack<T>(0)) & (a > Pack<T>(-std::numeric_limits<double>::infinity())) & !whole;
   r = where(negative & whole & !even, -r, r);
   return where(undefined, Pack<T>(std::numeric_limits<double>::quiet_NaN()), r);
 }

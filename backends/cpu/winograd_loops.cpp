@@ -161,13 +161,11 @@ void product_block(std::int64_t depth, const float* a, std::int64_t lda, const f
     }
     ++k, b += ldb;
   };
-  for (; k < rows_ahead; ahead += ldb) {
-#ifndef PFL
-#define PFL 2
-#endif
-    __builtin_prefetch(ahead, 0, PFL);
-    if constexpr (lanes > 8) __builtin_prefetch(ahead + lanes, 0, PFL);
+  while (k < rows_ahead) {
+    __builtin_prefetch(ahead, 0, 2);
+    if constexpr (lanes > 8) __builtin_prefetch(ahead + lanes, 0, 2);
     step();
+    ahead += ldb;
   }
 #pragma GCC unroll 2
   while (k < depth) step();

@@ -2,7 +2,7 @@
 """Runs bench/ and a peer in turns, on 2 threads, and prints the ratio of their median times (or of what a row measures);
 below 1 tapir is better.
 
-usage: compare.py BENCH_FOLDER pytorch|tensorflow [--sweep] [--rounds N] [--threads N] [--minimum] [--json] [ROWS]
+usage: compare.py BENCH_FOLDER pytorch|tensorflow|onnxruntime|openvino [--sweep] [--rounds N] [--threads N] [--minimum] [--json] [ROWS]
 
 --sweep: the convolutions that conv_sweep draws, by the least times of all rounds, with geometric means and the worst rows;
 there a ratio above 1 is better. On a machine that others use, compare on one thread: a peer's OpenMP threads wait for
@@ -19,13 +19,16 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
-PACKAGES = {"pytorch": ["torch", "numpy"], "tensorflow": ["tensorflow"]}
+ONNX = ["torch", "onnx", "onnxruntime", "openvino"]  # torch exports the networks
+PACKAGES = {"pytorch": ["torch", "numpy"], "tensorflow": ["tensorflow"], "onnxruntime": ONNX, "openvino": ONNX}
+FOLDERS = {"onnxruntime": "onnx", "openvino": "onnx"}  # one environment for both
 PROGRAMS = ["small_ops", "cnn_step", "trace", "conv", "elementwise", "reduce", "networks", "fit"]
-SCRIPTS = {"pytorch": ["pytorch_rows.py", "pytorch_networks.py"], "tensorflow": ["tensorflow_rows.py"]}
+SCRIPTS = {"pytorch": ["pytorch_rows.py", "pytorch_networks.py"], "tensorflow": ["tensorflow_rows.py"],
+           "onnxruntime": ["onnx_networks.py"], "openvino": ["onnx_networks.py"]}
 
 
 def python_of(peer):
-    folder = pathlib.Path.home() / ".cache/tapir" / f"{peer}-venv"
+    folder = pathlib.Path.home() / ".cache/tapir" / f"{FOLDERS.get(peer, peer)}-venv"
     python = folder / "bin/python"
     if not python.exists():
         print(f"Installing {peer} into {folder}", file=sys.stderr)
@@ -95,7 +98,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_intermixed_args()
     python = python_of(args.peer)
-    env = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
+    env = {**os.environ, "OMP_NUM_THREADS": str(args.threads), "TAPIR_PEER": args.peer}
     if args.sweep:
         return sweep(args, python, env)
     time, middle = ("minimum", min) if args.minimum else ("median", statistics.median)

@@ -67,6 +67,7 @@ Graph fuse_epilogue(Graph g) {
       if (!m) continue;
       with_epilogue(n, first, {&m->program, n.attrs.get().as<TileProgramAttrs>().number});
       n.note = std::string(first.op->name) + ", " + n.note;
+      n.where = first.where;  // most of the time is spent there
       n.keep = m;
       std::vector<int> in = first.in;
       for (std::size_t k = 0; k < n.in.size(); ++k)

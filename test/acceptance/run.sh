@@ -1,20 +1,55 @@
 #!/bin/sh
-# usage: run.sh BUILD NAME [ARGS]: installs BUILD into a scratch prefix, compiles the program NAME against that as a user
-# would (pkg-config --cflags --libs tapir) and runs it.
+# usage: run.sh BUILD TOOL NAME [ARGS]: installs BUILD, moves the installed tree, and builds the program NAME against it as a user
+# would, with TOOL (pkg-config, meson or cmake): once with the shared library, once with the archive. Runs both.
 set -e
-build=$1 name=$2
-shift 2
+build=$1 tool=$2 name=$3
+shift 3
 here=$(dirname "$(readlink -f "$0")")
-prefix=$build/acceptance/$name
-rm -rf "$prefix"
-mkdir -p "$prefix"
-meson install -C "$build" --no-rebuild --quiet --destdir "$prefix/root"
-pc=$(find "$prefix/root" -name tapir.pc)
-flags=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags --libs tapir)
-libdir=$(dirname "$(dirname "$pc")")
-case $name in embed) source=$here/embed/main.cpp ;; *) source=$here/$name.cpp ;; esac
-# the user's own flags are none: what the package needs it must say itself
-# shellcheck disable=SC2086
-${CXX:-g++} -O2 -Wall -Wextra "$source" -o "$prefix/program" $flags -Wl,-rpath,"$libdir" $TAPIR_LINK_FLAGS
-cd "$prefix"
-exec ./program "$@"
+. "$here/moved_install.sh"
+command -v "$tool" > /dev/null || { echo "no $tool here"; exit 77; }
+
+work=$build/acceptance/$name-$tool
+moved_install "$build" "$work"
+mkdir "$work/project"
+cd "$work/project"
+if [ "$name" = embed ]; then
+  cp "$here"/embed/* .
+else  # the same project around another program
+  cp "$here/$name.cpp" .
+  for file in meson.build CMakeLists.txt; do sed "s/main\.cpp/$name.cpp/" "$here/embed/$file" > $file; done
+fi
+source=$(ls ./*.cpp)
+export PKG_CONFIG_PATH="$libdir/pkgconfig"
+launcher=$(command -v ccache || true)
+
+# The user's own flags are none that tapir needs: those it must say itself.
+# shellcheck disable=SC2046
+build_with() {  # shared or static
+  case $tool-$1 in
+    pkg-config-*)
+      [ -f main.o ] || $launcher ${CXX:-g++} -O2 -Wall -Wextra -c "$source" -o main.o $(pkg-config --cflags tapir)
+      mkdir "$1"
+      case $1 in
+        shared) ${CXX:-g++} main.o -o shared/embed $(pkg-config --libs tapir) -Wl,-rpath,"$libdir" ;;
+        static) ${CXX:-g++} main.o -o static/embed $(pkg-config --libs tapir-static) ;;
+      esac ;;
+    meson-*)
+      meson setup "$1" --buildtype=release -Dprefer_static=$([ "$1" = static ] && echo true || echo false)
+      ninja -C "$1" ;;
+    cmake-*)
+      cmake -S . -B "$1" -G Ninja -DCMAKE_BUILD_TYPE=Release ${launcher:+-DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"} \
+        -DCMAKE_PREFIX_PATH="$prefix" -Dtapir_USE_STATIC_LIBS=$([ "$1" = static ] && echo ON || echo OFF)
+      ninja -C "$1" ;;
+  esac
+}
+build_with shared > shared.log 2>&1 || { cat shared.log; exit 1; }
+build_with static > static.log 2>&1 || { cat static.log; exit 1; }
+
+ldd shared/embed | grep -q "libtapir.* => $libdir/" || { echo "the shared program does not use the moved library:"; ldd shared/embed; exit 1; }
+shared/embed "$@"
+rm "$libdir"/libtapir.so*
+echo "-- without the shared library:"
+static/embed "$@"
+if [ "$tool" = pkg-config ]; then  # which takes the archive once the shared library is gone
+  ${CXX:-g++} main.o -o static/again $(pkg-config --static --libs tapir)
+fi

@@ -74,6 +74,13 @@ TEST_CASE("views print as what they show") {
         "        [7, 7]], dtype=i32)");
 }
 
+TEST_CASE("a variable prints as its value") {
+  Variable v(tensor({1, 2}), "v");
+  std::ostringstream os;
+  os << v << " " << v + 1;
+  CHECK(os.str() == "tensor([1, 2], dtype=i32) tensor([2, 3], dtype=i32)");
+}
+
 TEST_CASE("more than 1000 elements are summarised") {
   CHECK(shown(arange(1001)) == "tensor([   0,    1,    2, ...,  998,  999, 1000], shape=[1001], dtype=i32)");
   CHECK(shown(zeros({1000})).find("...") == std::string::npos);

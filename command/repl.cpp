@@ -1,0 +1,131 @@
+#include <tapir/command/pieces.h>
+#include <tapir/command/repl.h>
+#include <tapir/command/session.h>
+#include <tapir_command_config.h>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#ifdef TAPIR_LIBEDIT
+#include <editline/readline.h>
+#endif
+
+namespace tapir::command {
+namespace {
+
+constexpr const char* kHelp = R"(Type C++; tapir's names need no prefix. An expression without `;` shows its value.
+Variables, functions, types and #include lines stay; a name that is declared again hides the earlier one.
+An entry goes on over several lines while a bracket is open, or the line ends with , = + - << && || ? -> or .
+
+  :type EXPRESSION   its type, without computing it
+  :names             what was declared
+  :help              this list
+  :quit              or Ctrl-D
+)";
+
+// Lines of stdin: with editing and history on a terminal, bare from a pipe.
+class Input {
+ public:
+  Input() : terminal_(isatty(0) && isatty(1)) {
+#ifdef TAPIR_LIBEDIT
+    if (!terminal_) return;
+    history_ = cache_folder() / "repl_history";
+    using_history();
+    read_history(history_.c_str());
+    stifle_history(1000);
+#endif
+  }
+  ~Input() {
+#ifdef TAPIR_LIBEDIT
+    if (terminal_) write_history(history_.c_str());
+#endif
+  }
+  bool terminal() const { return terminal_; }
+
+  std::optional<std::string> line(const std::string& prompt) {
+#ifdef TAPIR_LIBEDIT
+    if (terminal_) {
+      char* typed = readline(prompt.c_str());
+      if (!typed) return {};
+      std::string s = typed;
+      std::free(typed);
+      if (!s.empty()) add_history(s.c_str());
+      return s;
+    }
+#endif
+    if (terminal_) std::cout << prompt << std::flush;
+    std::string s;
+    if (!std::getline(std::cin, s)) return {};
+    return s;
+  }
+
+ private:
+  bool terminal_;
+  fs::path history_;
+};
+
+// A crash ends the session, and says which entry it was. Only what a signal handler may do.
+volatile std::sig_atomic_t entry_number = 0;
+void on_crash(int signal) {
+  char text[] = "\ntapir: entry [      ] crashed; the session is over.\n";
+  int n = entry_number;
+  for (int at = 20; n > 0 && at > 14; n /= 10) text[--at] = char('0' + n % 10);
+  [[maybe_unused]] auto ignored = write(2, text, sizeof text - 1);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+std::string trimmed(const std::string& s) {
+  const auto begin = s.find_first_not_of(" \t"), end = s.find_last_not_of(" \t\r");
+  return begin == std::string::npos ? "" : s.substr(begin, end - begin + 1);
+}
+
+// True if the session goes on.
+bool obey(Session& session, const std::string& line, bool& good) {
+  const std::size_t blank = line.find(' ');
+  const std::string word = line.substr(0, blank), rest = blank == std::string::npos ? "" : trimmed(line.substr(blank));
+  if (word == ":quit" || word == ":q") return false;
+  if (word == ":help" || word == ":h") std::cout << kHelp;
+  else if (word == ":names") std::cout << session.names();
+  else if (word == ":type" && !rest.empty()) good &= session.show_type(rest);
+  else std::fprintf(stderr, "There is no command %s; :help lists them.\n", line.c_str()), good = false;
+  std::cout.flush();
+  return true;
+}
+
+}  // namespace
+
+int run_repl(const CompileOptions& options) {
+  if (!place().shared) throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
+  Session session(options);
+  Input input;
+  for (int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(s, on_crash);
+  if (input.terminal()) std::cout << "tapir " << kVersion << ". Type C++; :help lists what else. Ctrl-D ends.\n";
+  bool good = true;
+  for (;;) {
+    const int number = session.entries() + 1;
+    auto line = input.line(fmt::format("[{}] ", number));
+    if (!line) break;
+    if (trimmed(*line).empty()) continue;
+    if (trimmed(*line)[0] == ':' && trimmed(*line).rfind("::", 0) != 0) {
+      if (!obey(session, trimmed(*line), good)) break;
+      continue;
+    }
+    std::string text = *line;
+    while (goes_on(text)) {
+      auto more = input.line(std::string(fmt::format("[{}]", number).size() - 2, ' ') + ".. ");
+      if (!more) break;
+      text += "\n" + *more;
+    }
+    entry_number = number;
+    good &= session.enter(text);
+  }
+  if (input.terminal()) std::cout << "\n";
+  return good || input.terminal() ? 0 : 1;
+}
+
+}  // namespace tapir::command

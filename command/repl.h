@@ -1,0 +1,10 @@
+// `tapir repl`: reads entries from a terminal or a pipe and has a session run them.
+#pragma once
+#include <tapir/command/compiler.h>
+
+namespace tapir::command {
+
+/// Until :quit or the end of stdin. From a pipe, 1 if any entry failed, else 0.
+int run_repl(const CompileOptions& options);
+
+}  // namespace tapir::command

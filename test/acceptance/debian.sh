@@ -1,0 +1,37 @@
+#!/bin/sh
+# usage: debian.sh BUILD SOURCE: makes the Debian packages of BUILD, installs them with dpkg into a root of its own, which has the
+# other packages of this machine in its list, and builds and runs the program embed against that.
+set -e
+build=$1 source=$2
+for tool in dpkg dpkg-shlibdeps cmake; do command -v $tool > /dev/null || { echo "no $tool here"; exit 77; }; done
+[ -s /var/lib/dpkg/status ] || { echo "no Debian here"; exit 77; }
+here=$(dirname "$(readlink -f "$0")")
+work=$build/acceptance/debian
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+"$source/packaging/debian.sh" "$build" packages
+for package in packages/*.deb; do dpkg-deb --info "$package" | grep -E '^ (Package|Version|Depends|Recommends|Installed-Size)'; done
+
+mkdir -p root/var/lib/dpkg/info root/var/lib/dpkg/updates root/usr/bin
+cp /var/lib/dpkg/status root/var/lib/dpkg/
+(cd root/var/lib/dpkg/info && dpkg-query -W -f '${binary:Package}.list\n' | xargs touch)  # of which no files are there
+install_in_root() { PATH=$PATH:/usr/sbin:/sbin dpkg --root="$work/root" --force-not-root --force-script-chrootless --log=dpkg.log "$@"; }
+install_in_root --unpack packages/*.deb > log
+install_in_root --configure --pending >> log  # refuses if a package that they depend on is not there
+[ "$(dpkg-query --admindir=root/var/lib/dpkg -W -f '${db:Status-Status} ' libtapir-dev)" = "installed " ]
+
+libdir=$(dirname "$(find root/usr/lib -name libtapir.so)")
+PKG_CONFIG_PATH=$work/$libdir/pkgconfig
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046
+${CXX:-g++} -O2 "$here/embed/main.cpp" -o shared $(pkg-config --cflags --libs tapir)
+LD_LIBRARY_PATH=$work/$libdir ./shared
+cmake -S "$here/embed" -B cmake -G Ninja -DCMAKE_PREFIX_PATH="$work/root/usr" -Dtapir_USE_STATIC_LIBS=ON > cmake.log || { cat cmake.log; exit 1; }
+ninja -C cmake > /dev/null
+ldd cmake/embed | grep libtapir && { echo "the static program needs the library"; exit 1; }
+cmake/embed
+
+install_in_root --remove libtapir-dev $(cd packages && ls libtapir[0-9]*.deb | sed 's/_.*//') >> log
+left=$(find root/usr -type f)
+[ -z "$left" ] || { echo "left behind: $left"; exit 1; }
