@@ -30,7 +30,7 @@ An entry goes on over several lines while a bracket is open, or the line ends wi
 // Lines of stdin: with editing and history on a terminal, bare from a pipe.
 class Input {
  public:
-  Input() : terminal_(isatty(0) && isatty(1)) {
+  explicit Input(bool echo) : terminal_(isatty(0) && isatty(1)), echo_(echo) {
 #ifdef TAPIR_LIBEDIT
     if (!terminal_) return;
     history_ = cache_folder() / "repl_history";
@@ -60,21 +60,19 @@ class Input {
     if (terminal_) std::cout << prompt << std::flush;
     std::string s;
     if (!std::getline(std::cin, s)) return {};
+    if (echo_ && !terminal_) std::cout << prompt << s << std::endl;
     return s;
   }
 
  private:
-  bool terminal_;
+  bool terminal_, echo_;
   fs::path history_;
 };
 
 // A crash ends the session, and says which entry it was. Only what a signal handler may do.
-volatile std::sig_atomic_t entry_number = 0;
+std::string crash_text;  // made before the entry runs
 void on_crash(int signal) {
-  char text[] = "\ntapir: entry [      ] crashed; the session is over.\n";
-  int n = entry_number;
-  for (int at = 20; n > 0 && at > 14; n /= 10) text[--at] = char('0' + n % 10);
-  [[maybe_unused]] auto ignored = write(2, text, sizeof text - 1);
+  [[maybe_unused]] auto ignored = write(2, crash_text.data(), crash_text.size());
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
@@ -99,10 +97,11 @@ bool obey(Session& session, const std::string& line, bool& good) {
 
 }  // namespace
 
-int run_repl(const CompileOptions& options) {
-  if (!place().shared) throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
+int run_repl(const CompileOptions& options, bool echo) {
+  if (!place().shared)
+    throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
   Session session(options);
-  Input input;
+  Input input(echo);
   for (int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(s, on_crash);
   if (input.terminal()) std::cout << "tapir " << kVersion << ". Type C++; :help lists what else. Ctrl-D ends.\n";
   bool good = true;
@@ -121,7 +120,7 @@ int run_repl(const CompileOptions& options) {
       if (!more) break;
       text += "\n" + *more;
     }
-    entry_number = number;
+    crash_text = fmt::format("tapir: entry [{}] crashed; the session is over.\n", number);
     good &= session.enter(text);
   }
   if (input.terminal()) std::cout << "\n";

@@ -76,7 +76,7 @@ const std::vector<OpCall> calls = {
     CALL(tensor_scatter_update, tensor_scatter_update(x, expand_dims(i, 1), y)),
     CALL(tensor_scatter_min, tensor_scatter_min(x, expand_dims(i, 1), y)),
     CALL(tensor_scatter_max, tensor_scatter_max(x, expand_dims(i, 1), y)), CALL(boolean_mask, boolean_mask(x, mask)),
-    UNARY(nonzero), CALL(one_hot, one_hot(numbers, 4)), CALL(embedding_lookup, embedding_lookup(m, i)),
+    UNARY(nonzero), CALL(one_hot, one_hot(numbers, 4)), CALL(confusion_matrix, confusion_matrix(labels, i, {.num_classes = 4})), CALL(embedding_lookup, embedding_lookup(m, i)),
     // ops/reduce.h, ops/scan.h, ops/softmax.h, ops/sort.h
     CALL(sum, sum(x, {.axis = 1})), CALL(prod, prod(x, {.axis = 1})), CALL(mean, mean(x, {.axis = 1})),
     CALL(var, var(x, {.axis = 1})), CALL(stddev, stddev(x, {.axis = 1})), CALL(min, min(x, {.axis = 1})),
