@@ -61,7 +61,7 @@ Compiler::Compiler(const CompileOptions& options) : options_(options), compiler_
 
   Digest d;
   d << kVersion << place().headers.native();
-  d.look_of(place().library);
+  if (!place().shared) d.look_of(place().library);  // a program that is linked to the other kind takes it as it is
   for (auto& h : place().public_headers) d << read_file(place().headers / "tapir" / h);
   d.look_of(fs::canonical(program_called(compiler_[0])));
   for (auto* words : {&compiler_, &flags_, &link_flags_})

@@ -62,7 +62,7 @@ std::string Digest::text() const {
 }
 
 TemporaryFolder::TemporaryFolder(const fs::path& within) {
-  std::string name = (within / "XXXXXX").string();
+  std::string name = (within / "tapir-XXXXXX").string();
   if (!mkdtemp(name.data()))
     throw Failure(fmt::format("no folder can be made in {}: {}.", within.string(), std::strerror(errno)));
   path_ = name;

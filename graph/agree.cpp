@@ -60,9 +60,7 @@ bool same_elements(const Tensor& a, const Tensor& b) {
 }
 
 std::string at_line(const Node& n) {
-  if (!n.where.line()) return n.op->name;
-  const std::string file = n.where.file_name();
-  return fmt::format("{} ({}:{})", n.op->name, file.substr(file.rfind('/') + 1), n.where.line());
+  return n.where.line() ? fmt::format("{} ({})", n.op->name, line_of(n.where)) : n.op->name;
 }
 
 class Comparison {

@@ -33,10 +33,6 @@ std::string duration(double seconds) {
          : seconds < 1e-2 ? fmt::format("{:.0f} us", seconds * 1e6)
                           : fmt::format("{:.1f} ms", seconds * 1e3);
 }
-std::string line_of(const Where& where) {
-  const std::string file = where.file_name();
-  return where.line() ? fmt::format("  ({}:{})", file.substr(file.rfind('/') + 1), where.line()) : "";
-}
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
@@ -426,7 +422,9 @@ std::string FunctionCore::explain() const {
                        double(x->unplanned_bytes()) / 1e3);
       if (x->calls() > 1) s += fmt::format("      {} calls, {} each\n", x->calls(), duration(x->seconds_per_call()));
       for (auto& n : x->graph().nodes)
-        if (!n.note.empty()) s += fmt::format("      {}: {}{}\n", n.op->name, n.note, line_of(n.where));
+        if (!n.note.empty())
+          s += fmt::format("      {}: {}{}\n", n.op->name, n.note,
+                           n.where.line() ? fmt::format("  ({})", graph::line_of(n.where)) : "");
     }
   }
   return s;

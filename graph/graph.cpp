@@ -57,6 +57,11 @@ void verify(const Graph& g, const char* after) {
       fail(fmt::format("output %{} is never made.", v));
 }
 
+std::string line_of(const Where& where) {
+  const std::string file = where.file_name();
+  return where.line() ? fmt::format("{}:{}", file.substr(file.rfind('/') + 1), where.line()) : "";
+}
+
 static std::string typed(const Graph& g, int v) {
   const Value& x = g.values[std::size_t(v)];
   if (x.constant.defined() && x.spec.shape.rank() == 0 && x.constant.has_data())
@@ -77,10 +82,7 @@ std::string to_text(const Graph& g) {
     for (int v : n.in) right += (right.empty() ? "" : ", ") + typed(g, v);
     s += fmt::format("  {} = {}({}){}{}", left, n.op->name, right, attrs.empty() ? "" : " " + attrs,
                      n.note.empty() ? "" : fmt::format(" [{}]", n.note));
-    if (n.where.line()) {
-      std::string file = n.where.file_name();
-      s += fmt::format("  # {}:{}", file.substr(file.rfind('/') + 1), n.where.line());
-    }
+    if (n.where.line()) s += "  # " + line_of(n.where);
     s += "\n";
   }
   s += "outputs:";

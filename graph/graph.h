@@ -59,6 +59,8 @@ std::vector<int> producers(const Graph& g);
 std::vector<int> use_counts(const Graph& g);
 /// Throws InternalError unless every value is defined before it is used, once, and specs are what infer says.
 void verify(const Graph& g, const char* after);
+/// "train.cpp:41"; empty if it names no place.
+std::string line_of(const Where& where);
 /// One line a node, for people.
 std::string to_text(const Graph& g);
 /// For Graphviz.

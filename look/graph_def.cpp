@@ -13,6 +13,7 @@ namespace tapir::look {
 namespace {
 
 using detail::Proto;
+using graph::line_of;
 
 int type_number(DType d) {
   switch (d) {
@@ -37,11 +38,6 @@ int type_number(DType d) {
     default:
       return 19;  // f16
   }
-}
-
-std::string line_of(const Where& where) {
-  const std::string file = where.file_name();
-  return where.line() ? fmt::format("{}:{}", file.substr(file.rfind('/') + 1), where.line()) : "";
 }
 
 // Letters, digits and `._-` as TensorFlow wants it; slashes make groups.

@@ -1,3 +1,4 @@
+#include <tapir/graph/graph.h>
 #include <tapir/look/markup.h>
 #include <tapir/look/profile_text.h>
 
@@ -37,19 +38,13 @@ void Session::sort() {
   });
 }
 
-std::string Session::line(const Note& n) {
-  if (!n.where.line()) return "";
-  const std::string file = n.where.file_name();
-  return fmt::format("{}:{}", file.substr(file.rfind('/') + 1), n.where.line());
-}
-
 double Session::least_seconds(const Note& n) const {
   return std::max(roof.flops > 0 ? n.flops / roof.flops : 0, roof.bandwidth > 0 ? n.bytes / roof.bandwidth : 0);
 }
 
 ProfileEvent Session::event(const Place& p) const {
   ProfileEvent e;
-  e.name = name(p), e.kind = p->kind, e.line = line(*p.note);
+  e.name = name(p), e.kind = p->kind, e.line = graph::line_of(p->where);
   if (p->op) e.fused = p.text();
   std::size_t at = p->specs;
   for (int i = 0; i < p->inputs; ++i) e.inputs.push_back(p.log->spec(at));
@@ -111,7 +106,7 @@ struct Row {
 };
 
 std::string key_of(const Session::Place& p, ProfileBy by) {
-  if (by == ProfileBy::line) return Session::line(*p.note).empty() ? "(unknown)" : Session::line(*p.note);
+  if (by == ProfileBy::line) return p->where.line() ? graph::line_of(p->where) : "(unknown)";
   if (by == ProfileBy::scope) return fmt::format("{} {}", p->kind, p.text());
   return p.text().empty() ? p->op->name : fmt::format("{} ({})", p->op->name, p.text());
 }

@@ -21,8 +21,6 @@ struct Session {
   int threads = 1;
 
   void sort();
-  /// "train.cpp:41"; empty if unknown.
-  static std::string line(const Note& n);
   static std::string name(const Place& p) { return p->op ? p->op->name : p.text(); }
   /// Seconds that the machine needs at least.
   double least_seconds(const Note& n) const;

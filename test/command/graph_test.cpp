@@ -32,7 +32,7 @@ TEST_CASE("Operations with shapes and dtypes, named variables, arguments and res
   Variable w(ones({3, 2}), "layer/kernel"), count(Tensor(0.0f), "count");
   auto net = function(
       [&](Tensor x) {
-        count.assign_add(1.0f);
+        count.assign_add(Tensor(1.0f));
         return relu(matmul(x, w));
       },
       {.signature = {TensorSpec{{unknown, 3}, DType::f32}}});
