@@ -1,5 +1,5 @@
-// The convolutions of performance.md in their three directions, and how much faster than direct ones the others are
-// that were taken.
+// The convolutions of performance.md in their three directions, how much faster than direct ones the others are that
+// were taken, and what lower precisions gain where there are many channels.
 #include <tapir/bench/bench.h>
 
 #include <functional>
@@ -30,6 +30,21 @@ double ratio(const F& f, const G& g) {
   const double start = bench::now();
   for (int i = 0; i < 10 || bench::now() - start < 1; ++i) run(f, of_f), run(g, of_g);
   return of_g / of_f;
+}
+
+// How much faster `high` and `medium` are than `highest`, and by what.
+void compare_precisions(bench::Table& table, const std::string& row, ConvDirection d, const Tensor& x, const Tensor& k,
+                        const ConvOptions& options) {
+  const auto highest = prepare(d, x, k, options);
+  for (Precision p : {Precision::high, Precision::medium}) {
+    const std::string name = row + ", " + name_of(p);
+    if (!table.wants(name)) continue;
+    ConvOptions lower = options;
+    lower.precision = p;
+    const ConvPlan plan = conv2d_plan(x.spec(), k.spec(), lower, d);
+    table.figure(name + " by " + name_of(plan.algorithm), ratio(prepare(d, x, k, lower), highest),
+                 ("times highest's speed (" + plan.precision + ")").c_str());
+  }
 }
 
 struct Case {
@@ -63,6 +78,7 @@ int main(int argc, char** argv) {
       const std::string row = std::string(c.name) + ", " + name;
       auto taken = prepare(d, x, k, options);
       table.row(row, Bound::flops, flops, taken);
+      if (c.kernel == 3 && c.channels >= 128 && c.groups == 1) compare_precisions(table, row, d, x, k, options);
       const ConvAlgorithm algorithm = conv2d_plan(x.spec(), k.spec(), options, d).algorithm;
       if (algorithm == ConvAlgorithm::direct || !table.wants(row)) continue;
       ConvOptions direct = options;
