@@ -41,12 +41,6 @@ Timing measure(F&& f, double seconds = 0.4) {
   return {samples[samples.size() / 2], samples[0]};
 }
 
-/// The machine's best f32 multiply-adds (FLOP/s) and memory bandwidth (bytes/s), with num_threads() threads.
-struct Roofs {
-  double flops, bandwidth;
-};
-Roofs roofs();
-
 /// What bounds a row: `work` FLOPs or bytes a call; none for overhead.
 enum class Bound { overhead, flops, bytes };
 
@@ -68,7 +62,7 @@ class Table {
  private:
   std::string title_, filter_, json_;
   bool as_json_ = false;
-  Roofs roofs_{};
+  tapir::Roof roof_{};
 };
 
 }  // namespace bench

@@ -12,8 +12,8 @@
 namespace tapir::command {
 namespace {
 
-constexpr int kPrecompiledKept = 3;   // of some 80 MB each
-constexpr int kOldestClang = 16;      // before, it does not know std::source_location
+constexpr int kPrecompiledKept = 3;  // of some 80 MB each
+constexpr int kOldestClang = 16;     // before, it does not know std::source_location
 
 bool is_link_flag(const std::string& flag) {
   return flag.rfind("-l", 0) == 0 || flag.rfind("-L", 0) == 0 || flag.rfind("-Wl,", 0) == 0;
@@ -61,7 +61,7 @@ Compiler::Compiler(const CompileOptions& options) : options_(options), compiler_
 
   Digest d;
   d << kVersion << place().headers.native();
-  d.look_of(place().library);
+  if (!place().shared) d.look_of(place().library);  // a program that is linked to the other kind takes it as it is
   for (auto& h : place().public_headers) d << read_file(place().headers / "tapir" / h);
   d.look_of(fs::canonical(program_called(compiler_[0])));
   for (auto* words : {&compiler_, &flags_, &link_flags_})
@@ -109,6 +109,7 @@ void Compiler::precompile() {
     append(*w, flags_);
     append(*w, {"-isystem", folder_ / "include"});
   }
+  if (!clang_) header.push_back("-fno-canonical-system-headers");  // so that errors name the link
   append(header, {"-x", "c++-header", folder_ / "script.h", "-o", result.native() + ".part"});
   if (clang_) append(header, {"-Xclang", "-fno-pch-timestamp"});
   append(launch, {"-x", "c++", "-c", folder_ / "include/tapir/command/launch.h", "-o", folder_ / "launch.o"});
@@ -130,8 +131,8 @@ Words Compiler::command(Makes makes, const Job& job) const {
   append(w, {"-isystem", folder_ / "include"});
   if (clang_) append(w, {"-include-pch", folder_ / "script.h.pch"});
   else
-    append(w, {job.debug ? "-Wno-invalid-pch" : "-Winvalid-pch", "-include", folder_ / "script.h", "-fno-canonical-system-headers",
-               "-fdiagnostics-column-unit=byte"});
+    append(w, {job.debug ? "-Wno-invalid-pch" : "-Winvalid-pch", "-include", folder_ / "script.h",
+               "-fno-canonical-system-headers", "-fdiagnostics-column-unit=byte"});
   if (!job.dependencies.empty()) append(w, {"-MMD", "-MF", job.dependencies});
   append(w, {"-x", "c++", job.source, "-x", "none"});
   if (makes == Makes::module) w.push_back("-shared");
@@ -145,8 +146,9 @@ Words Compiler::command(Makes makes, const Job& job) const {
 Finished Compiler::compile(Makes makes, const Job& job) {
   prepare();
   Finished done = run_program(command(makes, job));
-  const bool stale = !done.good() && !job.debug && (done.output.find("precompiled header") != std::string::npos ||
-                                      done.output.find("invalid-pch") != std::string::npos);
+  const bool stale = !done.good() && !job.debug &&
+                     (done.output.find("precompiled header") != std::string::npos ||
+                      done.output.find("invalid-pch") != std::string::npos);
   if (!stale) return done;
   std::error_code wrong;  // the system's headers are not those any more that it was made of
   fs::remove(folder_ / "ready", wrong);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -30,7 +30,8 @@ struct Record {
 bool has(const std::string& s, const std::string& part) { return s.find(part) != std::string::npos; }
 
 void replace_all(std::string& s, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = s.find(from, at)) != std::string::npos; at += to.size()) s.replace(at, from.size(), to);
+  for (std::size_t at = 0; (at = s.find(from, at)) != std::string::npos; at += to.size())
+    s.replace(at, from.size(), to);
 }
 
 // Removes `open ... }` with what is nested in it.
@@ -54,12 +55,10 @@ std::string plain(std::string s) {
 
 // "file:12:3: error: message" and its kin; false for any other line.
 bool read_record(const std::string& line, Record& r) {
-  static const std::pair<const char*, Record::Kind> kinds[] = {{": fatal error: ", Record::Kind::error},
-                                                               {": error: ", Record::Kind::error},
-                                                               {": warning: ", Record::Kind::warning},
-                                                               {": note: ", Record::Kind::note},
-                                                               {":   required from ", Record::Kind::frame},
-                                                               {":   required by ", Record::Kind::frame}};
+  static const std::pair<const char*, Record::Kind> kinds[] = {
+      {": fatal error: ", Record::Kind::error},    {": error: ", Record::Kind::error},
+      {": warning: ", Record::Kind::warning},      {": note: ", Record::Kind::note},
+      {":   required from ", Record::Kind::frame}, {":   required by ", Record::Kind::frame}};
   std::size_t at = std::string::npos;
   for (auto& [text, kind] : kinds)
     if (const std::size_t here = line.find(text); here < at)
@@ -70,7 +69,8 @@ bool read_record(const std::string& line, Record& r) {
   while (count < 2) {
     const std::size_t colon = place.rfind(':');
     if (colon == std::string::npos || colon + 1 == place.size() ||
-        !std::all_of(place.begin() + std::ptrdiff_t(colon) + 1, place.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        !std::all_of(place.begin() + std::ptrdiff_t(colon) + 1, place.end(),
+                     [](char c) { return c >= '0' && c <= '9'; }))
       break;
     numbers[count++] = std::atoi(place.c_str() + colon + 1);
     place.resize(colon);
@@ -92,7 +92,8 @@ class Reader {
     bool begun = false;
     Record r;
     for (auto& line : lines_) {
-      if (!read_record(line, r)) continue;
+      if (!read_record(line, r) || is_linkers(line)) continue;
+      ++out_.cut;
       const bool starts = r.kind == Record::Kind::frame || r.kind != Record::Kind::note;
       if (begun && starts) show(group), group.clear(), begun = false;
       group.push_back(r);
@@ -100,17 +101,19 @@ class Reader {
     }
     if (begun) show(group);
     linker();
-    out_.cut_lines = std::max(0, int(lines_.size()) - shown_);
     return out_;
   }
 
  private:
   bool others(const Spot& s) const { return context_.is_others(s.file); }
 
-  void put(const std::string& line) {
-    out_.text += line + "\n";
-    ++shown_;
+  // What linker() reads.
+  static bool is_linkers(const std::string& line) {
+    return has(line, "undefined reference") || has(line, "undefined symbol") || has(line, "ld returned") ||
+           has(line, "linker command failed");
   }
+
+  void put(const std::string& line) { out_.text += line + "\n"; }
 
   std::string line_of(const Spot& s) {
     auto known = context_.texts.find(s.file);
@@ -143,7 +146,9 @@ class Reader {
   std::string place_of(const Spot& s) const {
     if (s.line == 0) return s.file + ": ";
     if (!context_.places && context_.texts.count(s.file)) return "";
-    return s.column ? fmt::format("{}:{}:{}: ", s.file, s.line, s.column) : fmt::format("{}:{}: ", s.file, s.line);
+    const std::string here = std::filesystem::current_path().native() + "/";
+    const std::string file = s.file.rfind(here, 0) == 0 ? s.file.substr(here.size()) : s.file;
+    return s.column ? fmt::format("{}:{}:{}: ", file, s.line, s.column) : fmt::format("{}:{}: ", file, s.line);
   }
 
   static const char* name_of(Record::Kind k) { return k == Record::Kind::warning ? "warning" : "error"; }
@@ -165,11 +170,16 @@ class Reader {
     const Record* in = within ? way_in(group, *this) : nullptr;
     if (within && !in && main->kind == Record::Kind::warning) return;
     const Spot& spot = in ? in->spot : main->spot;
-    if (!seen_.insert({spot.file, spot.line, spot.column}).second) return;  // what follows from the first
+    const bool same_line = !seen_lines_.insert({spot.file, spot.line}).second;
+    if (!seen_.insert({spot.file, spot.line, spot.column}).second || (in && same_line))
+      return;  // follows from the first
     if (main->kind == Record::Kind::error && ++errors_ > kMostErrors) return;
+    --out_.cut;
     put(fmt::format("{}{}: {}", place_of(spot), name_of(main->kind), plain(main->message)));
     if (!within || in) put_source(spot);
-    if (in) put(fmt::format("        met in {}:{}, which this line calls", short_name(main->spot.file), main->spot.line));
+    if (in)
+      put(fmt::format("        met in {}:{}, which this line calls", short_name(main->spot.file), main->spot.line));
+    out_.cut -= in != nullptr;
     if (!within) notes(group);
   }
 
@@ -194,10 +204,12 @@ class Reader {
         const bool tapirs = has(r.spot.file, "/include/tapir/") && !has(r.message, "operator<<") && !indented;
         if (!tapirs || hints >= kMostHints) continue;
         ++hints;
+        --out_.cut;
         parent = true;
         put("        " + plain(r.message));
       } else {
         parent = true;
+        --out_.cut;
         put(indented || others(r.spot) ? "        " + plain(r.message)
                                        : fmt::format("{}note: {}", place_of(r.spot), plain(r.message)));
         if (!others(r.spot) && !indented) put_source(r.spot);
@@ -219,8 +231,10 @@ class Reader {
       if (const std::size_t at = line.find("cannot find -l"); at != std::string::npos) {
         std::string name = line.substr(at + 14);
         name.resize(std::min(name.size(), name.find_first_of(": ")));
-        put(fmt::format("error: there is no library lib{0} where the linker looks. Install its -dev package, or say where "
-                        "it is: --flags '-L/folder -l{0}'.", name));
+        put(fmt::format(
+            "error: there is no library lib{0} where the linker looks. Install its -dev package, or say where "
+            "it is: --flags '-L/folder -l{0}'.",
+            name));
       }
     }
   }
@@ -229,9 +243,10 @@ class Reader {
     Spot spot;
     if (before.rfind("/usr/bin/ld: ", 0) == 0) before.erase(0, 13);
     for (auto& [name, text] : context_.texts) {
-      const std::size_t at = before.find(name + ":");
+      const std::string file = std::filesystem::path(name).filename().string() + ":";
+      const std::size_t at = before.find(file);
       if (at == std::string::npos) continue;
-      spot = {name, std::atoi(before.c_str() + at + name.size() + 1), 0};
+      spot = {name, std::atoi(before.c_str() + at + file.size()), 0};
       break;
     }
     put(fmt::format("{}error: '{}' is declared, but defined nowhere. Define it, or link what does: --flags -lNAME.",
@@ -243,11 +258,14 @@ class Reader {
   std::vector<std::string> lines_;
   Diagnosis out_;
   std::set<std::tuple<std::string, int, int>> seen_;
-  int shown_ = 0, errors_ = 0;
+  std::set<std::pair<std::string, int>> seen_lines_;
+  int errors_ = 0;
 };
 
 }  // namespace
 
-Diagnosis diagnosis_of(const std::string& said, const DiagnosisContext& context) { return Reader(said, context).read(); }
+Diagnosis diagnosis_of(const std::string& said, const DiagnosisContext& context) {
+  return Reader(said, context).read();
+}
 
 }  // namespace tapir::command

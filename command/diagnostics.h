@@ -7,8 +7,8 @@
 namespace tapir::command {
 
 struct Diagnosis {
-  std::string text;       // lines to show; empty if there is nothing that concerns the user
-  int cut_lines = 0;      // of the compiler's, that are not among them
+  std::string text;  // lines to show; empty if there is nothing that concerns the user
+  int cut = 0;       // messages of the compiler that are not among them
 };
 
 struct DiagnosisContext {

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fcntl.h>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <fstream>
 #include <iterator>
 
@@ -20,7 +20,8 @@ std::string read_file(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), {}};
   if (!in.is_open() || in.bad() || fs::is_directory(path))
-    throw Failure(fmt::format("{}: {}.", path.string(), fs::is_directory(path) ? "it is a folder" : std::strerror(errno)));
+    throw Failure(
+        fmt::format("{}: {}.", path.string(), fs::is_directory(path) ? "it is a folder" : std::strerror(errno)));
   return text;
 }
 
@@ -52,8 +53,7 @@ Digest& Digest::operator<<(std::string_view part) {
 Digest& Digest::look_of(const fs::path& path) {
   struct stat s {};
   stat(path.c_str(), &s);
-  return *this << path.native()
-               << fmt::format("{} {}.{}", s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+  return *this << path.native() << fmt::format("{} {}.{}", s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
 }
 
 std::string Digest::text() const {
@@ -62,7 +62,7 @@ std::string Digest::text() const {
 }
 
 TemporaryFolder::TemporaryFolder(const fs::path& within) {
-  std::string name = (within / "XXXXXX").string();
+  std::string name = (within / "tapir-XXXXXX").string();
   if (!mkdtemp(name.data()))
     throw Failure(fmt::format("no folder can be made in {}: {}.", within.string(), std::strerror(errno)));
   path_ = name;

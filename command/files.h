@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 /// Ends the command with one line on stderr.
 struct Failure : std::runtime_error {
   int status;
-  explicit Failure(const std::string& message, int exit_status = 1) : std::runtime_error(message), status(exit_status) {}
+  explicit Failure(const std::string& message, int exit_status = 1)
+      : std::runtime_error(message), status(exit_status) {}
 };
 
 /// The whole file. Throws Failure.

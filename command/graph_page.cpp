@@ -6,13 +6,16 @@ namespace {
 
 constexpr const char* kStyle = R"css(
 html { color-scheme: light dark; }
-html, body { margin: 0; height: 100%; background: var(--paper); color: var(--ink); font: 14px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
+html, body { margin: 0; height: 100%; background: var(--paper); color: var(--ink);
+  font: 14px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
 body { display: flex; flex-direction: column; }
-header { display: flex; gap: 10px; align-items: center; flex-wrap: wrap; padding: 8px 12px; background: var(--card); border-bottom: 1px solid var(--line); }
+header { display: flex; gap: 10px; align-items: center; flex-wrap: wrap; padding: 8px 12px; background: var(--card);
+  border-bottom: 1px solid var(--line); }
 header h1 { font-size: 15px; margin: 0 8px 0 0; }
 header input { width: 15em; }
 header select { max-width: 30em; }
-header input, header select, header button { font: inherit; color: inherit; padding: 3px 8px; border: 1px solid var(--line); border-radius: 4px; background: var(--paper); }
+header input, header select, header button { font: inherit; color: inherit; padding: 3px 8px;
+  border: 1px solid var(--line); border-radius: 4px; background: var(--paper); }
 #count, .key { color: var(--soft); }
 .key { margin-left: auto; font-size: 12px; }
 #desk { flex: 1; overflow: hidden; position: relative; cursor: grab; touch-action: none; user-select: none; }
@@ -23,7 +26,8 @@ header input, header select, header button { font: inherit; color: inherit; padd
 )css";
 
 constexpr const char* kScript = R"js(
-const $ = id => document.getElementById(id), desk = $('desk'), tabs = $('tabs'), search = $('search'), count = $('count');
+const $ = id => document.getElementById(id);
+const desk = $('desk'), tabs = $('tabs'), search = $('search'), count = $('count');
 const sheets = [...document.querySelectorAll('.sheet')];
 let sheet, x = 0, y = 0, scale = 1, hits = [], hit = -1;
 const boxes = () => [...sheet.querySelectorAll('rect.box')].map(r => r.parentNode);
@@ -66,14 +70,19 @@ function next() {
 desk.addEventListener('wheel', e => {
   e.preventDefault();
   const d = desk.getBoundingClientRect();
-  if (e.shiftKey) { x -= e.deltaY; put(); } else zoom(Math.exp(-e.deltaY * 0.0015), e.clientX - d.left, e.clientY - d.top);
+  if (e.shiftKey) { x -= e.deltaY; put(); }
+  else zoom(Math.exp(-e.deltaY * 0.0015), e.clientX - d.left, e.clientY - d.top);
 }, {passive: false});
 let from = null;
 desk.addEventListener('pointerdown', e => { if (e.button == 0) from = [e.clientX - x, e.clientY - y]; });
-addEventListener('pointermove', e => { if (from) { desk.classList.add('moving'); x = e.clientX - from[0]; y = e.clientY - from[1]; put(); } });
+addEventListener('pointermove', e => {
+  if (!from) return;
+  desk.classList.add('moving'); x = e.clientX - from[0]; y = e.clientY - from[1]; put();
+});
 addEventListener('pointerup', () => { from = null; desk.classList.remove('moving'); });
 desk.addEventListener('dblclick', e => { // "from relu #12" leads there
-  const far = e.target.textContent.match(/^from .*(#\d+)$/), goal = far && boxes().find(b => b.querySelector('.head').textContent.endsWith(' ' + far[1]));
+  const far = e.target.textContent.match(/^from .*(#\d+)$/);
+  const goal = far && boxes().find(b => b.querySelector('.head').textContent.endsWith(' ' + far[1]));
   if (goal) mark(goal);
 });
 search.addEventListener('input', find);
@@ -81,7 +90,8 @@ search.addEventListener('keydown', e => { if (e.key == 'Enter') next(); });
 addEventListener('keydown', e => {
   if (e.target == search) return;
   const page = desk.clientHeight * 0.9;
-  const step = {ArrowLeft: [80, 0], ArrowRight: [-80, 0], ArrowUp: [0, 80], ArrowDown: [0, -80], PageDown: [0, -page], PageUp: [0, page]}[e.key];
+  const step = {ArrowLeft: [80, 0], ArrowRight: [-80, 0], ArrowUp: [0, 80], ArrowDown: [0, -80],
+                PageDown: [0, -page], PageUp: [0, page]}[e.key];
   if (step) { x += step[0]; y += step[1]; put(); }
   else if (e.key == '/') { e.preventDefault(); search.focus(); }
   else if (e.key == '+' || e.key == '-') zoom(e.key == '+' ? 1.25 : 0.8, desk.clientWidth / 2, desk.clientHeight / 2);
@@ -108,8 +118,10 @@ std::string graph_page(const std::string& title, const std::vector<look::Drawing
          "</h1><select id=\"tabs\">" + tabs +
          "</select><input id=\"search\" placeholder=\"search ( / ), Enter: next\"><span id=\"count\"></span>"
          "<button id=\"whole\">whole</button><button id=\"full\">1:1</button>"
-         "<span class=\"key\">wheel: zoom. drag: move. double click on \u201cfrom \u2026\u201d: go there</span></header>\n"
-         "<main id=\"desk\">\n" + sheets + "</main>\n<script>" + kScript + "</script></body></html>\n";
+         "<span class=\"key\">wheel: zoom. drag: move. double click on \u201cfrom \u2026\u201d: go "
+         "there</span></header>\n"
+         "<main id=\"desk\">\n" +
+         sheets + "</main>\n<script>" + kScript + "</script></body></html>\n";
 }
 
 }  // namespace tapir::command

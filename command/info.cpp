@@ -42,8 +42,7 @@ Json info() {
           {"headers", place().headers.string()},
           {"library", place().library.string()},
           {"compiler", compiler_name()},
-          {"caches",
-           {{"programs", cache(programs_folder())}, {"precompiled_headers", cache(precompiled_folder())}}},
+          {"caches", {{"programs", cache(programs_folder())}, {"precompiled_headers", cache(precompiled_folder())}}},
           {"autotune", autotune && *autotune ? Json(autotune) : Json()}};
 }
 

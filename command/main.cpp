@@ -2,8 +2,7 @@
 #include <tapir/command/info.h>
 #include <tapir/command/repl.h>
 #include <tapir/command/run.h>
-//#include <tapir/command/saved_graph.h>
-namespace tapir::command { struct GraphOptions { std::string file, out, function; }; }
+#include <tapir/command/saved_graph.h>
 #include <tapir_command_config.h>
 
 #include <CLI/CLI.hpp>
@@ -24,9 +23,7 @@ A script can be run by its name: let its first line be
   #!/usr/bin/env -S tapir run
 and make it executable (chmod +x script.cpp).)";
 
-constexpr const char* kRunExamples = R"(tapir run [OPTIONS] FILE [ARGUMENTS of the script...]
-
-Examples:
+constexpr const char* kRunExamples = R"(Examples:
   tapir run script.cpp
   tapir run script.cpp data.npy --verbose       arguments of the script
   tapir run -f '-O3 -march=native -lpng' x.cpp  flags of the compiler and linker
@@ -48,6 +45,14 @@ constexpr const char* kGraphExamples = R"(Examples:
 
 The file is what Function::save or save_functions wrote.)";
 
+// CLI11 knows nothing of the words after an unknown one.
+class Help final : public CLI::Formatter {
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    if (app->get_name() == "run") return "Usage: tapir run [OPTIONS] FILE [ARGUMENTS of the script...]\n";
+    return Formatter::make_usage(app, name);
+  }
+};
+
 // Has CLI11 say it in one line.
 std::string one_line(const CLI::App* app, const CLI::Error& e) {
   std::string why = e.what();
@@ -57,6 +62,7 @@ std::string one_line(const CLI::App* app, const CLI::Error& e) {
 
 int run(int argc, char** argv) {
   CLI::App app{"tapir: tensors in C++, scripted and looked at", "tapir"};
+  app.formatter(std::make_shared<Help>());
   app.footer(kExamples);
   app.set_version_flag("--version", std::string("tapir ") + kVersion);
   app.failure_message(one_line);
@@ -74,6 +80,8 @@ int run(int argc, char** argv) {
 
   CLI::App* repl = app.add_subcommand("repl", "A session: type C++, see values");
   compiles(repl);
+  bool echo = false;
+  repl->add_flag("--echo", echo, "show what is read from a pipe, for transcripts");
   repl->footer(kReplExamples);
 
   GraphOptions graph;
@@ -97,8 +105,8 @@ int run(int argc, char** argv) {
       throw Failure("run: there is no option " + rest[0] + ". See tapir run --help.", 2);
     return run_script(rest[0], Words(rest.begin() + 1, rest.end()), options);
   }
-  if (*repl) return run_repl(options);
-  if (*draw) ;//draw_graph(graph);
+  if (*repl) return run_repl(options, echo);
+  if (*draw) draw_graph(graph);
   else if (*about) std::fputs(info_text(json).c_str(), stdout);
   else if (*clean) std::fputs(clean_caches().c_str(), stdout);
   else std::fputs(app.help().c_str(), stdout);

@@ -1,6 +1,8 @@
 #include <tapir/command/pieces.h>
 #include <tapir/command/tokens.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <initializer_list>
 #include <span>
@@ -20,8 +22,8 @@ bool opens_definition(const Token& t) {
                     "static_assert", "extern", "friend"});
 }
 bool opens_statement(const Token& t) {
-  return is_any(t, {"if", "for", "while", "do", "switch", "try", "return", "throw", "delete", "goto", "break", "continue",
-                    "case", "default", "{"});
+  return is_any(t, {"if", "for", "while", "do", "switch", "try", "return", "throw", "delete", "goto", "break",
+                    "continue", "case", "default", "{"});
 }
 // Words that no type begins with.
 bool opens_expression(const Token& t) {
@@ -44,7 +46,8 @@ class Reader {
     if (is(0, "template")) {
       std::size_t at = 1;
       if (is(1, "<")) at = after_angle(t_, 1);
-      Reader rest{std::span(t_).subspan(std::max<std::size_t>(at, 1))};
+      at = after_requires(std::max<std::size_t>(at, 1));
+      Reader rest{std::span(t_).subspan(at)};
       rest.kind(names);
       return Kind::definition;
     }
@@ -60,6 +63,24 @@ class Reader {
   bool is(std::size_t i, std::string_view text) const { return i < t_.size() && command::is(t_[i], text); }
   bool word(std::size_t i) const { return i < t_.size() && t_[i].kind == Token::Kind::word; }
   std::size_t bracket(std::size_t i) const { return std::min(after_bracket(t_, i), t_.size()); }
+
+  // Past `requires A<T> && (B) || requires(T t) { ... }`, if that is what stands at `i`.
+  std::size_t after_requires(std::size_t i) const {
+    if (!is(i, "requires")) return i;
+    do {
+      ++i;
+      if (is(i, "requires")) {
+        if (is(++i, "(")) i = bracket(i);
+        i = std::min(bracket(i), t_.size());
+      } else if (is(i, "(")) {
+        i = bracket(i);
+      } else {
+        bool sure = false;
+        i = type(i, sure);
+      }
+    } while (is(i, "&&") || is(i, "||"));
+    return std::min(i, t_.size());
+  }
 
   void name_definition(std::vector<std::string>& names) const {
     if (is(0, "using") && is(1, "namespace")) return;
@@ -79,7 +100,8 @@ class Reader {
   // Past a type from `i`; sets `sure` where it can be nothing else. Returns `i` if there is none.
   std::size_t type(std::size_t i, bool& sure) const {
     const std::size_t begin = i;
-    while (i < t_.size() && (is_specifier(t_[i]) || is_any(t_[i], {"typename", "struct", "class", "enum"}))) sure = true, ++i;
+    while (i < t_.size() && (is_specifier(t_[i]) || is_any(t_[i], {"typename", "struct", "class", "enum"})))
+      sure = true, ++i;
     if (i < t_.size() && is_builtin_type(t_[i])) {
       while (i < t_.size() && (is_builtin_type(t_[i]) || is_specifier(t_[i]))) ++i;
       if (!is(i, "(") && !is(i, "{")) sure = true;  // int(x) is an expression
@@ -146,6 +168,8 @@ class Reader {
     if (is(after, "{") || is(after, "->") || is(after, "requires") || is(after, "try")) return true;
     if (after == open + 2) return true;  // ()
     Reader parameter{std::span(t_).subspan(open + 1, after - open - 2)};
+    bool sure = false;
+    if (parameter.type(0, sure) == parameter.t_.size() && sure) return true;  // (int)
     std::vector<std::string> ignored;
     return parameter.kind(ignored) == Kind::variable;
   }
@@ -210,6 +234,19 @@ bool continues(const List& t, std::size_t begin, std::size_t next) {
   return n.kind == Token::Kind::sign && !is_any(n, {"{", "}", "~", "!", "::"});
 }
 
+// Does the end leave something out that must follow?
+bool wants_more(const List& all) {
+  if (all.empty()) return false;
+  if (is_any(all.back(), {",", "=", "+", "-", "<<", "&&", "||", "?", "->", ".", "else", "do", "try"})) return true;
+  const auto pieces = pieces_of(std::string_view(
+      all[0].text.data(), std::size_t(all.back().text.data() - all[0].text.data()) + all.back().text.size()));
+  const List t = tokens_of(pieces.back().text).list;
+  if (is(t[0], "template")) return !is(t.back(), ";") && !is(t.back(), "}");
+  if (!is_any(t[0], {"for", "if", "while", "switch"})) return false;
+  const std::size_t open = t.size() > 1 && is(t[1], "constexpr") ? 2 : 1;
+  return open < t.size() && after_bracket(t, open) == t.size();  // no body yet
+}
+
 }  // namespace
 
 std::vector<Piece> pieces_of(std::string_view source) {
@@ -246,6 +283,22 @@ std::vector<Piece> pieces_of(std::string_view source) {
   return out;
 }
 
+std::string line_directive(int line, const std::string& file) {
+  std::string quoted;
+  for (char c : file) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return fmt::format("#line {} \"{}\"\n", line, quoted);
+}
+
+std::string placed(const Piece& p, std::string_view source, const std::string& file) {
+  const auto at = std::size_t(p.text.data() - source.data());
+  const std::size_t newline = at ? source.rfind('\n', at - 1) : std::string_view::npos;
+  const std::size_t column = newline == std::string_view::npos ? at : at - newline - 1;
+  return line_directive(p.line, file) + std::string(column, ' ') + std::string(p.text) + "\n";
+}
+
 bool goes_on(std::string_view source) {
   const Tokens tokens = tokens_of(source);
   int depth = 0;
@@ -253,9 +306,7 @@ bool goes_on(std::string_view source) {
     if (is_any(t, {"(", "[", "{"})) ++depth;
     if (is_any(t, {")", "]", "}"})) --depth;
   }
-  const bool wants_more =
-      !tokens.list.empty() && is_any(tokens.list.back(), {",", "=", "+", "-", "<<", "&&", "||", "?", "->", "."});
-  return depth > 0 || !tokens.complete || wants_more;
+  return depth > 0 || !tokens.complete || wants_more(tokens.list);
 }
 
 bool has_main(std::string_view source) {

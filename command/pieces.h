@@ -24,6 +24,12 @@ struct Piece {
 /// In order. The view must outlive them.
 std::vector<Piece> pieces_of(std::string_view source);
 
+/// `#line` with the name in quotes.
+std::string line_directive(int line, const std::string& file);
+
+/// The piece with its line and column in `source`, which the compiler is to call `file`.
+std::string placed(const Piece& piece, std::string_view source, const std::string& file);
+
 /// Does the text end within a bracket, comment or directive, or with an operator that wants more?
 bool goes_on(std::string_view source);
 

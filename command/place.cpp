@@ -1,5 +1,5 @@
-#include <tapir_command_config.h>
 #include <tapir/command/place.h>
+#include <tapir_command_config.h>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -49,7 +49,8 @@ fs::path made_cache_folder() {
     if (fresh) fs::permissions(c, fs::perms::owner_all, ignored);
     if (is_own_folder(c)) return c;
   }
-  throw Failure(fmt::format("no folder for the cache: {} cannot be written. Set XDG_CACHE_HOME.", candidates[0].string()));
+  throw Failure(
+      fmt::format("no folder for the cache: {} cannot be written. Set XDG_CACHE_HOME.", candidates[0].string()));
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 namespace tapir::command {
 
 struct Place {
-  fs::path command;     // this program
-  fs::path headers;     // the folder that holds tapir/
-  fs::path library;     // libtapir.so, or libtapir.a
-  bool shared = true;   // which of the two
+  fs::path command;      // this program
+  fs::path headers;      // the folder that holds tapir/
+  fs::path library;      // libtapir.so, or libtapir.a
+  bool shared = true;    // which of the two
   Words public_headers;  // below tapir/
 };
 

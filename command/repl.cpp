@@ -30,7 +30,7 @@ An entry goes on over several lines while a bracket is open, or the line ends wi
 // Lines of stdin: with editing and history on a terminal, bare from a pipe.
 class Input {
  public:
-  Input() : terminal_(isatty(0) && isatty(1)) {
+  explicit Input(bool echo) : terminal_(isatty(0) && isatty(1)), echo_(echo) {
 #ifdef TAPIR_LIBEDIT
     if (!terminal_) return;
     history_ = cache_folder() / "repl_history";
@@ -46,35 +46,46 @@ class Input {
   }
   bool terminal() const { return terminal_; }
 
+  /// Nothing at the end of input. Ctrl-C gives nothing too, and sets `abandoned`.
   std::optional<std::string> line(const std::string& prompt) {
+    abandoned = false;
 #ifdef TAPIR_LIBEDIT
-    if (terminal_) {
-      char* typed = readline(prompt.c_str());
-      if (!typed) return {};
-      std::string s = typed;
-      std::free(typed);
-      if (!s.empty()) add_history(s.c_str());
-      return s;
-    }
+    if (terminal_) return edited(prompt);
 #endif
     if (terminal_) std::cout << prompt << std::flush;
     std::string s;
     if (!std::getline(std::cin, s)) return {};
+    if (echo_ && !terminal_) std::cout << prompt << s << std::endl;
     return s;
   }
+  bool abandoned = false;
 
  private:
-  bool terminal_;
+#ifdef TAPIR_LIBEDIT
+  std::optional<std::string> edited(const std::string& prompt) {
+    interrupted = 0;
+    std::signal(SIGINT, [](int) { interrupted = 1; });
+    char* typed = readline(prompt.c_str());
+    std::signal(SIGINT, SIG_DFL);  // an entry that runs can be stopped, with all else
+    abandoned = interrupted;
+    if (abandoned) std::cout << "\n";
+    if (!typed || abandoned) return {};
+    std::string s = typed;
+    std::free(typed);
+    if (!s.empty()) add_history(s.c_str());
+    return s;
+  }
+  static inline volatile std::sig_atomic_t interrupted = 0;
+#endif
+
+  bool terminal_, echo_;
   fs::path history_;
 };
 
 // A crash ends the session, and says which entry it was. Only what a signal handler may do.
-volatile std::sig_atomic_t entry_number = 0;
+std::string crash_text;  // made before the entry runs
 void on_crash(int signal) {
-  char text[] = "\ntapir: entry [      ] crashed; the session is over.\n";
-  int n = entry_number;
-  for (int at = 20; n > 0 && at > 14; n /= 10) text[--at] = char('0' + n % 10);
-  [[maybe_unused]] auto ignored = write(2, text, sizeof text - 1);
+  [[maybe_unused]] auto ignored = write(2, crash_text.data(), crash_text.size());
   std::signal(signal, SIG_DFL);
   std::raise(signal);
 }
@@ -97,32 +108,39 @@ bool obey(Session& session, const std::string& line, bool& good) {
   return true;
 }
 
+// An entry, whole; nothing at the end of input. Empty if it was abandoned.
+std::optional<std::string> read_entry(Input& input, int number) {
+  const std::string prompt = fmt::format("[{}] ", number), more_prompt = std::string(prompt.size() - 3, ' ') + ".. ";
+  auto text = input.line(prompt);
+  if (!text) return input.abandoned ? std::optional<std::string>("") : text;
+  while (goes_on(*text)) {
+    auto more = input.line(more_prompt);
+    if (input.abandoned) return "";
+    if (!more) break;
+    *text += "\n" + *more;
+  }
+  return text;
+}
+
 }  // namespace
 
-int run_repl(const CompileOptions& options) {
-  if (!place().shared) throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
+int run_repl(const CompileOptions& options, bool echo) {
+  if (!place().shared)
+    throw Failure("repl: this tapir has no shared library (it was built with -Ddefault_library=static).");
   Session session(options);
-  Input input;
+  Input input(echo);
   for (int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(s, on_crash);
   if (input.terminal()) std::cout << "tapir " << kVersion << ". Type C++; :help lists what else. Ctrl-D ends.\n";
   bool good = true;
-  for (;;) {
-    const int number = session.entries() + 1;
-    auto line = input.line(fmt::format("[{}] ", number));
-    if (!line) break;
-    if (trimmed(*line).empty()) continue;
-    if (trimmed(*line)[0] == ':' && trimmed(*line).rfind("::", 0) != 0) {
-      if (!obey(session, trimmed(*line), good)) break;
+  while (const auto text = read_entry(input, session.entries() + 1)) {
+    const std::string word = trimmed(*text);
+    if (word.empty()) continue;
+    if (word[0] == ':' && word.rfind("::", 0) != 0) {
+      if (!obey(session, word, good)) break;
       continue;
     }
-    std::string text = *line;
-    while (goes_on(text)) {
-      auto more = input.line(std::string(fmt::format("[{}]", number).size() - 2, ' ') + ".. ");
-      if (!more) break;
-      text += "\n" + *more;
-    }
-    entry_number = number;
-    good &= session.enter(text);
+    crash_text = fmt::format("tapir: entry [{}] crashed; the session is over.\n", session.entries() + 1);
+    good &= session.enter(*text);
   }
   if (input.terminal()) std::cout << "\n";
   return good || input.terminal() ? 0 : 1;

@@ -4,7 +4,8 @@
 
 namespace tapir::command {
 
-/// Until :quit or the end of stdin. From a pipe, 1 if any entry failed, else 0.
-int run_repl(const CompileOptions& options);
+/// Until :quit or the end of stdin. From a pipe, 1 if any entry failed, else 0. `echo`: shows what it reads from a
+/// pipe, as a terminal would, for transcripts.
+int run_repl(const CompileOptions& options, bool echo);
 
 }  // namespace tapir::command

@@ -42,15 +42,6 @@ Script read_script(const std::string& file) {
   return s;
 }
 
-std::string line_directive(int line, const std::string& name) {
-  std::string quoted;
-  for (char c : name) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return fmt::format("#line {} \"{}\"\n", line, quoted);
-}
-
 // What the compiler reads. Lines and columns are the user's.
 std::string program_text(const Script& script) {
   std::string text = script.text;
@@ -58,11 +49,8 @@ std::string program_text(const Script& script) {
   if (has_main(text)) return line_directive(1, script.name) + text;
   std::string outside = "using namespace tapir;\n", inside;
   for (auto& p : pieces_of(text)) {
-    const auto at = std::size_t(p.text.data() - text.data());
-    const std::size_t newline = text.rfind('\n', at);
-    const std::size_t column = newline == std::string::npos ? at : at - newline - 1;
     const bool out = p.kind == Piece::Kind::directive || p.kind == Piece::Kind::definition;
-    (out ? outside : inside) += line_directive(p.line, script.name) + std::string(column, ' ') + std::string(p.text) + "\n";
+    (out ? outside : inside) += placed(p, text, script.name);
   }
   return outside + "int main(int argc, char** argv) {\nconst std::vector<std::string> args(argv + 1, argv + argc);\n" +
          inside + "}\n";
@@ -122,7 +110,8 @@ void keep_within_bounds() {
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < all.size(); ++i) {
     bytes += all[i].size;
-    const bool leftover = fs::is_directory(all[i].path, wrong) && all[i].used < safe;  // of a compilation that was killed
+    const bool leftover =
+        fs::is_directory(all[i].path, wrong) && all[i].used < safe;  // of a compilation that was killed
     if (leftover || bytes > kMostBytes || i >= 2 * kMostPrograms) fs::remove_all(all[i].path, wrong);
   }
 }
@@ -133,13 +122,16 @@ void show(const Diagnosis& d, bool failed, const std::string& all) {
     return;
   }
   std::fputs(d.text.c_str(), stderr);
-  if (failed && d.cut_lines > 0)
-    std::fprintf(stderr, "(%d more lines of the compiler are not shown; tapir run --full shows them.)\n", d.cut_lines);
+  if (failed && d.cut > 0)
+    std::fprintf(stderr, "(%d more %s of the compiler; tapir run --full shows everything.)\n", d.cut,
+                 d.cut == 1 ? "message" : "messages");
 }
 
 fs::path compiled(const Script& script, const std::string& key, Compiler& compiler) {
   TemporaryFolder folder(programs_folder());
-  Compiler::Job job{folder.path() / "script.cpp", folder.path() / "program", script.folder, folder.path() / "inputs"};
+  // The linker knows it by this name.
+  const fs::path source = script.name == "-" ? "script.cpp" : fs::path(script.name).filename();
+  Compiler::Job job{folder.path() / source, folder.path() / "program", script.folder, folder.path() / "inputs"};
   write_file(job.source, program_text(script));
   Finished done = compiler.compile(Compiler::Makes::program, job);
   if (!done.good() && done.output.find("undefined reference") != std::string::npos) {

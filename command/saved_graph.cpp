@@ -33,9 +33,10 @@ std::string text_of(const Json& v) {
 // "conv2d" -> the colour of convolutions.
 std::string kind_of(const std::string& op) {
   static const std::pair<const char*, const char*> kinds[] = {
-      {"conv", "conv"}, {"matmul", "dense"}, {"norm", "norm"}, {"pool", "pool"}, {"relu", "activation"},
-      {"softmax", "activation"}, {"sigmoid", "activation"}, {"tanh", "activation"}, {"gelu", "activation"},
-      {"silu", "activation"}, {"reshape", "shape"}, {"permute", "shape"}, {"broadcast", "shape"}, {"pad", "shape"}};
+      {"conv", "conv"},       {"matmul", "dense"},       {"norm", "norm"},          {"pool", "pool"},
+      {"relu", "activation"}, {"softmax", "activation"}, {"sigmoid", "activation"}, {"tanh", "activation"},
+      {"gelu", "activation"}, {"silu", "activation"},    {"reshape", "shape"},      {"permute", "shape"},
+      {"broadcast", "shape"}, {"pad", "shape"}};
   for (auto& [part, kind] : kinds)
     if (op.find(part) != std::string::npos) return kind;
   return "op";
@@ -75,7 +76,8 @@ class Drawer {
   int add(Box b, const std::vector<int>& reads) {
     int layer = 0;
     for (int v : reads)
-      if (auto it = made_by_.find(v); it != made_by_.end()) layer = std::max(layer, layers_[std::size_t(it->second)] + 1);
+      if (auto it = made_by_.find(v); it != made_by_.end())
+        layer = std::max(layer, layers_[std::size_t(it->second)] + 1);
     const int at = int(d_.boxes.size());
     for (int v : reads) {
       auto it = made_by_.find(v);
@@ -153,9 +155,9 @@ class Drawer {
   const Json &file_, &g_;
   graph::Symbols symbols_;
   Drawing d_;
-  std::vector<int> layers_;              // of the boxes, which come in an order that none reads a later one
+  std::vector<int> layers_;                 // of the boxes, which come in an order that none reads a later one
   std::map<int, int> made_by_, variables_;  // by value: its box, its variable
-  std::set<int> far_;                    // boxes that are named from afar
+  std::set<int> far_;                       // boxes that are named from afar
 };
 
 // "f32[?, 28, 28, 1], i64[]": what a trace takes.
@@ -177,7 +179,8 @@ std::string graph_in(const std::string& file) {
     throw Failure(std::string("graph: ") + e.what());
   }
   throw Failure(fmt::format(
-      "graph: {} holds tensors, but no graph. Function::save and save_functions write one; Model::save does not.", file));
+      "graph: {} holds tensors, but no graph. Function::save and save_functions write one; Model::save does not.",
+      file));
 }
 
 }  // namespace
@@ -185,7 +188,8 @@ std::string graph_in(const std::string& file) {
 std::vector<Drawing> drawings_of(const std::string& json, const std::string& function) {
   const Json j = Json::parse(json, nullptr, false);
   try {
-    if (j.is_discarded() || j.at("version").get<int>() > 1) throw Failure("graph: its graph is of a later version of tapir.");
+    if (j.is_discarded() || j.at("version").get<int>() > 1)
+      throw Failure("graph: its graph is of a later version of tapir.");
     std::vector<Drawing> out;
     std::set<int> bodies, drawn;
     std::string names;
@@ -229,7 +233,8 @@ void draw_graph(const GraphOptions& options) {
   else throw Failure(fmt::format("graph: the file must end in .svg or .html, got {}.", out), 2);
   std::size_t boxes = 0;
   for (auto& d : drawings) boxes += d.boxes.size();
-  std::printf("%s: %zu %s, %zu boxes\n", out.c_str(), drawings.size(), drawings.size() == 1 ? "graph" : "graphs", boxes);
+  std::printf("%s: %zu %s, %zu boxes\n", out.c_str(), drawings.size(), drawings.size() == 1 ? "graph" : "graphs",
+              boxes);
   if (kind == ".svg" && drawings.size() > 1)
     std::printf("An SVG holds one graph, %s; a page (.html) holds all.\n", drawings[0].title.c_str());
 }

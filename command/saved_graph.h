@@ -13,8 +13,8 @@ struct GraphOptions {
 /// Writes the picture and says where. Throws Failure.
 void draw_graph(const GraphOptions& options);
 
-/// One drawing for each trace of each function (of the one called `function`, if any), and for each body of control flow
-/// in them. `json`: what io/function_file.cpp writes. Throws Failure if it is something else.
+/// One drawing for each trace of each function (of the one called `function`, if any), and for each body of control
+/// flow in them. `json`: what io/function_file.cpp writes. Throws Failure if it is something else.
 std::vector<look::Drawing> drawings_of(const std::string& json, const std::string& function);
 
 }  // namespace tapir::command

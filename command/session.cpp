@@ -14,9 +14,9 @@
 
 #include <fmt/format.h>
 
+#include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
-#include <dlfcn.h>
 #include <iostream>
 
 namespace tapir::command {
@@ -49,16 +49,27 @@ bool is_one_of(const std::string& word, std::initializer_list<const char*> words
 }
 
 // Functions are inline: they stand in the text of every later entry, and one copy of them is used.
-std::string definition_text(const Piece& p) {
-  const bool plain = is_one_of(first_word(p.text), {"template", "namespace", "class", "struct", "union", "enum", "using",
-                                                    "typedef", "concept", "static_assert", "extern", "friend", "inline",
-                                                    "static", "constexpr", "consteval", "["});
-  return (plain ? "" : "inline ") + std::string(p.text) + "\n";
+std::string before_definition(const Piece& p) {
+  const bool plain = is_one_of(
+      first_word(p.text), {"template", "namespace", "class", "struct", "union", "enum", "using", "typedef", "concept",
+                           "static_assert", "extern", "friend", "inline", "static", "constexpr", "consteval", "["});
+  return plain ? "" : "inline\n";
 }
 
-std::string variable_text(const Piece& p) {
-  const bool as_is = is_one_of(first_word(p.text), {"static", "thread_local", "extern"});
-  return (as_is ? "" : "static ") + std::string(p.text) + (p.text.ends_with(';') ? "" : ";") + "\n";
+std::string before_variable(const Piece& p) {
+  return is_one_of(first_word(p.text), {"static", "thread_local", "extern"}) ? "" : "static\n";
+}
+
+// Without the names that only stand in what the compiler gets.
+std::string as_entered(std::string said) {
+  for (const std::string name : {"session::", "level_"})
+    for (std::size_t at = 0; (at = said.find(name, at)) != std::string::npos;) {
+      const bool ours = at < 7 || said.compare(at - 7, 7, "tapir::") != 0;
+      const std::size_t end = name == "level_" ? said.find("::", at) : at;
+      if (!ours || end == std::string::npos) at += name.size();
+      else said.erase(at, name == "level_" ? end + 2 - at : name.size());
+    }
+  return said;
 }
 
 }  // namespace
@@ -69,7 +80,7 @@ struct Session::Entry {
   std::vector<int> slots;  // the first of each piece
   bool opens_level = false;
 
-  std::string at(const Piece& p) const { return fmt::format("#line {} \"{}\"\n", p.line, name); }
+  std::string text_of(const Piece& p) const { return placed(p, text, name); }
 };
 
 Session::Session(const CompileOptions& options) : compiler_(options), folder_(fs::temp_directory_path()) {}
@@ -80,14 +91,20 @@ std::string Session::source_of(const Entry& e) const {
   for (std::size_t i = 0; i < e.pieces.size(); ++i) {
     const Piece& p = e.pieces[i];
     switch (p.kind) {
-      case Piece::Kind::directive: directives += e.at(p) + std::string(p.text) + "\n"; break;
-      case Piece::Kind::definition: definitions += e.at(p) + definition_text(p); break;
-      case Piece::Kind::expression:
-        body += fmt::format("(\n{}{}\n, ::tapir::session::Show());\n", e.at(p), p.text);
+      case Piece::Kind::directive:
+        directives += e.text_of(p);
         break;
-      case Piece::Kind::statement: body += e.at(p) + std::string(p.text) + "\n"; break;
+      case Piece::Kind::definition:
+        definitions += before_definition(p) + e.text_of(p);
+        break;
+      case Piece::Kind::expression:
+        body += fmt::format("(\n{}, ::tapir::session::Show());\n", e.text_of(p));
+        break;
+      case Piece::Kind::statement:
+        body += e.text_of(p);
+        break;
       case Piece::Kind::variable:
-        body += e.at(p) + variable_text(p);
+        body += before_variable(p) + e.text_of(p) + ";\n";
         for (std::size_t k = 0; k < p.names.size(); ++k)
           body += fmt::format("::tapir::session::keep({}, {});\n", e.slots[i] + int(k), p.names[k]);
     }
@@ -95,8 +112,8 @@ std::string Session::source_of(const Entry& e) const {
   const int levels = levels_ + e.opens_level;
   return directives + "namespace session {\nusing namespace tapir;\n" + items_ +
          (e.opens_level ? fmt::format("inline namespace level_{} {{\n", levels) : "") + definitions +
-         fmt::format("extern \"C\" void {}() {{\n{}}}\n", e.function, body) + std::string(std::size_t(levels) + 1, '}') +
-         "\n";
+         fmt::format("extern \"C\" void {}() {{\n{}}}\n", e.function, body) +
+         std::string(std::size_t(levels) + 1, '}') + "\n";
 }
 
 bool Session::enter(const std::string& text) {
@@ -122,7 +139,8 @@ bool Session::load_and_run(const Entry& e) {
                                    {{e.name, e.text}},
                                    e.text.find('\n') != std::string::npos};
     const Diagnosis d = diagnosis_of(done.output, context);
-    std::fputs((compiler_.options().full || d.text.empty() ? done.output : d.text).c_str(), stderr);
+    const bool raw = compiler_.options().full || d.text.empty();
+    std::fputs((raw ? done.output : as_entered(d.text)).c_str(), stderr);
     return false;
   }
   void* module = dlopen(job.out.c_str(), RTLD_NOW | RTLD_GLOBAL);
@@ -132,7 +150,7 @@ bool Session::load_and_run(const Entry& e) {
     if (const auto at = why.find("undefined symbol: "); at != std::string::npos) {
       int status = 0;
       char* plain = abi::__cxa_demangle(why.c_str() + at + 18, nullptr, nullptr, &status);
-      if (plain) why = fmt::format("'{}' is declared, but defined nowhere", plain);
+      if (plain) why = fmt::format("'{}' is declared, but defined nowhere", as_entered(plain));
       std::free(plain);
     }
     std::fprintf(stderr, "error: %s.\n", why.c_str());
@@ -159,30 +177,30 @@ void Session::remember(const Entry& e) {
   }
   for (std::size_t i = 0; i < e.pieces.size(); ++i) {
     const Piece& p = e.pieces[i];
-    if (p.kind == Piece::Kind::directive) directives_ += e.at(p) + std::string(p.text) + "\n";
+    if (p.kind == Piece::Kind::directive) directives_ += e.text_of(p);
     if (p.kind == Piece::Kind::definition) {
-      items_ += e.at(p) + definition_text(p);
+      items_ += before_definition(p) + e.text_of(p);
       for (auto& n : p.names) declare(n, std::string(p.text.substr(0, p.text.find('{'))));
     }
     if (p.kind == Piece::Kind::variable)
       for (std::size_t k = 0; k < p.names.size(); ++k)
-        remember_variable(e, e.at(p) + std::string(p.text) + (p.text.ends_with(';') ? "" : ";"), p.names[k],
-                          e.slots[i] + int(k));
+        remember_variable(e.text_of(p) + ";", p.names[k], e.slots[i] + int(k));
   }
 }
 
-void Session::remember_variable(const Entry&, const std::string& declaration, const std::string& name, int slot) {
+void Session::remember_variable(const std::string& declaration, const std::string& name, int slot) {
   const Object& o = objects()[std::size_t(slot)];
   if (!o.address) return;
   const std::string& type = o.type;
-  std::string spelled = fmt::format("std::type_identity_t<{}>", type);
+  const bool simple = type.find_first_of("[(") == std::string::npos;
+  std::string spelled = simple ? type : fmt::format("std::type_identity_t<{}>", type);
   if (!can_be_spelled(type)) {  // what the same declaration would have here
     items_ += fmt::format("inline auto tapir_type_{}() {{\n{}\nreturn std::type_identity<decltype({})>();\n}}\n", slot,
                           declaration, name);
     spelled = fmt::format("std::remove_reference_t<decltype(tapir_type_{}())::type>", slot);
   }
   items_ += fmt::format("static {0}& {1} = ::tapir::session::object<{0}>({2});\n", spelled, name, slot);
-  declare(name, type);
+  declare(name, as_entered(type));
 }
 
 void Session::declare(const std::string& name, const std::string& what) {

@@ -26,13 +26,13 @@ class Session {
   std::string source_of(const Entry& entry) const;
   bool load_and_run(const Entry& entry);
   void remember(const Entry& entry);
-  void remember_variable(const Entry& entry, const std::string& declaration, const std::string& name, int slot);
+  void remember_variable(const std::string& declaration, const std::string& name, int slot);
   void declare(const std::string& name, const std::string& what);
 
   Compiler compiler_;
   TemporaryFolder folder_;
   int entries_ = 0, slots_ = 0, levels_ = 0;
-  std::string directives_, items_;   // of the entries so far, as source text
+  std::string directives_, items_;     // of the entries so far, as source text
   std::set<std::string> level_names_;  // of the innermost level: a name that comes again opens a level of its own
   std::vector<std::pair<std::string, std::string>> declared_;  // name, what it is
 };

@@ -41,7 +41,9 @@ concept Streamable = requires(std::ostream& os, const T& v) {
   { os << v } -> std::convertible_to<std::ostream&>;
 };
 template <class T>
-concept Tuple = requires { std::tuple_size<T>::value; };
+concept Tuple = requires {
+  std::tuple_size<T>::value;
+};
 template <class T>
 concept Range = requires(const T& v) {
   std::begin(v);
@@ -77,7 +79,8 @@ void show(std::ostream& os, const T& v) {
   else if constexpr (Tuple<T>) {
     os << '(';
     int count = 0;
-    std::apply([&](auto&... e) { ((os << (count++ ? ", " : ""), show<std::remove_cvref_t<decltype(e)>>(os, e)), ...); }, v);
+    std::apply([&](auto&... e) { ((os << (count++ ? ", " : ""), show<std::remove_cvref_t<decltype(e)>>(os, e)), ...); },
+               v);
     os << ')';
   } else {
     os << '<' << type_name<T>() << '>';
@@ -86,7 +89,7 @@ void show(std::ostream& os, const T& v) {
 
 template <class T>
 void show_type() {
-  std::cout << type_name<std::remove_reference_t<T>>() << std::endl;
+  std::cout << type_name<std::remove_cvref_t<T>>() << std::endl;
 }
 
 /// `expression, Show()` shows the value if there is one: for void, the comma is C++'s own.

@@ -41,7 +41,7 @@ class Lexer {
   }
 
   void skip_blank() {
-    for (;; ) {
+    for (;;) {
       if (std::isspace(static_cast<unsigned char>(peek()))) advance(at_ + 1);
       else if (peek() == '/' && peek(1) == '/') advance(std::min(s_.find('\n', at_), s_.size()));
       else if (peek() == '/' && peek(1) == '*') advance(find("*/", at_ + 2));
@@ -57,8 +57,9 @@ class Lexer {
     if (std::isdigit(static_cast<unsigned char>(c)) || (c == '.' && std::isdigit(static_cast<unsigned char>(peek(1)))))
       return number();
     if (c == '"' || c == '\'') return add(Token::Kind::text, quoted(at_));
-    for (std::string_view sign : {"<=>", "...", "::", "->", "++", "--", "&&", "||", "==", "!=", "<=", ">=", "+=", "-=",
-                                  "*=", "/=", "%=", "&=", "|=", "^=", "<<"})  // not >>: it closes template arguments
+    for (std::string_view sign :
+         {"<=>", "...", "::", "->", "++", "--", "&&", "||", "==", "!=", "<=",
+          ">=",  "+=",  "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<"})  // not >>: it closes template arguments
       if (s_.substr(at_, sign.size()) == sign) return add(Token::Kind::sign, at_ + sign.size());
     add(Token::Kind::sign, at_ + 1);
   }
@@ -110,8 +111,8 @@ class Lexer {
   void number() {
     std::size_t end = at_;
     while (end < s_.size() && (in_word(s_[end]) || s_[end] == '.' || (s_[end] == '\'' && in_word(at(end + 1))) ||
-                               ((s_[end] == '+' || s_[end] == '-') && std::string_view("eEpP").find(s_[end - 1]) !=
-                                                                          std::string_view::npos)))
+                               ((s_[end] == '+' || s_[end] == '-') &&
+                                std::string_view("eEpP").find(s_[end - 1]) != std::string_view::npos)))
       ++end;
     add(Token::Kind::number, end);
   }
@@ -148,7 +149,7 @@ std::size_t after_angle(const std::vector<Token>& tokens, std::size_t open) {
       i = after_bracket(tokens, i);
       continue;
     }
-    if (closes(t) || is(t, ";") || is(t, "&&") || is(t, "||") || is(t, "=") || is(t, "<<")) return open;
+    if (closes(t) || is(t, ";") || is(t, "&&") || is(t, "||") || is(t, "<<")) return open;
     if (is(t, "<")) ++depth;
     if (is(t, ">") && --depth == 0) return i + 1;
     ++i;

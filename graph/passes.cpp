@@ -23,7 +23,7 @@ const Pass kPasses[] = {
     {"known_activations", "gelu and silu written out op by op are one op", known_activations},
     {"pool_early", "bias and activation of pooled values instead of all values", pool_early},
     {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool},
-    {"batch_norm_elementwise", "batch normalisation as elementwise ops, which fuse",
+    {"batch_norm_elementwise", "batch normalisation with given statistics as elementwise ops, which fuse",
      batch_norm_elementwise},
     {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},
     {"fuse_epilogue", "a convolution or product works on its result piece by piece while it is in cache",

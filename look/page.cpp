@@ -29,7 +29,8 @@ thead th{color:var(--soft);font-weight:600}
 .chart{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.7rem .9rem}
 .chart figcaption{display:flex;flex-wrap:wrap;gap:.2rem 1rem;align-items:baseline}
 .chart figcaption span{font-size:.82rem;color:var(--soft)}
-.chart figcaption i{display:inline-block;width:.9em;height:.28em;border-radius:2px;margin-right:.4em;vertical-align:middle}
+.chart figcaption i{display:inline-block;width:.9em;height:.28em;border-radius:2px;margin-right:.4em;
+  vertical-align:middle}
 .chart svg{display:block;width:100%;height:auto;margin:.4rem 0}
 .chart p{margin:0;overflow-wrap:anywhere}
 .grid{stroke:var(--line);fill:none}
@@ -47,7 +48,8 @@ circle{fill:var(--mine)}
 .dense td,.dense th{min-width:.35rem;padding:.25rem;font-size:.5rem;line-height:1}
 .pictures{display:flex;flex-wrap:wrap;gap:.8rem}
 .pictures figure{margin:0;text-align:center;font-size:.8rem;color:var(--soft)}
-.pictures img{display:block;margin:0 auto .25rem;image-rendering:pixelated;border:1px solid var(--line);border-radius:4px}
+.pictures img{display:block;margin:0 auto .25rem;image-rendering:pixelated;border:1px solid var(--line);
+  border-radius:4px}
 pre{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.8rem;
   font:13px/1.35 'DejaVu Sans Mono',Consolas,monospace}
 )";

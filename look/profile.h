@@ -20,6 +20,7 @@ struct ProfileOptions {
   std::size_t max_events = 1'000'000;  ///< later ones are counted and not kept
 };
 
+/// How a table of a profile sums up.
 enum class ProfileBy {
   op,    ///< by operation; fused groups by what they hold
   line,  ///< by the line of the user's program

@@ -4,6 +4,7 @@
 
 namespace tapir {
 
+/// What library_info() tells.
 struct LibraryInfo {
   std::string version;     ///< "0.1.0"
   std::string cpu;         ///< the processor's name
@@ -14,6 +15,7 @@ struct LibraryInfo {
   bool cuda = false;       ///< does the build have the CUDA backend?
 };
 
+/// Of the library that is loaded, on this machine.
 LibraryInfo library_info();
 
 }  // namespace tapir

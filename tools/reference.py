@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 INTERNAL = {"graph/structure.h", "ops/attrs.h", "ops/op.h", "tensor/callable.h", "tensor/storage.h"}
 TITLES = {"tensor": "Tensors and variables", "autograd": "Gradients", "graph": "Tracing", "nn": "Layers and training", "data": "Data",
-          "io": "Files"}
+          "io": "Files", "look": "Looking at what happens"}
 
 
 def public_headers():

@@ -133,6 +133,7 @@ def main(facts, out):
         (out / name).write_text(text, encoding="utf-8")
     (out / "search_index.js").write_text(f"const SECTIONS = {json.dumps(search)};\n", encoding="utf-8")
     shutil.copy(SITE / "site.js", out)
+    shutil.copytree(ROOT / "docs/images", out / "images")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".codehilite")
     light = HtmlFormatter(style="friendly").get_style_defs(".codehilite")
     own = (SITE / "style.css").read_text(encoding="utf-8")

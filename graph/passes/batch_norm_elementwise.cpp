@@ -1,6 +1,5 @@
-// Batch normalisation is a subtraction, a multiplication and an addition for each element: as such, in inference they
-// become part of whatever made x, and in training of the activation and residual add that follow. What is computed for
-// each channel is computed once a call.
+// Batch normalisation with given statistics, as in inference, is a subtraction, a multiplication and an addition for
+// each element: as such they become part of whatever made x. What is computed for each channel is computed once a call.
 #include <tapir/graph/passes/pattern.h>
 #include <tapir/ops/normalization_attrs.h>
 #include <tapir/ops/operand.h>
@@ -11,7 +10,7 @@ Graph batch_norm_elementwise(Graph g) {
   std::vector<Node> nodes;
   for (Node& n : g.nodes) {
     const Spec x = g.spec(n.in.empty() ? 0 : n.in[0]);
-    bool plain = (is(n, "batch_norm") || is(n, "batch_norm_training")) && !is_half(x.dtype) && x.shape.size() > 0;
+    bool plain = is(n, "batch_norm") && !is_half(x.dtype) && x.shape.size() > 0;
     if (plain)
       for (int v : n.in) plain &= g.spec(v).dtype == x.dtype;
     if (!plain) {

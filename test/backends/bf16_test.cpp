@@ -260,7 +260,8 @@ TEST_CASE("matmul: f32 alone, and what is made of it") {
   CHECK(
       allclose(matmul(half, half_w), matmul(half, half_w, {.precision = Precision::highest}), {.rtol = 0, .atol = 0}));
   const Tensor i = x.astype(DType::i32);
-  CHECK(allclose(matmul(i, permute_dims(i, {1, 0})), matmul(i, permute_dims(i, {1, 0}), {.precision = Precision::highest})));
+  CHECK(allclose(matmul(i, permute_dims(i, {1, 0})),
+                 matmul(i, permute_dims(i, {1, 0}), {.precision = Precision::highest})));
 }
 
 TEST_CASE("matmul: gradients of any order keep the precision of the call") {

@@ -1,4 +1,5 @@
-// What compilers and linkers said, word for word, and what is made of it. run_test.cpp has the compiler of this machine.
+// What compilers and linkers said, word for word, and what is made of it. run_test.cpp has the compiler of this
+// machine.
 #include <tapir/command/diagnostics.h>
 
 #include <doctest/doctest.h>
@@ -16,28 +17,32 @@ TEST_CASE("gcc: an error in a header is shown at the user's line, once") {
       "/usr/include/c++/12/bits/predefined_ops.h: In instantiation of 'bool less(T) [with T = P]':\n"
       "/usr/include/c++/12/bits/stl_algo.h:1809:14:   required from 'void std::sort(T) [with T = P]'\n"
       "a.cpp:2:4:   required from here\n"
-      "/usr/include/c++/12/bits/predefined_ops.h:45:23: error: no match for 'operator<' (operand types are 'P' and 'P')\n"
+      "/usr/include/c++/12/bits/predefined_ops.h:45:23: error: no match for 'operator<' (operand types are 'P' and "
+      "'P')\n"
       "   45 |       { return *__it1 < *__it2; }\n"
       "      |                ~~~~~~~^~~~~~~~\n"
       "/usr/include/c++/12/bits/stl_iterator.h:1185:5: note: candidate: 'operator<(int)'\n"
       "a.cpp:2:4:   required from here\n"
-      "/usr/include/c++/12/bits/predefined_ops.h:98:22: error: no match for 'operator<' (operand types are 'P' and 'P')\n",
+      "/usr/include/c++/12/bits/predefined_ops.h:98:22: error: no match for 'operator<' (operand types are 'P' and "
+      "'P')\n",
       context);
   CHECK(d.text ==
         "a.cpp:2:4: error: no match for 'operator<' (operand types are 'P' and 'P')\n"
         "    2 |   f(x);\n"
         "      |    ^\n"
         "        met in bits/predefined_ops.h:45, which this line calls\n");
-  CHECK(d.cut_lines == 7);
+  CHECK(d.cut == 4);
 }
 
 TEST_CASE("clang: the same, with the way in among the notes") {
   const auto d = diagnosis_of(
       "In file included from a.cpp:1:\n"
-      "/usr/bin/../include/c++/12/bits/predefined_ops.h:45:23: error: invalid operands to binary expression ('P' and 'P')\n"
+      "/usr/bin/../include/c++/12/bits/predefined_ops.h:45:23: error: invalid operands to binary expression ('P' and "
+      "'P')\n"
       "      { return *__it1 < *__it2; }\n"
       "               ~~~~~~ ^ ~~~~~~\n"
-      "/usr/bin/../include/c++/12/bits/stl_algo.h:1809:14: note: in instantiation of function template specialization 'less<P>' "
+      "/usr/bin/../include/c++/12/bits/stl_algo.h:1809:14: note: in instantiation of function template specialization "
+      "'less<P>' "
       "requested here\n"
       "a.cpp:3:2: note: in instantiation of function template specialization 'std::sort<P>' requested here\n"
       "        g(y);\n"
@@ -77,7 +82,9 @@ TEST_CASE("Notes: those of the user's files, and two of tapir's functions") {
 }
 
 TEST_CASE("Linkers") {
-  const char* want = "a.cpp:2: error: 'f(int)' is declared, but defined nowhere. Define it, or link what does: --flags -lNAME.\n    2 |   f(x);\n";
+  const char* want =
+      "a.cpp:2: error: 'f(int)' is declared, but defined nowhere. Define it, or link what does: --flags -lNAME.\n    2 "
+      "|   f(x);\n";
   for (const char* said :
        {"/usr/bin/ld: /tmp/x.o: in function `main':\n/tmp/dir/a.cpp:2: undefined reference to `f(int)'\n"
         "/usr/bin/ld: /tmp/dir/a.cpp:2: undefined reference to `f(int)'\ncollect2: error: ld returned 1 exit status\n",
@@ -94,8 +101,9 @@ TEST_CASE("Five errors are enough, and what is no message is left out") {
   std::string said;
   for (int i = 1; i < 9; ++i) said += "b.cpp:" + std::to_string(i) + ":1: error: e" + std::to_string(i) + "\n";
   const auto d = diagnosis_of(said, context);
-  CHECK(d.text ==
-        "b.cpp:1:1: error: e1\nb.cpp:2:1: error: e2\nb.cpp:3:1: error: e3\nb.cpp:4:1: error: e4\nb.cpp:5:1: error: e5\n");
-  CHECK(d.cut_lines == 3);
+  CHECK(
+      d.text ==
+      "b.cpp:1:1: error: e1\nb.cpp:2:1: error: e2\nb.cpp:3:1: error: e3\nb.cpp:4:1: error: e4\nb.cpp:5:1: error: e5\n");
+  CHECK(d.cut == 3);
   CHECK(diagnosis_of("something else went wrong\n", context).text == "");
 }

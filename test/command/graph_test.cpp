@@ -30,10 +30,12 @@ static bool has_line(const look::Box& b, const std::string& text) {
 TEST_CASE("Operations with shapes and dtypes, named variables, arguments and results") {
   Folder f;
   Variable w(ones({3, 2}), "layer/kernel"), count(Tensor(0.0f), "count");
-  auto net = function([&](Tensor x) {
-    count.assign_add(1.0f);
-    return relu(matmul(x, w));
-  }, {.signature = {TensorSpec{{unknown, 3}, DType::f32}}});
+  auto net = function(
+      [&](Tensor x) {
+        count.assign_add(Tensor(1.0f));
+        return relu(matmul(x, w));
+      },
+      {.signature = {TensorSpec{{unknown, 3}, DType::f32}}});
   net(ones({4, 3}));
   const std::string file = (f / "net.safetensors").string();
   net.save(file);
@@ -52,7 +54,9 @@ TEST_CASE("Operations with shapes and dtypes, named variables, arguments and res
   CHECK(find(d, "count =")->kind == "weight");
   CHECK(d.links.size() == 4);  // argument -> matmul -> relu -> result, add -> count
 
-  const auto r = f.run("tapir graph net.safetensors && tapir graph net.safetensors -o net.svg && tapir graph net.safetensors -o - | tail -1");
+  const auto r = f.run(
+      "tapir graph net.safetensors && tapir graph net.safetensors -o net.svg && tapir graph net.safetensors -o - | "
+      "tail -1");
   CHECK(r.status == 0);
   CHECK(r.out.find("net.html: 1 graph, 6 boxes\nnet.svg: 1 graph, 6 boxes\n") == 0);
   CHECK(r.out.find("</html>") != std::string::npos);
@@ -88,7 +92,8 @@ TEST_CASE("What is no saved function is said in one line") {
         "tapir: graph: weights.safetensors holds tensors, but no graph. Function::save and save_functions write one; "
         "Model::save does not.\n");
   CHECK(f.run("tapir graph nothere").status == 1);
-  io::save_safetensors((f / "bad.safetensors").string(), {{"w", ones({2})}}, {{"tapir", R"({"version": 1, "functions": {"f": [7]}, "graphs": []})"}});
+  io::save_safetensors((f / "bad.safetensors").string(), {{"w", ones({2})}},
+                       {{"tapir", R"({"version": 1, "functions": {"f": [7]}, "graphs": []})"}});
   const auto bad = f.run("tapir graph bad.safetensors");
   CHECK(bad.status == 1);
   CHECK(bad.err.find("tapir: graph: the file is damaged, or no function of tapir") == 0);

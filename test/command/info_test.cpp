@@ -43,9 +43,9 @@ TEST_CASE("Help has examples, and a wrong word is one line") {
   }
   CHECK(f.run("tapir").out == f.run("tapir --help").out);
   CHECK(f.run("tapir --version").out == "tapir " + tapir::library_info().version + "\n");
-  const auto wrong = f.run("tapir ruin x.cpp");
+  const auto wrong = f.run("tapir ruin");
   CHECK(wrong.status != 0);
-  CHECK(wrong.err == "tapir: The following arguments were not expected: ruin x.cpp. See tapir --help.\n");
+  CHECK(wrong.err == "tapir: The following argument was not expected: ruin. See tapir --help.\n");
 }
 
 TEST_CASE("A cache that cannot be where it should be is elsewhere") {

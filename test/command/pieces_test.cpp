@@ -89,9 +89,12 @@ TEST_CASE("Comments, strings and characters hide brackets") {
 }
 
 TEST_CASE("An entry goes on while something is open") {
-  for (const char* s : {"f(", "{", "auto f = [] {", "x = /* ", "int a =", "std::cout <<", "#define X \\", "R\"(a\nb"})
+  for (const char* s : {"f(", "{", "auto f = [] {", "x = /* ", "int a =", "std::cout <<", "#define X \\",
+                        "template <class T>", "for (;;)", "if (a) b(); else", "while (f(x))", "R\"(a\nb"})
     CHECK_MESSAGE(goes_on(s), s);
-  for (const char* s : {"f()", "\"(\"", "'('", "x // (", "{ }", "i++", "a;", "R\"(()\"", ")"}) CHECK_MESSAGE(!goes_on(s), s);
+  for (const char* s : {"f()", "\"(\"", "'('", "x // (", "{ }", "i++", "a;", "for (;;) f();",
+                        "template <class T> void f() {}", "f(x)", "R\"(()\"", ")"})
+    CHECK_MESSAGE(!goes_on(s), s);
 }
 
 TEST_CASE("main") {

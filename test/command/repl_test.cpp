@@ -34,7 +34,7 @@ TEST_CASE("Values are shown, and what is declared stays") {
         "[\"a\", \"b\"]\n"
         "[(\"yes\", true)]\n"
         "true\n"
-        "[0.  0.5 1. ]\n");
+        "tensor([0. , 0.5, 1. ], dtype=f32)\n");
 }
 
 TEST_CASE("Entries go on over lines; functions, types and includes stay") {
@@ -88,7 +88,7 @@ TEST_CASE("Mistakes keep the session") {
       "Tensor x = ones({2, 3});\n"
       "int y = x +* 1;\n"
       "matmul(x, x)\n"
-      "Tensor z = ones({1}), bad = matmul(x, x);\n"
+      "Tensor z = ones({1}); Tensor bad = matmul(x, x);\n"
       "z\n"
       "bad\n"
       "std::vector<int>().at(3)\n"
@@ -100,7 +100,7 @@ TEST_CASE("Mistakes keep the session") {
   CHECK(r.status == 1);
   CHECK(r.out == "tensor([1.], dtype=f32)\n[2, 3]\n");
   CHECK(r.err ==
-        "error: no match for 'operator*' (operand type is 'int')\n"
+        "error: invalid type argument of unary '*' (have 'int')\n"
         "    1 | int y = x +* 1;\n"
         "      |            ^\n"
         "[3]:1: matmul: inner dimensions differ, 3 vs 2 ([2, 3] x [2, 3]).\n"
@@ -133,7 +133,11 @@ TEST_CASE("Tapes, variables and functions live from entry to entry") {
         "tensor([0., 1.], dtype=f32)\n"
         "tensor([5., 5.], dtype=f32)\n"
         "tapir::Variable\n"
-        "tapir::Shape\n");
+        "tapir::Shape\n"
+        "w     tapir::Variable\n"
+        "tape  tapir::GradientTape\n"
+        "loss  tapir::Tensor\n"
+        "step  tapir::Function<tapir_entry_5()::<lambda(const tapir::Tensor&)> >\n");
 }
 
 TEST_CASE("A crash says which entry it was") {
