@@ -18,6 +18,7 @@ before a block may say more:
                         in the column `gives`. A cell that starts with a word is prose. The first column is the same in Python, after the ```python blocks before:
                         peers.py runs that
   <!-- missing -->      the first column of this table names what the public headers do not have
+  <!-- variables -->    the first column of this table names what the library reads from the environment, all of it
   <!-- from FILE -->    these lines stand in FILE, in this order; `...` stands for anything, also for lines. FILE is one that
                         the program wrote to FOLDER (TAPIR_DUMP=dump), the program's output (stdout), or one of the tree;
                         a ```cpp block of this kind is no program of its own
@@ -147,10 +148,12 @@ def literals():
 
 
 def shell(page, text, folder):
-    """What shell commands of the page print; the library is that of this build."""
+    """What shell commands of the page print. The library is that of this build, or the one that TAPIR_INSTALLED says is there."""
     build = next(p for p in folder.resolve().parents if (p / "meson-uninstalled").is_dir())
     path = {"PKG_CONFIG_PATH": f"{build}/meson-uninstalled", "CPLUS_INCLUDE_PATH": f"{build}/include", "LIBRARY_PATH": str(build),
             "LD_LIBRARY_PATH": str(build), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    if "TAPIR_INSTALLED" in os.environ:
+        path = {}
     done = subprocess.run(["sh", "-e", "-c", "\n".join(text)], cwd=folder, env={**os.environ, **path}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}{page.name}: its commands ended with {done.returncode}")
@@ -203,6 +206,11 @@ def check(page, executable, folder):
         elif marker == "missing":
             headers = "\n".join((ROOT / h).read_text(encoding="utf-8") for h in public_headers())
             problems = [f"there it is: {name}" for name in there_after_all(text, headers)]
+        elif marker == "variables":
+            read_by_library = set(re.findall(r'"(TAPIR_[A-Z_]+)"', "".join(
+                s.read_text(encoding="utf-8") for room in (*ROOMS, "look", "command", "backends/cpu") for s in (ROOT / room).glob("*.cpp"))))
+            named = {t.split("`")[1] for t in text[2:]}
+            problems = [f"{name} is in the table or in the sources alone" for name in sorted(named ^ read_by_library)]
         elif sides := re.fullmatch(r"from (\S+) to (\S+)", marker):
             before, after = (read(s) for s in sides.groups())
             for t in text:

@@ -2,6 +2,7 @@
 # usage: debian.sh BUILD SOURCE: makes the Debian packages of BUILD, installs them with dpkg into a root of its own, which has the
 # other packages of this machine in its list, and builds and runs the program embed against that.
 set -e
+unset LD_LIBRARY_PATH  # of the build, set by `meson test`
 build=$1 source=$2
 for tool in dpkg dpkg-shlibdeps cmake; do command -v $tool > /dev/null || { echo "no $tool here"; exit 77; }; done
 [ -s /var/lib/dpkg/status ] || { echo "no Debian here"; exit 77; }
@@ -33,5 +34,5 @@ ldd cmake/embed | grep libtapir && { echo "the static program needs the library"
 cmake/embed
 
 install_in_root --remove libtapir-dev $(cd packages && ls libtapir[0-9]*.deb | sed 's/_.*//') >> log
-left=$(find root/usr -type f)
+left=$(find root -path root/var -prune -o -type f -print)
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }

@@ -1,3 +1,6 @@
+# `meson test` points LD_LIBRARY_PATH at the build, which would win over what the programs under test name.
+unset LD_LIBRARY_PATH
+
 # moved_install BUILD WORK: installs BUILD into WORK and moves the tree elsewhere; sets $prefix and $libdir to where it is then.
 moved_install() {
   rm -rf "$2"

@@ -2,6 +2,7 @@
 # usage: subproject.sh BUILD SOURCE: the program embed with SOURCE as a Meson subproject, by the wrap of docs/deployment.md. All is
 # as in a user's project, but that of the library's files only two are compiled there, which would take minutes: the rest comes from BUILD.
 set -e
+unset LD_LIBRARY_PATH  # of the build, set by `meson test`
 build=$1 source=$2
 here=$(dirname "$(readlink -f "$0")")
 work=$build/acceptance/subproject
