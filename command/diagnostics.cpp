@@ -46,6 +46,7 @@ void drop_nested(std::string& s, const std::string& open, char inner, char close
 std::string plain(std::string s) {
   drop_nested(s, " {aka ", '{', '}');
   drop_nested(s, " [with ", '[', ']');
+  drop_nested(s, ", std::allocator<", '<', '>');
   replace_all(s, "std::__cxx11::", "std::");
   replace_all(s, "std::basic_string<char>", "std::string");
   replace_all(s, "std::basic_ostream<char>", "std::ostream");

@@ -81,8 +81,8 @@ addEventListener('pointermove', e => {
 });
 addEventListener('pointerup', () => { from = null; desk.classList.remove('moving'); });
 desk.addEventListener('dblclick', e => { // "from relu #12" leads there
-  const far = e.target.textContent.match(/^from .*(#\d+)$/);
-  const goal = far && boxes().find(b => b.querySelector('.head').textContent.endsWith(' ' + far[1]));
+  const far = e.target.textContent.startsWith('from ') && e.target.textContent.slice(5);
+  const goal = far && boxes().find(b => b.querySelector('.head').textContent == far);
   if (goal) mark(goal);
 });
 search.addEventListener('input', find);
@@ -100,7 +100,7 @@ addEventListener('keydown', e => {
 $('whole').onclick = () => fit(true);
 $('full').onclick = () => fit(false);
 tabs.onchange = () => show(tabs.selectedIndex);
-if (sheets.length < 2) tabs.style.display = 'none';
+if (sheets.length < 2) tabs.disabled = true;
 show(0);
 )js";
 
@@ -115,7 +115,7 @@ std::string graph_page(const std::string& title, const std::vector<look::Drawing
   }
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + name + "</title>\n<style>" +
          look::colour_rules() + kStyle + "</style></head>\n<body class=\"tp\"><header><h1>" + name +
-         "</h1><select id=\"tabs\">" + tabs +
+         "</h1><select id=\"tabs\" title=\"graph\">" + tabs +
          "</select><input id=\"search\" placeholder=\"search ( / ), Enter: next\"><span id=\"count\"></span>"
          "<button id=\"whole\">whole</button><button id=\"full\">1:1</button>"
          "<span class=\"key\">wheel: zoom. drag: move. double click on \u201cfrom \u2026\u201d: go "

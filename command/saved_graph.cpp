@@ -42,10 +42,12 @@ std::string kind_of(const std::string& op) {
   return "op";
 }
 
+using Numbers = std::map<std::string, std::string>;
+
 class Drawer {
  public:
-  Drawer(const Json& file, const Json& graph, std::string title)
-      : file_(file), g_(graph), symbols_(graph.at("unknown").get<int>()) {
+  Drawer(const Json& file, const Json& graph, const Numbers& numbers, std::string title)
+      : file_(file), g_(graph), numbers_(numbers), symbols_(graph.at("unknown").get<int>()) {
     d_.title = std::move(title);
   }
 
@@ -53,7 +55,7 @@ class Drawer {
     inputs();
     for (auto& n : g_.at("nodes")) node(n, bodies);
     outputs();
-    for (int box : far_) d_.boxes[std::size_t(box)].lines[0] += number(box);
+    for (int box : far_) d_.boxes[std::size_t(box)].lines[0] += number_of(box);
     return std::move(d_);
   }
 
@@ -70,7 +72,10 @@ class Drawer {
     return name.empty() ? fmt::format("variable {}", index) : name;
   }
 
-  static std::string number(int box) { return fmt::format(" #{}", box + 1); }
+  // Tells one relu from another; arguments are told apart by their names.
+  std::string number_of(int box) const {
+    return d_.boxes[std::size_t(box)].kind == "input" ? "" : fmt::format(" #{}", box + 1);
+  }
 
   // A box that reads these values.
   int add(Box b, const std::vector<int>& reads) {
@@ -82,11 +87,11 @@ class Drawer {
     for (int v : reads) {
       auto it = made_by_.find(v);
       if (it == made_by_.end()) continue;
-      if (layer - layers_[std::size_t(it->second)] <= kFarLayers || d_.boxes[std::size_t(it->second)].kind == "input") {
+      if (layer - layers_[std::size_t(it->second)] <= kFarLayers) {
         d_.links.push_back({it->second, at, spec(v)});
       } else {
         far_.insert(it->second);
-        b.lines.push_back("from " + d_.boxes[std::size_t(it->second)].lines[0] + number(it->second));
+        b.lines.push_back("from " + d_.boxes[std::size_t(it->second)].lines[0] + number_of(it->second));
       }
     }
     layers_.push_back(layer);
@@ -110,6 +115,9 @@ class Drawer {
     const Json& j = value(v);
     if (!j.contains("constant")) return "";
     const Json& c = j.at("constant");
+    if (c.contains("tensor"))
+      if (auto it = numbers_.find(c.at("tensor").get<std::string>()); it != numbers_.end())
+        return "constant " + it->second + ": " + spec(v);
     if (!c.contains("graph")) return "constant " + spec(v);
     bodies.insert(c.at("graph").get<int>());
     return fmt::format("graph {}", c.at("graph").get<int>());
@@ -153,6 +161,7 @@ class Drawer {
   }
 
   const Json &file_, &g_;
+  const Numbers& numbers_;
   graph::Symbols symbols_;
   Drawing d_;
   std::vector<int> layers_;                 // of the boxes, which come in an order that none reads a later one
@@ -171,6 +180,17 @@ std::string signature(const Json& g) {
   return s;
 }
 
+// Of the constants alone, and not of a file that takes long to read.
+Numbers numbers_in(const std::string& file) {
+  Numbers out;
+  std::error_code wrong;
+  if (fs::file_size(file, wrong) > (64u << 20) || wrong) return out;
+  for (auto& [name, t] : io::load_safetensors(file))
+    if (t.rank() == 0 && name.rfind("constant/", 0) == 0)
+      out[name] = fmt::format("{:.6g}", t.astype(DType::f64).item<double>());
+  return out;
+}
+
 std::string graph_in(const std::string& file) {
   try {
     for (auto& [key, text] : io::load_safetensors_metadata(file))
@@ -185,7 +205,7 @@ std::string graph_in(const std::string& file) {
 
 }  // namespace
 
-std::vector<Drawing> drawings_of(const std::string& json, const std::string& function) {
+std::vector<Drawing> drawings_of(const std::string& json, const std::string& function, const Numbers& numbers) {
   const Json j = Json::parse(json, nullptr, false);
   try {
     if (j.is_discarded() || j.at("version").get<int>() > 1)
@@ -198,7 +218,7 @@ std::vector<Drawing> drawings_of(const std::string& json, const std::string& fun
       if (!function.empty() && name != function) continue;
       for (auto& t : traces) {
         const Json& g = j.at("graphs").at(t.get<std::size_t>());
-        out.push_back(Drawer(j, g, fmt::format("{}({})", name, signature(g))).draw(bodies));
+        out.push_back(Drawer(j, g, numbers, fmt::format("{}({})", name, signature(g))).draw(bodies));
         drawn.insert(t.get<int>());
       }
     }
@@ -207,7 +227,7 @@ std::vector<Drawing> drawings_of(const std::string& json, const std::string& fun
       std::set<int> next;
       for (int b : bodies)
         if (drawn.insert(b).second)
-          out.push_back(Drawer(j, j.at("graphs").at(std::size_t(b)), fmt::format("graph {}", b)).draw(next));
+          out.push_back(Drawer(j, j.at("graphs").at(std::size_t(b)), numbers, fmt::format("graph {}", b)).draw(next));
       if (next.empty()) break;
       bodies = next;
     }
@@ -220,7 +240,7 @@ std::vector<Drawing> drawings_of(const std::string& json, const std::string& fun
 }
 
 void draw_graph(const GraphOptions& options) {
-  const auto drawings = drawings_of(graph_in(options.file), options.function);
+  const auto drawings = drawings_of(graph_in(options.file), options.function, numbers_in(options.file));
   const std::string stem = fs::path(options.file).stem().string();
   const std::string out = options.out.empty() ? stem + ".html" : options.out;
   const std::string kind = fs::path(out).extension().string();

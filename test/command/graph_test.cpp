@@ -33,7 +33,7 @@ TEST_CASE("Operations with shapes and dtypes, named variables, arguments and res
   auto net = function(
       [&](Tensor x) {
         count.assign_add(Tensor(1.0f));
-        return relu(matmul(x, w));
+        return relu(matmul(x, w)) * 2.5f;
       },
       {.signature = {TensorSpec{{unknown, 3}, DType::f32}}});
   net(ones({4, 3}));
@@ -52,15 +52,16 @@ TEST_CASE("Operations with shapes and dtypes, named variables, arguments and res
   REQUIRE(find(d, "result 0"));
   REQUIRE(find(d, "count ="));
   CHECK(find(d, "count =")->kind == "weight");
-  CHECK(d.links.size() == 4);  // argument -> matmul -> relu -> result, add -> count
+  CHECK(d.links.size() == 5);  // argument -> matmul -> relu -> multiply -> result, add -> count
 
   const auto r = f.run(
       "tapir graph net.safetensors && tapir graph net.safetensors -o net.svg && tapir graph net.safetensors -o - | "
       "tail -1");
   CHECK(r.status == 0);
-  CHECK(r.out.find("net.html: 1 graph, 6 boxes\nnet.svg: 1 graph, 6 boxes\n") == 0);
+  CHECK(r.out.find("net.html: 1 graph, 7 boxes\nnet.svg: 1 graph, 7 boxes\n") == 0);
   CHECK(r.out.find("</html>") != std::string::npos);
   const std::string page = shell::read(f / "net.html");
+  CHECK(page.find("constant 2.5: f32[]</text>") != std::string::npos);
   CHECK(page.find("layer/kernel: f32[3, 2]</text>") != std::string::npos);
   CHECK(page.find("http") == page.find("http://www.w3.org/2000/svg"));  // a name, not a place; nothing else is fetched
   CHECK(page.find("src=") == std::string::npos);
