@@ -117,7 +117,8 @@ class Drawer {
     const Json& c = j.at("constant");
     if (c.contains("tensor"))
       if (auto it = numbers_.find(c.at("tensor").get<std::string>()); it != numbers_.end())
-        return "constant " + it->second + ": " + spec(v);
+        return "constant " + it->second +
+               (c.contains("weak") ? "" : ": " + spec(v));  // a literal takes the dtype it meets
     if (!c.contains("graph")) return "constant " + spec(v);
     bodies.insert(c.at("graph").get<int>());
     return fmt::format("graph {}", c.at("graph").get<int>());

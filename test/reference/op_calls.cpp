@@ -123,7 +123,8 @@ const std::vector<OpCall> calls = {
     CALL(random::categorical, random::categorical(logits, 4)), CALL(random::permutation, random::permutation(5)),
     CALL(random::shuffle, random::shuffle(x)), CALL(random::key, random::key()), CALL(random::keys, random::keys(2)),
     // ops/confusion_matrix.h, ops/close.h, ops/effects.h
-    CALL(confusion_matrix, confusion_matrix(numbers, numbers)), BINARY(allclose), BINARY(array_equal), CALL_AS(print, "print(x)", (print(x), std::vector<Tensor>())),
+    CALL(confusion_matrix, confusion_matrix(numbers, numbers)), BINARY(allclose), BINARY(array_equal),
+    CALL_AS(print, "print(x)", (print(x), std::vector<Tensor>())),
     CALL_AS(check, "check(mask, \"all are true\")", (check(mask, "all are true"), std::vector<Tensor>())),
 };
 // clang-format on
