@@ -15,6 +15,7 @@
 #include <tapir/look/report.h>
 #include <tapir/look/summary.h>
 #include <tapir/nn/activation_layers.h>
+#include <tapir/nn/callbacks.h>
 #include <tapir/nn/conv_layers.h>
 #include <tapir/nn/core_layers.h>
 #include <tapir/nn/model.h>

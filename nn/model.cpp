@@ -17,7 +17,6 @@
 
 #include <array>
 #include <atomic>
-#include <cmath>
 #include <map>
 
 namespace tapir::nn {
@@ -36,6 +35,13 @@ void Model::Compiled::reset_metrics() {
   mean_loss.reset();
   for (auto* list : {&metrics, &weighted_metrics})
     for (auto& m : *list) m.reset();
+}
+
+std::vector<std::vector<Variable>> Model::Compiled::metric_variables() const {
+  std::vector<std::vector<Variable>> all{mean_loss.variables()};
+  for (auto* list : {&metrics, &weighted_metrics})
+    for (auto& m : *list) all.push_back(m.variables());
+  return all;
 }
 
 void Model::Compiled::update_metrics(const Tensor& value, const Tensor& y, const Tensor& predicted,
@@ -59,33 +65,7 @@ Logs Model::Compiled::logs() const {
   return logs;
 }
 
-namespace {
-
-void check_data(const char* what, const Tensor& x, const Tensor& y, const Tensor& weight) {
-  if (!x.defined() || !y.defined()) throw UsageError(fmt::format("{}: x and y must be defined tensors.", what));
-  if (x.rank() < 1 || y.rank() < 1 || x.shape()[0] != y.shape()[0])
-    throw ShapeError(fmt::format("{}: x {} and y {} must have the same number of examples.", what, x.shape().str(),
-                                 y.shape().str()));
-  if (x.shape()[0] == 0) throw ShapeError(fmt::format("{}: there are no examples in x {}.", what, x.shape().str()));
-  if (weight.defined() && !(weight.shape() == Shape({x.shape()[0]})))
-    throw ShapeError(
-        fmt::format("{}: sample_weight must have shape [{}], got {}.", what, x.shape()[0], weight.shape().str()));
-}
-
-void check_batch(const char* what, std::int64_t batch_size) {
-  if (batch_size < 1) throw UsageError(fmt::format("{}: batch_size must be at least 1, got {}.", what, batch_size));
-}
-
-void check_verbose(const char* what, int verbose) {
-  if (verbose < 0 || verbose > 2)
-    throw UsageError(fmt::format("{}: verbose must be 0, 1 or 2, got {}.", what, verbose));
-}
-
-Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
-  return t.defined() ? t[Slice(begin, end)] : Tensor();
-}
-
-}  // namespace
+using detail::check_batch, detail::check_data, detail::check_verbose, detail::rows;
 
 Model::Traces::Traces() : steps(std::make_shared<detail::Steps>()) {}
 Model::~Model() = default;
@@ -103,6 +83,15 @@ Model::Compiled& Model::compiled(const char* what) const {
     throw UsageError(
         fmt::format("{}: say how to train first: model.compile({{.optimizer = \"adam\", .loss = ...}}).", what));
   return **compiled_;
+}
+
+optim::Optimizer Model::optimizer(Where where) const {
+  CallSite site(where);
+  return compiled("optimizer").optimizer;
+}
+
+void Model::stop_training() {
+  if (*compiled_ && (*compiled_)->fit) (*compiled_)->fit->stop = true;
 }
 
 std::vector<Variable> Model::optimizer_variables() const {
@@ -145,58 +134,6 @@ void Model::test_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
   detail::LogitsScope logits;
   const Tensor predicted = (*this)(x, {.training = false});
   (*compiled_)->update_metrics((*compiled_)->loss(y, predicted, weight), y, predicted, weight);
-}
-
-History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where where) {
-  CallSite site(where);
-  Compiled& c = compiled("fit");
-  check_data("fit", x, y, o.sample_weight);
-  check_batch("fit", o.batch_size);
-  check_verbose("fit", o.verbose);
-  if (o.epochs < 0 || o.initial_epoch < 0)
-    throw UsageError(
-        fmt::format("fit: epochs must not be negative, got {} (initial_epoch {}).", o.epochs, o.initial_epoch));
-  if (!(o.validation_split >= 0 && o.validation_split < 1))
-    throw UsageError(fmt::format("fit: validation_split must be in [0, 1), got {}.", o.validation_split));
-  const auto& [vx, vy] = o.validation_data;
-  if (vx.defined() || vy.defined()) check_data("fit: validation_data", vx, vy, {});
-  const std::int64_t all = x.shape()[0];
-  const std::int64_t n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
-  if (n < 1)
-    throw UsageError(
-        fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.", o.validation_split, all));
-  const Tensor tx = rows(x, 0, n), ty = rows(y, 0, n), tw = rows(o.sample_weight, 0, n);
-  const Tensor val_x = vx.defined() ? vx : n < all ? rows(x, n, all) : Tensor();
-  const Tensor val_y = vx.defined() ? vy : n < all ? rows(y, n, all) : Tensor();
-  const Tensor val_w = n < all ? rows(o.sample_weight, n, all) : Tensor();
-
-  History history;
-  detail::Progress progress(o.verbose, o.epochs);
-  const std::int64_t steps = (n + o.batch_size - 1) / o.batch_size;
-  if (o.initial_epoch < o.epochs) build_for(rows(tx, 0, std::min(n, o.batch_size)));
-  auto step_body = [&](std::span<const Tensor> batch) { return train_step(batch[0], batch[1], batch[2]), Tensor(); };
-  for (int epoch = o.initial_epoch; epoch < o.epochs; ++epoch) {
-    Tensor order;
-    if (o.shuffle) order = random::permutation(n, {.seed = o.shuffle_seed < 0 ? -1 : o.shuffle_seed + epoch});
-    c.reset_metrics();
-    const std::string key = trace_key();
-    progress.start_epoch(epoch, steps);
-    for (std::int64_t step = 0; step < steps; ++step) {
-      std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
-      auto part = [&](const Tensor& t) {
-        return !t.defined() || !o.shuffle ? rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
-      };
-      traces_.steps->train.run(c.run_eagerly, key, std::array{part(tx), part(ty), part(tw)}, step_body);
-      if (progress.due()) progress.tell(step + 1, c.logs());
-    }
-    Logs logs = c.logs();
-    if (val_x.defined())
-      for (auto& [name, v] : evaluate_batches(val_x, val_y, val_w, o.batch_size)) logs.at_or_new("val_" + name) = v;
-    progress.end_epoch(logs);
-    for (auto& [name, v] : logs) history.at_or_new(name).push_back(v);
-    if (o.on_epoch_end && !o.on_epoch_end(epoch, logs)) break;
-  }
-  return history;
 }
 
 Logs Model::evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {

@@ -1,5 +1,6 @@
 // Model: a layer that can be trained, and Sequential: one layer after the other.
 #pragma once
+#include <tapir/nn/callback.h>
 #include <tapir/nn/history.h>
 #include <tapir/nn/layer.h>
 #include <tapir/nn/losses.h>
@@ -25,7 +26,14 @@ struct FitOptions {
   std::int64_t shuffle_seed = -1;                  ///< fixes the orders; -1: the global generator
   int verbose = 1;  ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
   int initial_epoch = 0;
-  Tensor sample_weight = {};                                      ///< [N]
+  Tensor sample_weight = {};  ///< [N]
+  /// The weight of the examples of each class, {{0, 1}, {1, 5.5}}: y are class numbers or one-hot; others weigh 1.
+  /// Times sample_weight.
+  std::vector<std::pair<std::int64_t, double>> class_weight = {};
+  std::int64_t steps_per_epoch = 0;         ///< an epoch ends after so many batches; 0: when all were seen
+  std::int64_t validation_batch_size = 0;   ///< 0: batch_size
+  int validation_freq = 1;                  ///< every so many epochs
+  std::vector<AnyCallback> callbacks = {};  ///< called in this order
   Callable<bool(int epoch, const Logs& logs)> on_epoch_end = {};  ///< false ends the training
 };
 
@@ -41,6 +49,9 @@ struct PredictOptions {
 
 namespace detail {
 struct Steps;
+}
+namespace callbacks {
+class BackupAndRestore;
 }
 
 /// Derive from it as from Layer; in addition it has Keras's training loop.
@@ -62,6 +73,11 @@ class Model : public Layer {
   Logs evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& options = {}, Where where = Where::current());
   /// The outputs for x, batch by batch, joined: [N, ...].
   Tensor predict(const Tensor& x, const PredictOptions& options = {}, Where where = Where::current());
+
+  /// Ends the fit that runs after this batch or epoch; from a callback.
+  void stop_training();
+  /// What compile was given; a handle. Throws UsageError if not compiled.
+  optim::Optimizer optimizer(Where where = Where::current()) const;
 
   /// Prints `summary_text()`.
   void summary() const;
@@ -91,12 +107,19 @@ class Model : public Layer {
   virtual std::vector<std::shared_ptr<State>> summarised() const;
 
  private:
+  friend class callbacks::BackupAndRestore;
   struct Compiled;
+  struct Fit;
   Compiled& compiled(const char* what) const;
   std::vector<Variable> optimizer_variables() const;  // none before the first step
   void build_for(const Tensor& batch);
   bool eagerly() const;
   std::string trace_key() const;
+  void write_state(const std::string& path, std::vector<std::pair<std::string, Tensor>> extra) const;
+  std::vector<std::pair<std::string, Tensor>> read_state(const char* what, const std::string& path);
+  // As save, with how far the fit that runs has come: through this batch, or through the `whole` epoch.
+  void save_progress(const std::string& path, bool whole) const;
+  void load_progress(const std::string& path);
   void train_step(const Tensor& x, const Tensor& y, const Tensor& weight);
   void test_step(const Tensor& x, const Tensor& y, const Tensor& weight);
   Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
