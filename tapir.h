@@ -14,6 +14,7 @@
 #include <tapir/look/profile.h>
 #include <tapir/look/report.h>
 #include <tapir/look/summary.h>
+#include <tapir/look/tensorboard.h>
 #include <tapir/nn/activation_layers.h>
 #include <tapir/nn/callbacks.h>
 #include <tapir/nn/conv_layers.h>

@@ -3,7 +3,6 @@
 #pragma once
 #include <tapir/nn/model.h>
 
-#include <cmath>
 #include <optional>
 
 namespace tapir::nn::callbacks {
@@ -17,7 +16,7 @@ namespace detail {
 class Monitor {
  public:
   Monitor(const char* callback, std::string name, Mode mode, double min_delta)
-      : callback_(callback), name_(std::move(name)), mode_(mode), min_delta_(std::abs(min_delta)) {}
+      : callback_(callback), name_(std::move(name)), mode_(mode), min_delta_(min_delta < 0 ? -min_delta : min_delta) {}
   /// The watched value; if there is none, a note, once.
   std::optional<double> value(const Logs& logs);
   /// Is it better than `than` by more than min_delta? Better than nothing it always is.

@@ -65,10 +65,13 @@ void ConvLayer::make_weights(const Shape& s) {
   const auto c = channels(type_, s, kernel_size_.rank(), options_.data_format);
   if (c % options_.groups != 0)
     throw ShapeError(fmt::format("{}: {} input channels cannot be split into {} groups.", type_, c, options_.groups));
-  kernel_ = add_weight("kernel", kernel_size_.concat({c / options_.groups, filters_}),
-                       {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  kernel_ = add_weight(
+      "kernel", kernel_size_.concat({c / options_.groups, filters_}),
+      {options_.kernel_initializer, true, options_.seed, options_.kernel_regularizer, options_.kernel_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {filters_},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor ConvLayer::call(const Tensor& input, bool) {
@@ -83,7 +86,7 @@ Tensor ConvLayer::call(const Tensor& input, bool) {
   const int rank = kernel_size_.rank();
   Tensor y = rank == 1 ? conv1d(x, kernel_, o) : rank == 2 ? conv2d(x, kernel_, o) : conv3d(x, kernel_, o);
   if (l.use_bias) y = with_bias(std::move(y), bias_, l.data_format);
-  return l.activation(y);
+  return with_activity(l.activation(y), l.activity_regularizer);
 }
 
 Conv2DTranspose::Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size,
@@ -96,10 +99,13 @@ Conv2DTranspose::Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size,
 
 void Conv2DTranspose::make_weights(const Shape& s) {
   const auto c = channels("Conv2DTranspose", s, 2, options_.data_format);
-  kernel_ = add_weight("kernel", kernel_size_.concat({filters_, c}),
-                       {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  kernel_ = add_weight(
+      "kernel", kernel_size_.concat({filters_, c}),
+      {options_.kernel_initializer, true, options_.seed, options_.kernel_regularizer, options_.kernel_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {filters_},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor Conv2DTranspose::call(const Tensor& x, bool) {
@@ -111,7 +117,7 @@ Tensor Conv2DTranspose::call(const Tensor& x, bool) {
                                .data_format = l.data_format,
                                .output_padding = l.output_padding});
   if (l.use_bias) y = with_bias(std::move(y), bias_, l.data_format);
-  return l.activation(y);
+  return with_activity(l.activation(y), l.activity_regularizer);
 }
 
 DepthwiseConv2D::DepthwiseConv2D(const Sizes& kernel_size, const DepthwiseConv2DOptions& options, Where where)
@@ -124,15 +130,18 @@ DepthwiseConv2D::DepthwiseConv2D(const Sizes& kernel_size, const DepthwiseConv2D
 void DepthwiseConv2D::make_weights(const Shape& s) {
   const auto c = channels("DepthwiseConv2D", s, 2, options_.data_format), m = options_.depth_multiplier;
   kernel_ = add_weight("kernel", kernel_size_.concat({c, m}),
-                       {.initializer = options_.depthwise_initializer, .seed = options_.seed});
+                       {options_.depthwise_initializer, true, options_.seed, options_.depthwise_regularizer,
+                        options_.depthwise_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {c * m}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {c * m},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor DepthwiseConv2D::call(const Tensor& x, bool) {
   Tensor y = depthwise_conv2d(as_weights(x, kernel_), kernel_, conv_options(options_));
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
-  return options_.activation(y);
+  return with_activity(options_.activation(y), options_.activity_regularizer);
 }
 
 SeparableConv2D::SeparableConv2D(std::int64_t filters, const Sizes& kernel_size, const SeparableConv2DOptions& options,
@@ -147,18 +156,21 @@ SeparableConv2D::SeparableConv2D(std::int64_t filters, const Sizes& kernel_size,
 void SeparableConv2D::make_weights(const Shape& s) {
   const auto c = channels("SeparableConv2D", s, 2, options_.data_format), m = options_.depth_multiplier;
   const auto seed = options_.seed;
-  depthwise_ = add_weight("depthwise_kernel", kernel_size_.concat({c, m}),
-                          {.initializer = options_.depthwise_initializer, .seed = seed});
-  pointwise_ = add_weight("pointwise_kernel", {1, 1, c * m, filters_},
-                          {.initializer = options_.pointwise_initializer, .seed = seed});
+  depthwise_ = add_weight(
+      "depthwise_kernel", kernel_size_.concat({c, m}),
+      {options_.depthwise_initializer, true, seed, options_.depthwise_regularizer, options_.depthwise_constraint});
+  pointwise_ = add_weight(
+      "pointwise_kernel", {1, 1, c * m, filters_},
+      {options_.pointwise_initializer, true, seed, options_.pointwise_regularizer, options_.pointwise_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = seed});
+    bias_ = add_weight("bias", {filters_},
+                       {options_.bias_initializer, true, seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor SeparableConv2D::call(const Tensor& x, bool) {
   Tensor y = separable_conv2d(as_weights(x, depthwise_), depthwise_, pointwise_, conv_options(options_));
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
-  return options_.activation(y);
+  return with_activity(options_.activation(y), options_.activity_regularizer);
 }
 
 namespace {

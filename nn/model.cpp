@@ -112,6 +112,14 @@ std::string Model::trace_key() const {
   return detail::structure_of(*state()) + (*compiled_ ? std::to_string((*compiled_)->serial) : "");
 }
 
+// The loss with what layers and weights add to it.
+Tensor Model::with_penalties(const Tensor& loss, const LossScope& added) const {
+  Tensor all = loss;
+  for (auto& t : added.losses()) all = all + astype(t, loss.dtype());
+  if (detail::regularized(*state())) all = all + astype(regularization_loss(), loss.dtype());
+  return all;
+}
+
 void Model::train_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
   Compiled& c = **compiled_;
   Tensor loss, predicted;
@@ -119,21 +127,25 @@ void Model::train_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
   std::vector<Tensor> gradients;
   {
     detail::LogitsScope logits;
+    LossScope added;
     GradientTape tape;
     predicted = (*this)(x, {.training = true});
-    loss = c.loss(y, predicted, weight);
+    loss = with_penalties(c.loss(y, predicted, weight), added);
     variables = trainable_variables();
     if (variables.empty()) throw UsageError("fit: the model has no trainable variables.");
     gradients = tape.gradient(loss, variables);
   }
   c.optimizer.apply_gradients(gradients, variables);
+  apply_constraints();
   c.update_metrics(loss, y, predicted, weight);
 }
 
 void Model::test_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
   detail::LogitsScope logits;
+  LossScope added;
   const Tensor predicted = (*this)(x, {.training = false});
-  (*compiled_)->update_metrics((*compiled_)->loss(y, predicted, weight), y, predicted, weight);
+  const Tensor loss = with_penalties((*compiled_)->loss(y, predicted, weight), added);
+  (*compiled_)->update_metrics(loss, y, predicted, weight);
 }
 
 Logs Model::evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {

@@ -120,6 +120,7 @@ class Model : public Layer {
   // As save, with how far the fit that runs has come: through this batch, or through the `whole` epoch.
   void save_progress(const std::string& path, bool whole) const;
   void load_progress(const std::string& path);
+  Tensor with_penalties(const Tensor& loss, const LossScope& added) const;
   void train_step(const Tensor& x, const Tensor& y, const Tensor& weight);
   void test_step(const Tensor& x, const Tensor& y, const Tensor& weight);
   Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);

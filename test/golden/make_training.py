@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the families of what training is made of besides make_golden.py's: schedules, optimizers_more, callbacks (README.md)."""
+"""Writes the families of what training is made of besides make_golden.py's: schedules, optimizers_more, callbacks, regularizers (README.md)."""
 import sys
 
 from make_golden import Family, f32, keras, normal, np, tf
@@ -122,7 +122,41 @@ def callbacks(fam):
         case("ReduceLROnPlateau", plateau, **options)
 
 
-FAMILIES = [schedules, optimizers_more, callbacks]
+# ---- regularizers and constraints: Keras in f32 --------------------------------------------------------------------
+
+def regularizers(fam):
+    for kind, options in (("L1", {}), ("L2", {}), ("L1L2", dict(l1=0.1, l2=0.2)), ("L1", dict(l1=0.5)), ("L2", dict(l2=0.5)),
+                          ("OrthogonalRegularizer", {}), ("OrthogonalRegularizer", dict(factor=0.5, mode="columns"))):
+        x = normal(fam.rng(f"{kind}{options}"), 4, 3)
+        fam.add(f"{kind}_{len(fam.cases)}", kind, options, dict(x=x, y=getattr(keras.regularizers, kind)(**options)(tf.constant(x))))
+    for kind, options in (("MaxNorm", {}), ("MaxNorm", dict(max_value=0.8, axis=[0, 1, 2])), ("NonNeg", {}), ("UnitNorm", {}),
+                          ("UnitNorm", dict(axis=[1])), ("MinMaxNorm", {}),
+                          ("MinMaxNorm", dict(min_value=0.5, max_value=0.7, rate=0.3, axis=[0, 1, 2]))):
+        x = normal(fam.rng(f"{kind}{options}"), 2, 2, 3, 4) if len(options.get("axis", [])) == 3 else normal(fam.rng(kind), 4, 3) * 2
+        fam.add(f"{kind}_{len(fam.cases)}", kind, options, dict(x=x, y=getattr(keras.constraints, kind)(**options)(tf.constant(x))))
+
+    class Added(keras.layers.Layer):
+        def call(self, x):
+            self.add_loss(0.1 * keras.ops.mean(keras.ops.square(x)))
+            return x
+
+    R, C = keras.regularizers, keras.constraints
+    first = keras.layers.Dense(4, "tanh", kernel_regularizer=R.L1L2(0.01, 0.02), bias_regularizer=R.L2(0.1),
+                               activity_regularizer=R.L2(0.01), kernel_constraint=C.MaxNorm(0.7))
+    last = keras.layers.Dense(1, kernel_regularizer="l2", kernel_constraint="non_neg")
+    model = keras.Sequential([keras.Input((3,)), first, Added(), last])
+    rng = fam.rng("train")
+    for v in model.variables:
+        v.assign(normal(rng, *v.shape))
+    x, y = normal(rng, 8, 3), normal(rng, 8, 1)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    start = {f"start_{i}": v.numpy() for i, v in enumerate(model.variables)}
+    losses = model.fit(x, y, batch_size=4, epochs=5, shuffle=False, verbose=0, validation_data=(x, y)).history
+    fam.add("train", "fit", {}, dict(x=x, y=y, losses=losses["loss"], val_losses=losses["val_loss"]) | start |
+            {f"end_{i}": v.numpy() for i, v in enumerate(model.variables)})
+
+
+FAMILIES = [schedules, optimizers_more, callbacks, regularizers]
 
 if __name__ == "__main__":
     known = {f.__name__: f for f in FAMILIES}
