@@ -41,7 +41,8 @@ struct PredictOptions {
 
 namespace detail {
 struct Steps;
-}
+struct SummaryRow;
+}  // namespace detail
 
 /// Derive from it as from Layer; in addition it has Keras's training loop.
 ///
@@ -62,6 +63,9 @@ class Model : public Layer {
   Logs evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& options = {}, Where where = Where::current());
   /// The outputs for x, batch by batch, joined: [N, ...].
   Tensor predict(const Tensor& x, const PredictOptions& options = {}, Where where = Where::current());
+
+  /// What the losses of several outputs are logged under: "<name>_loss".
+  virtual std::vector<std::string> output_names() const { return {}; }
 
   /// Prints `summary_text()`.
   void summary() const;
@@ -89,6 +93,8 @@ class Model : public Layer {
   ~Model() override;
   /// The layers that summary() lists: those found in `call`.
   virtual std::vector<std::shared_ptr<State>> summarised() const;
+  /// The lines of summary(); one that says what it is connected to gives the table a column for that.
+  virtual std::vector<detail::SummaryRow> summary_rows() const;
 
  private:
   struct Compiled;
@@ -122,6 +128,7 @@ class Sequential : public Model {
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
+  std::shared_ptr<Layer> clone() const override { return std::shared_ptr<Layer>(new Sequential(*this)); }
   std::vector<std::shared_ptr<State>> summarised() const override;
 
  private:
