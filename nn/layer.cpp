@@ -74,8 +74,13 @@ void Layer::State::attach(const std::shared_ptr<State>& child) {
   if (std::find(children.begin(), children.end(), child) == children.end()) children.push_back(child);
 }
 void Layer::State::attach(const Variable& v) {
-  if (std::find(streams.begin(), streams.end(), v) != streams.end()) return;
-  if (std::find(own.begin(), own.end(), v) == own.end()) own.push_back(v);
+  if (std::find(streams.begin(), streams.end(), v) != streams.end() || owns(v)) return;
+  own.push_back(v);
+}
+// A layer may read what belongs to one within, as a recurrent layer does with its cell.
+bool Layer::State::owns(const Variable& v) const {
+  return std::find(own.begin(), own.end(), v) != own.end() ||
+         std::any_of(children.begin(), children.end(), [&](auto& child) { return child->owns(v); });
 }
 
 Layer::Layer(std::string name) : state_(std::make_shared<State>()) {

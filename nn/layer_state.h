@@ -20,6 +20,8 @@ struct Layer::State {
   /// Adds a child that is not there yet.
   void attach(const std::shared_ptr<State>& child);
   void attach(const Variable& v);
+  /// Is it one of this layer's, or of those in it?
+  bool owns(const Variable& v) const;
 };
 
 namespace detail {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes more_layers.npz and more_layers.json: layers of several inputs or outputs, recurrent ones, attention and the rest.
+"""Writes more_layers and functional (.npz, .json): layers of several inputs or outputs, recurrent ones, attention and the
+rest; and a model of two inputs and two outputs that is trained.
 
 Run as make_golden.py is (README.md). A case is called on `x0`, `x1`, ... and gives `y0`, `y1`, ...; `w0`, `w1`, ... are its
 weights in Keras's order; `dx0`, `dw0`, ... the gradients of the sum of all `y * dy`. `after0`, ... are weights that a
@@ -145,7 +146,28 @@ def more_layers(fam):
     case(fam, "random_crop_inference", k.RandomCrop(3, 4), [2, 5, 6, 2])
 
 
+def functional(fam):
+    """Two inputs, a shared layer, two outputs, three epochs of fit."""
+    keras.utils.clear_session()
+    rng = fam.rng("fit")
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    shared = k.Dense(5, activation="tanh")
+    h = k.Add()([shared(a), shared(b)])
+    model = keras.Model([a, b], [k.Dense(1, name="value")(h), k.Dense(3, activation="softmax", name="kind")(h)])
+    for v in model.weights:
+        v.assign(normal(rng, *v.shape) * 0.4)
+    x, z = normal(rng, 12, 4), normal(rng, 12, 4)
+    y, c, weight = normal(rng, 12, 1), rng.integers(0, 3, 12), np.abs(normal(rng, 12))
+    fields = {"a": x, "b": z, "value": y, "kind": c, "weight": weight} | {f"w{i}": v.numpy() for i, v in enumerate(model.weights)}
+    model.compile("sgd", ["mse", "sparse_categorical_crossentropy"], loss_weights=[1.0, 0.5], metrics=[["mae"], ["accuracy"]])
+    history = model.fit([x, z], [y, c], epochs=3, batch_size=4, shuffle=False, verbose=0, sample_weight=weight).history
+    after = model.predict([x, z], verbose=0)
+    fields |= {f"after{i}": v.numpy() for i, v in enumerate(model.weights)} | {"y0": after[0], "y1": after[1]}
+    fam.add("fit", "fit", {}, fields, history=history, evaluated=model.evaluate([x, z], [y, c], verbose=0, return_dict=True))
+
+
 if __name__ == "__main__":
-    family = Family("more_layers")
-    more_layers(family)
-    family.save()
+    for make in (more_layers, functional):
+        family = Family(make.__name__)
+        make(family)
+        family.save()

@@ -2,6 +2,7 @@
 // case is, as make_more_layers.py says it in Keras.
 #include <tapir/test/ops/golden.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -164,6 +165,20 @@ bool in_training(const json& c) {
   return c["training"].get<bool>() || (op.starts_with("Random") && name != "flip_none");
 }
 
+// The variables in the order of the case: Keras lists those of a wrapper between those of the layer.
+std::vector<Variable> in_order(std::vector<Variable> found, const json& wanted) {
+  REQUIRE(found.size() == wanted.size());
+  auto leaf = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    std::size_t at = i;
+    while (at < found.size() && leaf(found[at].name()) != leaf(wanted[i]["path"])) ++at;
+    REQUIRE_MESSAGE(at < found.size(), "no weight " << wanted[i]["path"]);
+    std::rotate(found.begin() + std::ptrdiff_t(i), found.begin() + std::ptrdiff_t(at),
+                found.begin() + std::ptrdiff_t(at) + 1);
+  }
+  return found;
+}
+
 void check_case(const json& c, const Make& make) {
   const std::string name = c["name"];
   auto get = [&](const std::string& field, std::size_t i) { return family().get(name, field + std::to_string(i)); };
@@ -172,8 +187,7 @@ void check_case(const json& c, const Make& make) {
   nn::AnyLayer layer = make();
   CHECK(layer->type() == c["op"]);
   layer->outputs(xs, {.training = false});
-  auto weights = layer->variables();
-  REQUIRE(weights.size() == c["weights"].size());
+  auto weights = in_order(layer->variables(), c["weights"]);
   auto start = [&] {
     for (std::size_t i = 0; i < weights.size(); ++i) {
       INFO(c["weights"][i]["path"]);
@@ -192,14 +206,13 @@ void check_case(const json& c, const Make& make) {
     std::vector<GradientSource> sources;
     for (auto& x : in)
       if (is_floating(x.dtype())) tape.watch(x), sources.emplace_back(x);
-    const std::size_t inputs = sources.size();
-    for (auto& v : layer->trainable_variables()) sources.emplace_back(v);
+    for (auto& v : weights)
+      if (v.trainable()) sources.emplace_back(v);
     auto ys = run(in);
     Tensor total = zeros({});
     for (std::size_t i = 0; i < ys.size(); ++i)
       if (is_floating(ys[i].dtype())) total = total + sum(ys[i] * get("dy", i));
     auto gradients = tape.gradient(total, sources, {.unconnected = UnconnectedGradients::zero});
-    (void)inputs;
     return std::pair(ys, gradients);
   };
   const bool differentiable = is_floating(xs[0].dtype()) && is_floating(get("y", 0).dtype()) && !c["training"];
