@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tapir::nn {
 namespace {
 
@@ -232,6 +234,7 @@ std::vector<Tensor> RNN::first_states(const std::vector<Tensor>& xs) {
   }
   if (kept_.empty() || kept_[0].shape()[0] != n) {
     detail::Unrecorded unrecorded;
+    std::erase_if(state()->streams, [&](auto& v) { return std::find(kept_.begin(), kept_.end(), v) != kept_.end(); });
     kept_.clear();
     for (auto size : sizes) {
       kept_.emplace_back(zeros({n, size}), "state", VariableOptions{.trainable = false});

@@ -175,3 +175,72 @@ TEST_CASE("a drawing has a box for each input, and shared layers are one") {
   for (std::size_t at = svg.find(">input<"); at != std::string::npos; at = svg.find(">input<", at + 1)) ++inputs;
   CHECK(inputs == 2);
 }
+
+TEST_CASE("fit, evaluate and predict with two inputs and two outputs give Keras's numbers") {
+  const golden::Family family("functional");
+  const auto& c = family.cases[0];
+  auto get = [&](const std::string& field) { return family.get("fit", field); };
+  for (bool eagerly : {false, true}) {
+    CAPTURE(eagerly);
+    auto a = nn::Input({4}), b = nn::Input({4});
+    nn::Dense shared(5, {.activation = "tanh"});
+    auto h = nn::Add()({shared(a), shared(b)});
+    nn::Functional model(
+        {a, b}, {nn::Dense(1, {.name = "value"})(h), nn::Dense(3, {.activation = "softmax", .name = "kind"})(h)});
+    auto weights = model.variables();
+    REQUIRE(weights.size() == 6);
+    for (std::size_t i = 0; i < 6; ++i) weights[i].assign(get("w" + std::to_string(i)));
+    model.compile({.optimizer = "sgd",
+                   .losses = {"mse", "sparse_categorical_crossentropy"},
+                   .loss_weights = {1, 0.5},
+                   .output_metrics = {{"mae"}, {"accuracy"}},
+                   .run_eagerly = eagerly});
+    const std::vector<Tensor> x{get("a"), get("b")}, y{get("value"), get("kind")};
+    auto history =
+        model.fit(x, y, {.epochs = 3, .batch_size = 4, .shuffle = false, .verbose = 0, .sample_weight = get("weight")});
+    std::size_t logged = 0;
+    for (auto& [name, wanted] : c["history"].items()) {
+      INFO(name);
+      REQUIRE(history[name].size() == 3);
+      for (std::size_t i = 0; i < 3; ++i)
+        CHECK(history[name][i] == doctest::Approx(wanted[i].get<double>()).epsilon(1e-5));
+      ++logged;
+    }
+    CHECK(logged == 5);
+    for (std::size_t i = 0; i < 6; ++i) CHECK(distance(weights[i].value(), get("after" + std::to_string(i))) < 1e-5);
+    auto found = model.evaluate(x, y);
+    for (auto& [name, wanted] : c["evaluated"].items())
+      CHECK_MESSAGE(found[name] == doctest::Approx(wanted.get<double>()).epsilon(1e-5), name);
+    auto all = model.predict_outputs(x, {.batch_size = 5});
+    REQUIRE(all.size() == 2);
+    CHECK(distance(all[0], get("y0")) < 1e-5);
+    CHECK(distance(all[1], get("y1")) < 1e-5);
+    CHECK(distance(model.predict(x), get("y0")) < 1e-5);
+  }
+}
+
+TEST_CASE("what several outputs cannot be compiled or fed with") {
+  auto x = nn::Input({2});
+  nn::Functional model(x, {nn::Dense(1, {.name = "p"})(x), nn::Dense(1, {.name = "q"})(x)});
+  check_error<UsageError>([&] { model.compile({.loss = "mse", .metrics = {"mae"}}); },
+                          "compile: a model of several outputs takes .output_metrics, a list for each, in place of "
+                          "metrics.");
+  check_error<UsageError>(
+      [&] {
+        model.compile({.losses = {"mse", "mse"}, .loss_weights = {1}});
+      },
+      "compile: there are 2 outputs, but 2 losses, 1 loss_weights and 0 output_metrics.");
+  model.compile({.loss = "mse"});  // one for both
+  const Tensor data = golden::randn({6, 2}, DType::f32), y = golden::randn({6, 1}, DType::f32);
+  auto history = model.fit(data, {y, y}, {.validation_data = {data, {y, y}}, .verbose = 0});
+  CHECK(history["p_loss"].size() == 1);
+  CHECK(history["val_q_loss"].size() == 1);
+  CHECK(history["loss"][0] == doctest::Approx(history["p_loss"][0] + history["q_loss"][0]).epsilon(1e-5));
+  check_error<UsageError>([&] { model.fit(data, y, {.verbose = 0}); },
+                          "fit: 2 losses need as many outputs and answers, got 2 and 1.");
+  check_error<ShapeError>(
+      [&] {
+        model.fit(data, {y, y(Slice(3))}, {.verbose = 0});
+      },
+      "fit: x [6, 2] and y [3, 1] must have the same number of examples.");
+}
