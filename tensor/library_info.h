@@ -12,7 +12,7 @@ struct LibraryInfo {
   std::string isa;         ///< the one that is used: it must be in the build, and TAPIR_ISA may lower it
   int threads = 0;         ///< that one operation may use; see num_threads()
   std::string onednn;      ///< its version; empty in a build without it
-  bool cuda = false;       ///< does the build have the CUDA backend?
+  bool cuda = false;       ///< is there a CUDA device? cuda_missing() says why not
 };
 
 /// Of the library that is loaded, on this machine.
