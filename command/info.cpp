@@ -1,6 +1,7 @@
 #include <tapir/command/compiler.h>
 #include <tapir/command/info.h>
 #include <tapir/command/run.h>
+#include <tapir/tensor/cuda.h>
 #include <tapir/tensor/library_info.h>
 
 #include <fmt/format.h>

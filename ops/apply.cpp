@@ -42,7 +42,7 @@ Device device_of(const OpDef& op, Inputs in) {
   for (std::size_t i = 0; i < in.size(); ++i) {
     const Tensor& t = in[i];
     if (!t.defined()) undefined_operand(op, i);
-    if (t.is_weak()) continue;
+    if (t.is_weak() || op.make) continue;  // control flow takes graphs too, which are on no device
     if (!first) first = &t;
     else if (!(t.device() == first->device())) devices_differ(op, first->device(), t.device());
   }

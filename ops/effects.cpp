@@ -88,7 +88,8 @@ void print(const Tensor& x, const std::string& label, Where w) {
 }
 
 void check(const Operand& condition, const std::string& message) {
-  apply_all(check_op, {bytes_of(message, condition.where()).to(condition.tensor().device()), condition}, {}, condition.where());
+  apply_all(check_op, {bytes_of(message, condition.where()).to(condition.tensor().device()), condition}, {},
+            condition.where());
 }
 
 void list_effects(std::vector<const OpDef*>& out) {

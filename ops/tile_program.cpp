@@ -1,7 +1,7 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/pairs.h>
-#include <tapir/ops/tile_program.h>
 #include <tapir/ops/tile.h>
+#include <tapir/ops/tile_program.h>
 
 #include <algorithm>
 

@@ -33,6 +33,10 @@ const OpDef to_device_op = {
 Tensor Tensor::to(Device device, Where w) const {
   CallSite site(w);
   if (device == this->device()) return *this;
+  if (!has_data())
+    throw UsageError("to: a traced function is on one device, " + this->device().str() +
+                     "; it cannot move a value to " + device.str() +
+                     ". Move it before the call, or return it and move it then.");
   if (device.backend != Backend::cpu) detail::cuda_module(device, "to");
   return apply_all(to_device_op, {*this}, DeviceAttrs{device.backend, device.index}, w)[0];
 }

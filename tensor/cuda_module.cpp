@@ -45,8 +45,9 @@ Loaded load() {
   const CudaModule* module = entry ? entry() : nullptr;
   if (!module) return {nullptr, path + " is not tapir's CUDA backend. Unset TAPIR_CUDA_LIBRARY, or use Device::cpu()"};
   if (module->belongs_to != &cuda_module_anchor)
-    return {nullptr, path + " is linked with another libtapir than this program, perhaps the program links the archive. "
-                            "Link the shared library, or use Device::cpu()"};
+    return {nullptr, path +
+                         " is linked with another libtapir than this program, perhaps the program links the archive. "
+                         "Link the shared library, or use Device::cpu()"};
   return {module, ""};
 }
 

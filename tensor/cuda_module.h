@@ -13,7 +13,7 @@ namespace detail {
 
 /// What the loaded library gives: `extern "C" const tapir::detail::CudaModule* tapir_cuda_module()`.
 struct CudaModule {
-  const void* belongs_to;              // &cuda_module_anchor of the libtapir that it was linked with
+  const void* belongs_to;                 // &cuda_module_anchor of the libtapir that it was linked with
   int (*device_count)(std::string* why);  // why there is none
   Storage* (*new_storage)(std::size_t bytes, Device device);
   /// Bytes from one place to another, in the order of the device's work. Over when it returns if `to` is the CPU's.

@@ -196,8 +196,9 @@ Tensor detail::copied_to(const Tensor& t, Device device) {
   Tensor all = Tensor::empty({t.size() ? last - first + 1 : 0}, t.dtype(), device);
   if (t.size()) {
     const Device there = device.backend == Backend::cpu ? t.device() : device;
-    cuda_module(there, "to").copy(all.mutable_data<std::byte>(), device, t.data<std::byte>() + first * item, t.device(),
-                                  std::size_t(all.size() * item));
+    cuda_module(there, "to")
+        .copy(all.mutable_data<std::byte>(), device, t.data<std::byte>() + first * item, t.device(),
+              std::size_t(all.size() * item));
   }
   return all.view_as(t.shape(), t.strides(), -first);
 }

@@ -1,5 +1,5 @@
-// Lane<T>: one number of any dtype, for functor texts. Loops over them are vectorised by the compiler, and a thread of a
-// GPU works on one. In a namespace for each instruction set, as what includes it: see pack.h.
+// Lane<T>: one number of any dtype, for functor texts. Loops over them are vectorised by the compiler, and a thread of
+// a GPU works on one. In a namespace for each instruction set, as what includes it: see pack.h.
 #pragma once
 #include <tapir/tensor/host_device.h>
 
@@ -26,8 +26,12 @@ struct Lane {
 template <class T>
 using Wrap = std::conditional_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, std::make_unsigned<T>,
                                 std::type_identity<T>>::type;
-template <class T> TAPIR_HD inline Lane<T> operator+(Lane<T> a, Lane<T> b) { return Lane<T>(T(Wrap<T>(a.v) + Wrap<T>(b.v))); }
-template <class T> TAPIR_HD inline Lane<T> operator-(Lane<T> a, Lane<T> b) { return Lane<T>(T(Wrap<T>(a.v) - Wrap<T>(b.v))); }
+template <class T> TAPIR_HD inline Lane<T> operator+(Lane<T> a, Lane<T> b) {
+  return Lane<T>(T(Wrap<T>(a.v) + Wrap<T>(b.v)));
+}
+template <class T> TAPIR_HD inline Lane<T> operator-(Lane<T> a, Lane<T> b) {
+  return Lane<T>(T(Wrap<T>(a.v) - Wrap<T>(b.v)));
+}
 template <class T> TAPIR_HD inline Lane<T> operator*(Lane<T> a, Lane<T> b) {
   if constexpr (std::is_same_v<T, std::int16_t>) return Lane<T>(T(unsigned(a.v) * unsigned(b.v)));
   else return Lane<T>(T(Wrap<T>(a.v) * Wrap<T>(b.v)));

@@ -1,6 +1,6 @@
 // What functor texts compute on: Pack<T>, a SIMD register of floats (Eigen's packets), and Lane<T>, one number of any
-// type that the compiler vectorises (lane.h). Compiled once per instruction set, in a namespace of its own (TAPIR_ISA is v2, v3
-// or v4; Eigen's namespace is renamed alike), so that no inline function leaks from one level into another.
+// type that the compiler vectorises (lane.h). Compiled once per instruction set, in a namespace of its own (TAPIR_ISA
+// is v2, v3 or v4; Eigen's namespace is renamed alike), so that no inline function leaks from one level into another.
 #pragma once
 #include <Eigen/Core>
 #include <bit>

@@ -137,13 +137,17 @@ template <class T> inline Pack<T> remainder(Pack<T> a, Pack<T> b) {
   return per_lane(a, b, [](T v, T w) { T q, r; return vmath::floor_divmod(v, w, q, r), r; });
 }
 
-template <class T> inline Pack<T> erfinv(Pack<T> a) { return per_lane(a, [](T v) { return vmath::erfinv_of(double(v)); }); }
+template <class T> inline Pack<T> erfinv(Pack<T> a) {
+  return per_lane(a, [](T v) { return vmath::erfinv_of(double(v)); });
+}
 
 template <class T> inline Pack<T> polygamma(std::int64_t n, Pack<T> a) {
   return per_lane(a, [n](T v) { return vmath::polygamma_of(n, double(v)); });
 }
 
-template <class T> inline Pack<T> digamma(Pack<T> a) { return per_lane(a, [](T v) { return vmath::digamma_of(double(v)); }); }
+template <class T> inline Pack<T> digamma(Pack<T> a) {
+  return per_lane(a, [](T v) { return vmath::digamma_of(double(v)); });
+}
 template <class T> inline Pack<T> lgamma(Pack<T> a) {
   return per_lane(a, [](T v) { int sign; return ::lgamma_r(double(v), &sign); });
 }

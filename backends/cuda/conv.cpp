@@ -154,8 +154,7 @@ void with_products(const Shape& x, const Shape& kernel, const Shape& y, const Ca
   p.precision = a.precision;  // what the CPU makes of it means nothing here
   if (call.out[0].size() == 0) return;
   if (p.n == 0 || p.out_pixels() == 0 || p.c == 0 || p.k == 0)
-    return clear(call.out[0].mutable_data<std::byte>(),
-                 std::size_t(call.out[0].size()) * size_of(call.out[0].dtype()));
+    return clear(call.out[0].mutable_data<std::byte>(), std::size_t(call.out[0].size()) * size_of(call.out[0].dtype()));
   if (p.dtype == DType::f64) run(Products<double>(p), double{});
   else run(Products<float>(p), float{});
 }
@@ -185,9 +184,8 @@ void conv_kernel_gradient(const Call& call) {
 }  // namespace
 
 void list_conv(KernelList& out) {
-  const NamedKernel all[] = {{"conv", conv},
-                             {"conv_input_gradient", conv_input_gradient},
-                             {"conv_kernel_gradient", conv_kernel_gradient}};
+  const NamedKernel all[] = {
+      {"conv", conv}, {"conv_input_gradient", conv_input_gradient}, {"conv_kernel_gradient", conv_kernel_gradient}};
   out.insert(out.end(), std::begin(all), std::end(all));
 }
 

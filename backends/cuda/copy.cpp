@@ -153,8 +153,8 @@ void pad(const Call& call) {
   });
   by_item(size_of(y.dtype()), [&](auto t) {
     using I = decltype(t);
-    launch(y.size(), PadEach<I>{y.mutable_data<I>(), x.data<I>(), I(value), y.shape(), x.shape(), x.strides(), a.before,
-                                a.mode});
+    launch(y.size(),
+           PadEach<I>{y.mutable_data<I>(), x.data<I>(), I(value), y.shape(), x.shape(), x.strides(), a.before, a.mode});
   });
 }
 
@@ -224,8 +224,8 @@ void roll(const Call& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   by_item(size_of(y.dtype()), [&](auto t) {
     using I = decltype(t);
-    launch(y.size(), RollEach<I>{y.mutable_data<I>(), x.data<I>(), x.shape(), x.strides(),
-                                 call.attrs.as<RollAttrs>().shifts});
+    launch(y.size(),
+           RollEach<I>{y.mutable_data<I>(), x.data<I>(), x.shape(), x.strides(), call.attrs.as<RollAttrs>().shifts});
   });
 }
 
@@ -260,8 +260,8 @@ void triangle(const Call& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
   by_item(size_of(y.dtype()), [&](auto t) {
     using I = decltype(t);
-    launch(y.size(), TriangleEach<I>{y.mutable_data<I>(), x.data<I>(), y.shape().dim(-2), y.shape().dim(-1), a.offset,
-                                     a.upper});
+    launch(y.size(),
+           TriangleEach<I>{y.mutable_data<I>(), x.data<I>(), y.shape().dim(-2), y.shape().dim(-1), a.offset, a.upper});
   });
 }
 
@@ -312,8 +312,8 @@ void linspace(const Call& call) {
   const double step = a.step != 0 ? a.step : parts > 0 ? (a.stop - a.start) / parts : 0;
   visit_dtype(a.dtype, [&](auto t) {
     using T = decltype(t);
-    launch(a.count,
-           Spaced<T>{call.out[0].mutable_data<T>(), a.start, a.stop, step, a.endpoint ? a.count - 1 : std::int64_t(-1)});
+    launch(a.count, Spaced<T>{call.out[0].mutable_data<T>(), a.start, a.stop, step,
+                              a.endpoint ? a.count - 1 : std::int64_t(-1)});
   });
 }
 
@@ -335,13 +335,13 @@ void clear(void* to, std::size_t bytes) {
 
 void list_copy(KernelList& out) {
   const NamedKernel all[] = {
-      {"astype", cast},         {"contiguous", cast},
-      {"concat", join},         {"stack", join},
-      {"split", split},         {"unstack", split},
-      {"pad", pad},             {"pad_gradient", pad_gradient},
-      {"roll", roll},           {"diag_embed", diag_embed},
-      {"triangle", triangle},   {"strided_slice_gradient", strided_slice_gradient},
-      {"arange", arange},       {"linspace", linspace},
+      {"astype", cast},       {"contiguous", cast},
+      {"concat", join},       {"stack", join},
+      {"split", split},       {"unstack", split},
+      {"pad", pad},           {"pad_gradient", pad_gradient},
+      {"roll", roll},         {"diag_embed", diag_embed},
+      {"triangle", triangle}, {"strided_slice_gradient", strided_slice_gradient},
+      {"arange", arange},     {"linspace", linspace},
   };
   out.insert(out.end(), std::begin(all), std::end(all));
 }

@@ -1,5 +1,5 @@
-// Gathers, scatters and their gradients. Indices are checked by the threads that use them: a bad one is told by the next
-// wait for the device (fault.h).
+// Gathers, scatters and their gradients. Indices are checked by the threads that use them: a bad one is told by the
+// next wait for the device (fault.h).
 #include <tapir/backends/cuda/atomic.h>
 #include <tapir/backends/cuda/copy.h>
 #include <tapir/backends/cuda/fault.h>

@@ -58,9 +58,9 @@ void gemm(const Gemm& g) {
   const double one_f64 = 1, beta_f64 = g.beta;
   const void *alpha = wide ? static_cast<const void*>(&one_f64) : &one_f32,
              *beta = wide ? static_cast<const void*>(&beta_f64) : &beta_f32;
-  const int compute = wide                                                              ? compute_f64
+  const int compute = wide                                                         ? compute_f64
                       : g.dtype == DType::f32 && g.precision != Precision::highest ? compute_tf32
-                                                                                        : compute_f32;
+                                                                                   : compute_f32;
   const int type = type_of(g.dtype);
   // A row-major matrix is the transpose of a column-major one: c^T = b^T a^T.
   check_blas(runtime().blas_gemm_strided_batched_ex(

@@ -68,11 +68,11 @@ void integers(const Call& call, const MatmulAttrs& f) {
   visit_dtype(d, [&](auto t) {
     using T = decltype(t);
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
-      launch(y.size(), IntegerProduct<T>{x.data<T>(), z.data<T>(), y.mutable_data<T>(), y.shape()[r - 2],
-                                         y.shape()[r - 1], x.shape().dim(f.transpose_a ? -2 : -1),
-                                         step(x, true, f.transpose_a), step(x, false, f.transpose_a),
-                                         step(z, true, f.transpose_b), step(z, false, f.transpose_b),
-                                         batches(x, z, y.shape().first(r - 2))});
+      launch(y.size(),
+             IntegerProduct<T>{x.data<T>(), z.data<T>(), y.mutable_data<T>(), y.shape()[r - 2], y.shape()[r - 1],
+                               x.shape().dim(f.transpose_a ? -2 : -1), step(x, true, f.transpose_a),
+                               step(x, false, f.transpose_a), step(z, true, f.transpose_b),
+                               step(z, false, f.transpose_b), batches(x, z, y.shape().first(r - 2))});
   });
 }
 

@@ -71,9 +71,9 @@ void batch_norm(const Call& call) {
   const Groups g(NormGroups(call.in[0].shape(), call.in[1].shape()));
   dispatch(call, [&](auto t) {
     using T = decltype(t);
-    launch(g.size(), Normalise<T>{g, call.in[0].data<T>(), call.in[1].data<T>(), call.in[2].data<T>(),
-                                  call.in[3].data<T>(), call.in[4].data<T>(), call.out[0].mutable_data<T>(),
-                                  call.attrs.as<NormAttrs>().epsilon});
+    launch(g.size(),
+           Normalise<T>{g, call.in[0].data<T>(), call.in[1].data<T>(), call.in[2].data<T>(), call.in[3].data<T>(),
+                        call.in[4].data<T>(), call.out[0].mutable_data<T>(), call.attrs.as<NormAttrs>().epsilon});
   });
 }
 
@@ -163,8 +163,8 @@ void gradient(const Call& call) {
     launch(g.channels(), ParameterGradients<T>{g, sums, in(3), epsilon, out(whole), out(whole + 1)});
     if (!whole) return;
     if (training) launch(g.statistics(), ThroughStatistics<T>{g, sums, in(1), through});
-    launch(g.size(), NormaliseGradient<T>{g, in(0), in(1), in(2), in(3), in(4), training ? through : nullptr, epsilon,
-                                          out(0)});
+    launch(g.size(),
+           NormaliseGradient<T>{g, in(0), in(1), in(2), in(3), in(4), training ? through : nullptr, epsilon, out(0)});
   });
 }
 
@@ -270,8 +270,8 @@ void layer_norm(const Call& call) {
     using T = decltype(t);
     const T *x = call.in[0].data<T>(), *offset = centred ? call.in[2].template data<T>() : nullptr;
     fold(r.rows, r.n, FoldRow<T>{x, r.n, centred, r.epsilon, normals});
-    launch(r.rows * r.n, NormaliseRow<T>{x, call.in[1].data<T>(), offset, normals, r.n, r.groups,
-                                         call.out[0].mutable_data<T>()});
+    launch(r.rows * r.n,
+           NormaliseRow<T>{x, call.in[1].data<T>(), offset, normals, r.n, r.groups, call.out[0].mutable_data<T>()});
   });
 }
 

@@ -1,5 +1,5 @@
-// Pooling of [N, D, H, W, C]: a thread for each element that is written. Gradients are gathered from the windows that an
-// element is in, so nothing is added by several threads.
+// Pooling of [N, D, H, W, C]: a thread for each element that is written. Gradients are gathered from the windows that
+// an element is in, so nothing is added by several threads.
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
 #include <tapir/ops/pool_attrs.h>
@@ -150,8 +150,7 @@ template <template <class> class Pool>
 void with_winners(const Call& call, const Winners& winners) {
   dispatch(call, [&](auto t) {
     using T = decltype(t);
-    launch(call.out[0].size(),
-           Pool<T>{Geometry(call), call.in[0].data<T>(), call.out[0].mutable_data<T>(), winners});
+    launch(call.out[0].size(), Pool<T>{Geometry(call), call.in[0].data<T>(), call.out[0].mutable_data<T>(), winners});
   });
 }
 template <template <class> class Pool>

@@ -175,8 +175,7 @@ void random_categorical(const Call& call) {
   auto run = [&](auto t) {
     using T = decltype(t);
     launch(rows, Categorical<T>{x.data<T>(), call.in[1].data<std::int64_t>(), static_cast<double*>(sums.data()),
-                                call.out[0].mutable_data<std::int64_t>(), classes,
-                                call.attrs.as<CountAttrs>().count});
+                                call.out[0].mutable_data<std::int64_t>(), classes, call.attrs.as<CountAttrs>().count});
   };
   x.dtype() == DType::f64 ? run(double{}) : run(float{});
 }
@@ -227,9 +226,12 @@ void dropout(const Call& call) {
 
 void list_random(KernelList& out) {
   const NamedKernel all[] = {
-      {"random_key", random_key},           {"random_uniform", random_uniform},
-      {"random_normal", random_normal},     {"random_integers", random_integers},
-      {"random_categorical", random_categorical}, {"random_permutation", random_permutation},
+      {"random_key", random_key},
+      {"random_uniform", random_uniform},
+      {"random_normal", random_normal},
+      {"random_integers", random_integers},
+      {"random_categorical", random_categorical},
+      {"random_permutation", random_permutation},
       {"dropout", dropout},
   };
   out.insert(out.end(), std::begin(all), std::end(all));

@@ -147,7 +147,8 @@ void arg(const Call& call) {
   const AroundAxis a = axes.rank() == 1 ? AroundAxis(x.shape(), int(axes[0])) : AroundAxis({x.size()}, 0);
   visit_number(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    fold(a.outer * a.inner, a.n, FoldArg<T, largest>{x.data<T>(), call.out[0].mutable_data<std::int64_t>(), a.n, a.inner});
+    fold(a.outer * a.inner, a.n,
+         FoldArg<T, largest>{x.data<T>(), call.out[0].mutable_data<std::int64_t>(), a.n, a.inner});
   });
 }
 
@@ -155,7 +156,7 @@ void arg(const Call& call) {
 
 void list_reduce(KernelList& out) {
   const NamedKernel all[] = {
-      {"sum", sum},          {"prod", prod},      {"min", extreme<false>}, {"max", extreme<true>},
+      {"sum", sum},          {"prod", prod},       {"min", extreme<false>}, {"max", extreme<true>},
       {"any", logic<false>}, {"all", logic<true>}, {"argmin", arg<false>},  {"argmax", arg<true>},
   };
   out.insert(out.end(), std::begin(all), std::end(all));

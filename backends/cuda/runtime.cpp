@@ -64,10 +64,8 @@ const Runtime& runtime() {
       .set_device = [](int device) { return int(cudaSetDevice(device)); },
       .malloc = [](void** block, std::size_t bytes) { return int(cudaMalloc(block, bytes)); },
       .free = [](void* block) { return int(cudaFree(block)); },
-      .memcpy_async =
-          [](void* to, const void* from, std::size_t bytes, int kind, void* s) {
-            return int(cudaMemcpyAsync(to, from, bytes, cudaMemcpyKind(kind), as_stream(s)));
-          },
+      .memcpy_async = [](void* to, const void* from, std::size_t bytes, int kind,
+                         void* s) { return int(cudaMemcpyAsync(to, from, bytes, cudaMemcpyKind(kind), as_stream(s))); },
       .memset_async = [](void* to, int value, std::size_t bytes,
                          void* s) { return int(cudaMemsetAsync(to, value, bytes, as_stream(s))); },
       .stream_create =
@@ -79,8 +77,10 @@ const Runtime& runtime() {
       .get_error_string = [](int error) { return cudaGetErrorString(cudaError_t(error)); },
       .load_blas = []() -> const char* { return blas().why.empty() ? nullptr : blas().why.c_str(); },
       .blas_create = [](void** handle) { return int(blas().create(reinterpret_cast<cublasHandle_t*>(handle))); },
-      .blas_set_stream = [](void* handle,
-                            void* s) { return int(blas().set_stream(static_cast<cublasHandle_t>(handle), as_stream(s))); },
+      .blas_set_stream =
+          [](void* handle, void* s) {
+            return int(blas().set_stream(static_cast<cublasHandle_t>(handle), as_stream(s)));
+          },
       .blas_gemm_strided_batched_ex =
           [](void* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a, int type_a,
              int lda, long long stride_a, const void* b, int type_b, int ldb, long long stride_b, const void* beta,

@@ -32,9 +32,9 @@ struct Runtime {
   int (*blas_create)(void** handle);
   int (*blas_set_stream)(void* handle, void* stream);
   int (*blas_gemm_strided_batched_ex)(void* handle, int op_a, int op_b, int m, int n, int k, const void* alpha,
-                                      const void* a, int type_a, int lda, long long stride_a, const void* b,
-                                      int type_b, int ldb, long long stride_b, const void* beta, void* c, int type_c,
-                                      int ldc, long long stride_c, int count, int compute, int algorithm);
+                                      const void* a, int type_a, int lda, long long stride_a, const void* b, int type_b,
+                                      int ldb, long long stride_b, const void* beta, void* c, int type_c, int ldc,
+                                      long long stride_c, int count, int compute, int algorithm);
 
   /// The double alone: runs a kernel's loop where device memory may be touched. Null on a GPU.
   void (*on_device)(void (*kernel)(void* context), void* context);

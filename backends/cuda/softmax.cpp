@@ -298,8 +298,7 @@ void dense_loss(const Call& call) {
   dispatch(x.dtype(), [&](auto t) {
     using T = decltype(t);
     know_rows(a, x.data<T>(), states.data());
-    fold(a.rows, a.n,
-         FoldDense<T>{a, call.in[0].data<T>(), x.data<T>(), states.data(), call.out[0].mutable_data<T>()});
+    fold(a.rows, a.n, FoldDense<T>{a, call.in[0].data<T>(), x.data<T>(), states.data(), call.out[0].mutable_data<T>()});
   });
 }
 void dense_grad(const Call& call) {

@@ -1,6 +1,6 @@
-// Sorting along one axis: each element becomes a key whose order is the element's, with its index beside it, which makes
-// any network stable; rows are filled up to a power of two and go through a bitonic network (Batcher 1968), a launch for
-// each of its layers.
+// Sorting along one axis: each element becomes a key whose order is the element's, with its index beside it, which
+// makes any network stable; rows are filled up to a power of two and go through a bitonic network (Batcher 1968), a
+// launch for each of its layers.
 #include <tapir/backends/cuda/copy.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
@@ -159,10 +159,8 @@ void searchsorted(const Call& call) {
 }  // namespace
 
 void list_sort(KernelList& out) {
-  const NamedKernel all[] = {{"sort", sort},
-                             {"gather_along", gather_along},
-                             {"scatter_along", scatter_along},
-                             {"searchsorted", searchsorted}};
+  const NamedKernel all[] = {
+      {"sort", sort}, {"gather_along", gather_along}, {"scatter_along", scatter_along}, {"searchsorted", searchsorted}};
   out.insert(out.end(), std::begin(all), std::end(all));
 }
 

@@ -46,8 +46,12 @@ struct Maximum : Binary {
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> TAPIR_HD V value(V a, V b) const { return maximum(a, b); }
-  template <class V> TAPIR_HD V grad_a(V dy, V a, V b) const { return where(a > b, dy, where(a == b, dy * V(0.5), dy * V(0))); }
-  template <class V> TAPIR_HD V grad_b(V dy, V a, V b) const { return where(b > a, dy, where(a == b, dy * V(0.5), dy * V(0))); }
+  template <class V> TAPIR_HD V grad_a(V dy, V a, V b) const {
+    return where(a > b, dy, where(a == b, dy * V(0.5), dy * V(0)));
+  }
+  template <class V> TAPIR_HD V grad_b(V dy, V a, V b) const {
+    return where(b > a, dy, where(a == b, dy * V(0.5), dy * V(0)));
+  }
 };
 struct Minimum : Binary {
   static constexpr const char* name = "minimum";
@@ -55,8 +59,12 @@ struct Minimum : Binary {
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 1;
   template <class V> TAPIR_HD V value(V a, V b) const { return minimum(a, b); }
-  template <class V> TAPIR_HD V grad_a(V dy, V a, V b) const { return where(a < b, dy, where(a == b, dy * V(0.5), dy * V(0))); }
-  template <class V> TAPIR_HD V grad_b(V dy, V a, V b) const { return where(b < a, dy, where(a == b, dy * V(0.5), dy * V(0))); }
+  template <class V> TAPIR_HD V grad_a(V dy, V a, V b) const {
+    return where(a < b, dy, where(a == b, dy * V(0.5), dy * V(0)));
+  }
+  template <class V> TAPIR_HD V grad_b(V dy, V a, V b) const {
+    return where(b < a, dy, where(a == b, dy * V(0.5), dy * V(0)));
+  }
 };
 struct Negative : Unary {
   static constexpr const char* name = "negative";

@@ -20,8 +20,7 @@ namespace tapir {
 
 class Tensor;
 
-template <class... Fs>
-struct TypeList {};
+template <class... Fs> struct TypeList {};
 
 /// Which dtypes an elementwise op takes.
 enum class Types : std::uint8_t { floating, numeric, integer, integer_or_bool, boolean, any };
@@ -60,8 +59,7 @@ constexpr int saved_count(Saves s, int arity) {
 
 // The derivatives of F as functors: operand 0 is dy, the others what F saves. They are read from the attributes of F's
 // own rows, so they are laid out as F is; with Elementwise as a base they would not be.
-template <class F>
-struct GradOf {
+template <class F> struct GradOf {
   F f;
   static constexpr Types types = F::types;
   static constexpr Saves saves = Saves::inputs;
@@ -71,53 +69,28 @@ struct GradOf {
   requires requires(F& g, A& v) { g.visit(v); }
   void visit(A&& v) { f.visit(v); }
 };
-template <class F>
-struct Grad : GradOf<F> {
+template <class F> struct Grad : GradOf<F> {
   static constexpr const char* suffix = "_grad";
-  template <class V, class... S>
-  TAPIR_HD V value(V dy, S... saved) const {
-    return this->f.grad(dy, saved...);
-  }
+  template <class V, class... S> TAPIR_HD V value(V dy, S... saved) const { return this->f.grad(dy, saved...); }
 };
-template <class F>
-struct GradA : GradOf<F> {
+template <class F> struct GradA : GradOf<F> {
   static constexpr const char* suffix = "_grad_a";
-  template <class V, class... S>
-  TAPIR_HD V value(V dy, S... saved) const {
-    return this->f.grad_a(dy, saved...);
-  }
+  template <class V, class... S> TAPIR_HD V value(V dy, S... saved) const { return this->f.grad_a(dy, saved...); }
 };
-template <class F>
-struct GradB : GradOf<F> {
+template <class F> struct GradB : GradOf<F> {
   static constexpr const char* suffix = "_grad_b";
-  template <class V, class... S>
-  TAPIR_HD V value(V dy, S... saved) const {
-    return this->f.grad_b(dy, saved...);
-  }
+  template <class V, class... S> TAPIR_HD V value(V dy, S... saved) const { return this->f.grad_b(dy, saved...); }
 };
 
-template <class F>
-struct GradC : GradOf<F> {
+template <class F> struct GradC : GradOf<F> {
   static constexpr const char* suffix = "_grad_c";
-  template <class V, class... S>
-  TAPIR_HD V value(V dy, S... saved) const {
-    return this->f.grad_c(dy, saved...);
-  }
+  template <class V, class... S> TAPIR_HD V value(V dy, S... saved) const { return this->f.grad_c(dy, saved...); }
 };
 
 // Which derivatives F has; one that is zero everywhere is left out.
-template <class F>
-inline constexpr bool has_grad_a = requires {
-  &F::template grad_a<Tensor>;
-};
-template <class F>
-inline constexpr bool has_grad_b = requires {
-  &F::template grad_b<Tensor>;
-};
-template <class F>
-inline constexpr bool has_grad_c = requires {
-  &F::template grad_c<Tensor>;
-};
+template <class F> inline constexpr bool has_grad_a = requires { &F::template grad_a<Tensor>; };
+template <class F> inline constexpr bool has_grad_b = requires { &F::template grad_b<Tensor>; };
+template <class F> inline constexpr bool has_grad_c = requires { &F::template grad_c<Tensor>; };
 
 template <class F>
 concept IsGradient = requires {

@@ -202,7 +202,8 @@ struct Pow : Binary {
   static constexpr Types types = Types::numeric;
   static constexpr int cost = 40;
   template <class V> TAPIR_HD V value(V a, V b) const { return pow(a, b); }
-  template <class V> TAPIR_HD V grad_a(V dy, V a, V b) const {  // the inner where: no 0 * inf where b is 0, of any order
+  template <class V>
+  TAPIR_HD V grad_a(V dy, V a, V b) const {  // the inner where: no 0 * inf where b is 0, of any order
     return dy * b * pow(a, where(b == V(0), b + V(1), b - V(1)));
   }
   template <class V> TAPIR_HD V grad_b(V dy, V a, V b) const {

@@ -20,7 +20,9 @@ template <class F, class G, int At = 0> struct Then : Elementwise {
   }
 
  private:
-  template <class V, class... Vs> TAPIR_HD V with_two(V a, V b, Vs... rest) const { return second(F{}.value(a, b), rest...); }
+  template <class V, class... Vs> TAPIR_HD V with_two(V a, V b, Vs... rest) const {
+    return second(F{}.value(a, b), rest...);
+  }
   template <class V> TAPIR_HD V second(V x) const { return G{}.value(x); }
   template <class V> TAPIR_HD V second(V x, V y) const { return At == 0 ? G{}.value(x, y) : G{}.value(y, x); }
 };

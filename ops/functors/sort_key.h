@@ -9,12 +9,10 @@
 
 namespace tapir::vmath {
 
-template <class T>
-using Key = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+template <class T> using Key = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
 
 // NaN is the largest; -0 is 0.
-template <class T>
-TAPIR_HD Key<T> key_of(T v) {
+template <class T> TAPIR_HD Key<T> key_of(T v) {
   using K = Key<T>;
   if constexpr (std::is_floating_point_v<T>) {
     constexpr K sign = K(1) << (sizeof(K) * 8 - 1);

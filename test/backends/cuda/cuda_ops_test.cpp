@@ -50,6 +50,22 @@ List gradients(const OpCase& c, const List& in) {
   return tape.gradient(sum(y * y) * 0.5, floating, {.unconnected = UnconnectedGradients::zero});
 }
 
+// The same through function(): one graph, its arena and its fused programs on the device.
+void check_traced(const OpCase& c, const List& in, const Tensor& expected, double tolerance) {
+  try {
+    DeviceScope scope(Device::cuda());
+    auto f = function([&](const List& x) { return c.run(x); });
+    for (int call = 0; call < 2; ++call) {
+      random::set_seed(7);
+      const Tensor y = f(to(in, Device::cuda()));
+      if (call && !c.expect.pure) continue;
+      CHECK_MESSAGE(difference(y, expected) <= tolerance, std::string(c.name), ", traced, call ", call);
+    }
+  } catch (const std::exception& e) {
+    FAIL_CHECK(std::string(c.name), ", traced: ", std::string(e.what()));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("every case: CUDA is CPU") {
@@ -59,7 +75,10 @@ TEST_CASE("every case: CUDA is CPU") {
     CAPTURE(std::string(c.name));
     for (DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16}) {
       if (is_half(dtype) && !c.expect.halves) continue;
-      const double tolerance = dtype == DType::f64 ? 1e-10 : dtype == DType::f32 ? 20 * c.expect.tolerance : dtype == DType::f16 ? 4e-3 : 3e-2;
+      const double tolerance = dtype == DType::f64   ? 1e-10
+                               : dtype == DType::f32 ? 20 * c.expect.tolerance
+                               : dtype == DType::f16 ? 4e-3
+                                                     : 3e-2;
       const List in = as(c.inputs(), dtype);
       random::set_seed(7);
       const Tensor expected = c.run(in);
@@ -73,6 +92,7 @@ TEST_CASE("every case: CUDA is CPU") {
         FAIL_CHECK(std::string(c.name), " ", std::string(name_of(dtype)), ": ", std::string(e.what()));
         break;
       }
+      if (dtype == DType::f32) check_traced(c, in, expected, tolerance);
       if (!c.expect.differentiable || is_half(dtype)) continue;
       const List g = gradients(c, in);
       try {
@@ -80,7 +100,8 @@ TEST_CASE("every case: CUDA is CPU") {
         const List h = gradients(c, to(in, gpu));
         REQUIRE(h.size() == g.size());
         for (std::size_t i = 0; i < g.size(); ++i)
-          CHECK_MESSAGE(difference(h[i], g[i]) <= tolerance, std::string(c.name), " ", std::string(name_of(dtype)), ": gradient ", i);
+          CHECK_MESSAGE(difference(h[i], g[i]) <= tolerance, std::string(c.name), " ", std::string(name_of(dtype)),
+                        ": gradient ", i);
       } catch (const std::exception& e) {
         FAIL_CHECK(std::string(c.name), " ", std::string(name_of(dtype)), ", gradient: ", std::string(e.what()));
         break;

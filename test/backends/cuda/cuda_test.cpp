@@ -91,7 +91,8 @@ TEST_CASE("a scope is where things are made") {
 
 TEST_CASE("draws are the CPU's") {
   for (DType d : {DType::f32, DType::f64}) {
-    const Tensor u = random::uniform({1000}, {.dtype = d, .seed = 5}), n = random::normal({1000}, {.dtype = d, .seed = 5});
+    const Tensor u = random::uniform({1000}, {.dtype = d, .seed = 5}),
+                 n = random::normal({1000}, {.dtype = d, .seed = 5});
     DeviceScope scope(Device::cuda());
     const double near = d == DType::f64 ? 1e-12 : 1e-6;
     CHECK(allclose(random::uniform({1000}, {.dtype = d, .seed = 5}).to(Device::cpu()), u, {.rtol = 0, .atol = 0}));
@@ -123,7 +124,8 @@ TEST_CASE("memory is counted, kept, limited and given back") {
   { const Tensor again = zeros({1 << 20}, DType::f32).to(gpu); }
   CHECK(memory_stats(gpu).cache_hits > hits);
   set_memory_limit(8 << 20, gpu);
-  CHECK(message([&] { ones({4 << 20}).to(gpu); }).starts_with("allocate: 16777216 bytes would exceed the memory limit"));
+  CHECK(
+      message([&] { ones({4 << 20}).to(gpu); }).starts_with("allocate: 16777216 bytes would exceed the memory limit"));
   set_memory_limit(0, gpu);
   CHECK(ones({4 << 20}).to(gpu).device() == gpu);
   release_cached_memory(gpu);

@@ -1,5 +1,6 @@
-// A CUDA runtime and a cuBLAS of host memory, for tests on machines without a GPU. With the backend's own files, made by
-// a plain C++ compiler, it is libtapir_cuda_double.so, which TAPIR_CUDA_LIBRARY puts in the place of libtapir_cuda.so.
+// A CUDA runtime and a cuBLAS of host memory, for tests on machines without a GPU. With the backend's own files, made
+// by a plain C++ compiler, it is libtapir_cuda_double.so, which TAPIR_CUDA_LIBRARY puts in the place of
+// libtapir_cuda.so.
 //
 // Device memory is a region that nobody may touch but copies and kernels: code of the host that reads a device pointer
 // dies here as it would on a GPU. There are two devices. TAPIR_DOUBLE_DEVICES gives another number, -1 "no driver".
@@ -190,8 +191,8 @@ const Runtime& runtime() {
       .get_error_string = text_of,
       .load_blas = []() -> const char* { return nullptr; },
       .blas_create = [](void** handle) { return *handle = new BlasHandle, success; },
-      .blas_set_stream =
-          [](void* handle, void* stream) { return static_cast<BlasHandle*>(handle)->stream = stream, success; },
+      .blas_set_stream = [](void* handle,
+                            void* stream) { return static_cast<BlasHandle*>(handle)->stream = stream, success; },
       .blas_gemm_strided_batched_ex = gemm,
       .on_device =
           [](void (*kernel)(void*), void* context) {
