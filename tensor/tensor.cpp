@@ -230,7 +230,8 @@ std::int64_t Tensor::shape(int axis, Where where) const {
   return shape().dim(axis);
 }
 
-void Tensor::undefined() {
+void Tensor::undefined(const Where& where) {
+  CallSite site(where);
   throw UsageError(
       "tensor: it is undefined and holds no value. A gradient of something unconnected is undefined; "
       "pass {.unconnected = UnconnectedGradients::zero} to get zeros.");

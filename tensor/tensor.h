@@ -100,18 +100,19 @@ class Tensor {
 
   // There is no conversion to bool: it would make `!x` and `a && b`, which are elementwise, ambiguous.
   bool defined() const { return impl_ != nullptr; }
-  DType dtype() const { return get().dtype; }
-  const Shape& shape() const { return get().shape; }
+  // All that follow throw UsageError for an undefined tensor.
+  DType dtype(Where where = Where::current()) const { return get(where).dtype; }
+  const Shape& shape(Where where = Where::current()) const { return get(where).shape; }
   /// The size of one dimension; negative counts from the end. Throws ShapeError.
   std::int64_t shape(int axis, Where where = Where::current()) const;
-  int rank() const { return get().shape.rank(); }
+  int rank(Where where = Where::current()) const { return get(where).shape.rank(); }
   /// The number of elements.
-  std::int64_t size() const { return get().size; }
+  std::int64_t size(Where where = Where::current()) const { return get(where).size; }
   /// In elements, not bytes.
-  const Shape& strides() const { return get().strides; }
-  Device device() const { return get().device; }
-  TensorSpec spec() const { return {get().shape, get().dtype}; }
-  bool is_contiguous() const { return get().contiguous; }
+  const Shape& strides(Where where = Where::current()) const { return get(where).strides; }
+  Device device(Where where = Where::current()) const { return get(where).device; }
+  TensorSpec spec(Where where = Where::current()) const { return {get(where).shape, get(where).dtype}; }
+  bool is_contiguous(Where where = Where::current()) const { return get(where).contiguous; }
   bool is_weak() const { return get().weak; }
 
   /// The only element, converted to T. Throws UsageError if there is not exactly one.
@@ -168,11 +169,11 @@ class Tensor {
   }
 
  private:
-  const detail::TensorImpl& get() const {
-    if (!impl_) undefined();
+  const detail::TensorImpl& get(const Where& where = {}) const {
+    if (!impl_) undefined(where);
     return *impl_;
   }
-  [[noreturn]] static void undefined();
+  [[noreturn]] static void undefined(const Where& where);
   static Tensor weak_scalar(double v);
   static Tensor weak_scalar(std::int64_t v);
   static Tensor weak_scalar(bool v);
