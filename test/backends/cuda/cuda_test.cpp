@@ -1,9 +1,8 @@
 // The CUDA backend around its kernels: devices, copies, scopes, memory, faults. On the host double.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
-#include <tapir/tensor/cuda.h>
-#include <tapir/tensor/device_scope.h>
 
+#include <cstdlib>
 #include <thread>
 
 using namespace tapir;
@@ -21,11 +20,15 @@ std::string message(F&& f) {
   return "nothing was thrown";
 }
 
+// On the double there are two devices, on a machine with one GPU it is both.
+Device last() { return Device::cuda(cuda_device_count() > 1 ? 1 : 0); }
+
 }  // namespace
 
 TEST_CASE("devices are counted, and others refused") {
+  REQUIRE(cuda_missing() == "");
+  if (!std::getenv("TAPIR_CUDA_LIBRARY")) return;
   CHECK(cuda_device_count() == 2);
-  CHECK(cuda_missing() == "");
   CHECK(message([] { ones({3}).to(Device::cuda(2)); }) ==
         "to: cuda:2 is not there; this machine has 2 CUDA devices. Use cuda:1 or lower.");
   CHECK(message([] { DeviceScope scope(Device::cuda(7)); }) ==
@@ -37,8 +40,8 @@ TEST_CASE("values travel: dense, strided, small, empty") {
   const Tensor m = reshape(x, {2, 3, 4});
   for (const Tensor& t : {m, permute_dims(m, {2, 0, 1}), m(Slice(), Slice(2, 0, -1)), m[1], x[3], zeros({0, 4}),
                           broadcast_to(x[2], {3, 3})}) {
-    const Tensor there = t.to(Device::cuda(1));
-    CHECK(there.device() == Device::cuda(1));
+    const Tensor there = t.to(last());
+    CHECK(there.device() == last());
     CHECK(there.shape() == t.shape());
     CHECK(there.to_vector<float>() == t.to_vector<float>());
     CHECK(there.to(Device::cuda(0)).to(Device::cpu()).to_vector<float>() == t.to_vector<float>());
@@ -71,22 +74,22 @@ TEST_CASE("devices do not mix") {
 TEST_CASE("a scope is where things are made") {
   CHECK(default_device() == Device::cpu());
   {
-    DeviceScope outer(Device::cuda(1));
-    CHECK(default_device() == Device::cuda(1));
-    CHECK(zeros({2, 2}).device() == Device::cuda(1));
+    DeviceScope outer(last());
+    CHECK(default_device() == last());
+    CHECK(zeros({2, 2}).device() == last());
     CHECK(full({3}, 2.5).to_vector<float>() == std::vector<float>(3, 2.5f));
-    CHECK(arange(3).device() == Device::cuda(1));
-    CHECK(tensor({1, 2}).device() == Device::cuda(1));
-    CHECK(random::normal({4}).device() == Device::cuda(1));
+    CHECK(arange(3).device() == last());
+    CHECK(tensor({1, 2}).device() == last());
+    CHECK(random::normal({4}).device() == last());
     {
       DeviceScope inner(Device::cpu());
       CHECK(zeros({1}).device() == Device::cpu());
     }
     std::thread([] { CHECK(default_device() == Device::cpu()); }).join();
-    CHECK(zeros({1}).device() == Device::cuda(1));
+    CHECK(zeros({1}).device() == last());
   }
   CHECK(zeros({1}).device() == Device::cpu());
-  CHECK(zeros_like(ones({2}).to(Device::cuda(1))).device() == Device::cuda(1));
+  CHECK(zeros_like(ones({2}).to(last())).device() == last());
 }
 
 TEST_CASE("draws are the CPU's") {
@@ -110,7 +113,7 @@ TEST_CASE("an index out of range is told when the device is waited for") {
 }
 
 TEST_CASE("memory is counted, kept, limited and given back") {
-  const Device gpu = Device::cuda(1);
+  const Device gpu = last();
   release_cached_memory(gpu);
   const MemoryStats before = memory_stats(gpu);
   CHECK(before.cached == 0);
@@ -141,7 +144,7 @@ TEST_CASE("threads use devices of their own") {
       REQUIRE(sum(matmul(x, x)).item<float>() == 64.f * 64 * 64 * float((index + 1) * (index + 1)));
     }
   };
-  std::thread a(work, 0), b(work, 1), c(work, 0);
+  std::thread a(work, 0), b(work, last().index), c(work, 0);
   a.join(), b.join(), c.join();
 }
 
