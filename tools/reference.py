@@ -191,7 +191,8 @@ def operations(facts, headers, complaints):
         if names:
             index.append(f"- **{title}**: " + ", ".join(f"[{n}](#{n.replace('::', '')})" for n in names))
     complaints += [f"test/reference/op_calls.cpp: there is no {name}" for name in calls if name not in named]
-    table = ["## The op table", "", "Every row: what functions run, and what gradients and fused graphs are made of.", "",
+    table = ["## The op table", "", "Every row: what functions run, and what gradients and fused graphs are made of. Views and control flow need no kernel. "
+             "*CUDA*: there is a kernel, which the tests run on the host double; none was run on a GPU ([CUDA](cuda.md)).", "",
              "| row | kind | gradient | a tape keeps | CPU | CUDA |", "|---|---|---|---|---|---|"]
     for row in rows.values():
         kind = ", ".join(k for k in (row["kind"], "effect" if row["effect"] else "") if k)
