@@ -29,9 +29,11 @@
 #include <tapir/ops/effects.h>
 #include <tapir/ops/einsum.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/fft.h>
 #include <tapir/ops/gather.h>
 #include <tapir/ops/index.h>
 #include <tapir/ops/joining.h>
+#include <tapir/ops/linalg.h>
 #include <tapir/ops/matmul.h>
 #include <tapir/ops/normalization.h>
 #include <tapir/ops/padding.h>
