@@ -11,7 +11,7 @@ TEST_CASE("values are NumPy's") {
       const std::string prefix = "fft" + std::to_string(n) + ".";
       const Tensor x = io::find(all, prefix + "x").astype(d), real = x(ellipsis, 0);
       auto same = [&](const Tensor& y, const std::string& name) {
-        INFO(prefix, name, name_of(d));
+        INFO(prefix, name, " ", std::string(name_of(d)));
         CHECK(y.dtype() == d);
         CHECK(distance(y, io::find(all, prefix + name)) < (d == DType::f64 ? 1e-13 : 1e-5));
       };
@@ -29,8 +29,10 @@ TEST_CASE("values are NumPy's") {
       same(fft::rfftn(real), "rfftn");
       same(fft::fftshift(real), "shift");
       same(fft::ifftshift(real), "ishift");
-      same(fft::fftfreq(n, 0.5).astype(d), "fftfreq");
-      same(fft::rfftfreq(n, 0.5).astype(d), "rfftfreq");
+      if (d == DType::f32) {
+        same(fft::fftfreq(n, 0.5), "fftfreq");
+        same(fft::rfftfreq(n, 0.5), "rfftfreq");
+      }
     }
 }
 
