@@ -48,6 +48,8 @@
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/softmax.h>
 #include <tapir/ops/sort.h>
+#include <tapir/tensor/cuda.h>
+#include <tapir/tensor/device_scope.h>
 #include <tapir/tensor/library_info.h>
 #include <tapir/tensor/threads.h>
 #include <tapir/tensor/variable.h>

@@ -5,6 +5,7 @@
 #include <tapir/ops/gather.h>
 #include <tapir/ops/matmul.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -100,8 +101,8 @@ Tensor Dropout::call(const Tensor& x, bool training) {
   if (!training || rate_ == 0) return x;
   if (!stream_.defined()) return dropout(x, rate_);
   const Tensor key = stream_.value();
-  static const Tensor step = Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0});
-  stream_.assign(key + step);
+  DeviceScope there(key.device());
+  stream_.assign(key + Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0}));
   return dropout(x, rate_, {.key = key});
 }
 

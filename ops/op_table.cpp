@@ -28,6 +28,7 @@ void list_resize(std::vector<const OpDef*>& out);
 void list_optimizer_update(std::vector<const OpDef*>& out);
 void list_control_flow(std::vector<const OpDef*>& out);
 void list_traced_gradient(std::vector<const OpDef*>& out);
+void list_transfer(std::vector<const OpDef*>& out);
 
 std::span<const OpDef* const> all_ops() {
   static const std::vector<const OpDef*> table = [] {
@@ -46,6 +47,7 @@ std::span<const OpDef* const> all_ops() {
              list_normalization, list_cross_entropy,
              list_resize,        list_optimizer_update,
              list_control_flow,  list_traced_gradient,
+             list_transfer,
          })
       list(out);
     return out;
