@@ -70,9 +70,10 @@ class Restore {
   std::vector<std::pair<Variable, Tensor>> found_;
 };
 
-std::string names_of(const std::vector<Metric>& metrics) {
+template <class Named>
+std::string names_of(const std::vector<Named>& all) {
   std::string text;
-  for (auto& m : metrics) text += (text.empty() ? "" : ", ") + m.name();
+  for (auto& m : all) text += (text.empty() ? "" : ", ") + m.name();
   return text;
 }
 
@@ -123,7 +124,7 @@ void Model::save(const std::string& path, Where where) const {
         tensors.emplace_back("optimizer/" + name + "/" + c->optimizer.slot_names()[k], slots[k].value());
     });
     metadata.insert(metadata.end(), {{"optimizer", c->optimizer.text()},
-                                     {"loss", c->loss.name()},
+                                     {"loss", names_of(c->losses)},
                                      {"metrics", names_of(c->metrics)},
                                      {"weighted_metrics", names_of(c->weighted_metrics)}});
   }

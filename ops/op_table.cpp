@@ -18,6 +18,8 @@ void list_effects(std::vector<const OpDef*>& out);
 void list_random(std::vector<const OpDef*>& out);
 void list_dropout(std::vector<const OpDef*>& out);
 void list_matmul(std::vector<const OpDef*>& out);
+void list_linalg(std::vector<const OpDef*>& out);
+void list_fft(std::vector<const OpDef*>& out);
 void list_conv(std::vector<const OpDef*>& out);
 void list_pool(std::vector<const OpDef*>& out);
 void list_normalization(std::vector<const OpDef*>& out);
@@ -40,6 +42,7 @@ std::span<const OpDef* const> all_ops() {
              list_softmax,       list_sort,
              list_effects,       list_random,
              list_dropout,       list_matmul,
+             list_linalg,        list_fft,
              list_conv,          list_pool,
              list_normalization, list_cross_entropy,
              list_resize,        list_optimizer_update,

@@ -150,13 +150,24 @@ Tensor keys(std::int64_t count, Where w) {
   return apply(key_op, {}, CountAttrs{count}, w);
 }
 
+namespace {
+// The key that options name, or the one of their seed.
+template <class Options>
+Tensor key_of(const Options& o, const Where& w) {
+  if (!o.key.defined()) return key(o.seed, w);
+  if (o.key.shape() != Shape({2}) || o.key.dtype() != DType::i64)
+    throw UsageError(fmt::format("random: a key is i64 [2], got {} {}.", name_of(o.key.dtype()), o.key.shape().str()));
+  return o.key;
+}
+}  // namespace
+
 Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);
   tapir::detail::check_sizes("uniform", shape);
   check_floating("uniform", o.dtype);
   if (!(o.low < o.high))
     throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
-  return apply(uniform_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
+  return apply(uniform_op, {key_of(o, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
 }
 
 Tensor normal(const Shape& shape, NormalOptions o, Where w) {
@@ -164,7 +175,7 @@ Tensor normal(const Shape& shape, NormalOptions o, Where w) {
   tapir::detail::check_sizes("normal", shape);
   check_floating("normal", o.dtype);
   if (!(o.stddev >= 0)) throw UsageError(fmt::format("normal: stddev must be at least 0, got {}.", o.stddev));
-  return apply(normal_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev}, w);
+  return apply(normal_op, {key_of(o, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev}, w);
 }
 
 Tensor truncated_normal(const Shape& shape, NormalOptions o, Where w) {
@@ -172,7 +183,7 @@ Tensor truncated_normal(const Shape& shape, NormalOptions o, Where w) {
   tapir::detail::check_sizes("truncated_normal", shape);
   check_floating("truncated_normal", o.dtype);
   if (!(o.stddev >= 0)) throw UsageError(fmt::format("truncated_normal: stddev must be at least 0, got {}.", o.stddev));
-  return apply(normal_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev, true}, w);
+  return apply(normal_op, {key_of(o, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev, true}, w);
 }
 
 Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, IntegersOptions o, Where w) {
