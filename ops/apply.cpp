@@ -23,8 +23,8 @@ namespace {
 }
 [[noreturn, gnu::cold]] void no_kernel(const OpDef& op, Device device) {
   if (device.backend == Backend::cpu) throw DeviceError(std::string(op.name) + ": no CPU kernel in this build.");
-  throw DeviceError(std::string(op.name) + ": there is no CUDA kernel for it yet (docs/cuda.md lists them). Do it on " +
-                    "the CPU: x.to(Device::cpu()).");
+  throw DeviceError(std::string(op.name) + ": there is no CUDA kernel, " +
+                    detail::cuda_module(device, op.name).why_not(op.name) + ". Do it on the CPU: x.to(Device::cpu()).");
 }
 
 [[noreturn, gnu::cold]] void valueless_operand(const OpDef& op, std::size_t i) {

@@ -25,6 +25,7 @@ struct CudaModule {
   void (*use)(Device device);  // makes it this thread's: kernels run there
   /// The kernel of an op by its row's name; null if there is none.
   void (*(*kernel)(const char* op))(const Call& call);
+  const char* (*why_not)(const char* op);  // why there is none: "cuSOLVER is not used yet"
 };
 extern const char cuda_module_anchor;
 inline constexpr const char* cuda_module_entry = "tapir_cuda_module";

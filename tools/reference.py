@@ -196,7 +196,7 @@ def operations(facts, headers, complaints):
              "| row | kind | gradient | a tape keeps | CPU | CUDA |", "|---|---|---|---|---|---|"]
     for row in rows.values():
         kind = ", ".join(k for k in (row["kind"], "effect" if row["effect"] else "") if k)
-        kernels = ["" if row["kind"] in ("view", "control flow") else "yes" if row[b] else "no" for b in ("cpu", "cuda")]
+        kernels = ["" if row["kind"] in ("view", "control flow") else "yes" if row[b] else f"no: {row['why not on cuda']}" for b in ("cpu", "cuda")]
         table.append(f"| `{row['name']}` | {kind} | {'yes' if row['gradient'] else 'no'} | {row['saves'] if row['gradient'] else ''} | {' | '.join(kernels)} |")
     return "\n".join([OPS_INTRO, *index, "", *out, *table, ""])
 

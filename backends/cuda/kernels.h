@@ -31,5 +31,6 @@ void list_normalization(KernelList& out);
 void list_softmax(KernelList& out);
 void list_optimizer(KernelList& out);
 void list_fused(KernelList& out);
+void list_fft(KernelList& out);
 
 }  // namespace tapir::cuda

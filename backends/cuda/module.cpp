@@ -13,13 +13,20 @@ const std::unordered_map<std::string_view, Kernel>& table() {
     KernelList all;
     for (auto list : {list_arithmetic, list_math, list_special, list_activation, list_compare, list_copy, list_reduce,
                       list_scan, list_gather, list_sort, list_random, list_matmul, list_conv, list_pool,
-                      list_normalization, list_softmax, list_optimizer, list_fused})
+                      list_normalization, list_softmax, list_optimizer, list_fused, list_fft})
       list(all);
     auto* by_name = new std::unordered_map<std::string_view, Kernel>;
     for (auto& [op, kernel] : all) by_name->emplace(op, kernel);
     return by_name;
   }();
   return *made;
+}
+
+// Rows that only the CPU has.
+const char* why_not(const char* op) {
+  for (std::string_view name : {"cholesky", "solve_triangular", "solve", "det", "slogdet", "qr", "eigh", "svd"})
+    if (name == op) return "cuSOLVER is not used yet";
+  return "nobody has written one yet";
 }
 
 Kernel kernel_of(const char* op) {
@@ -43,6 +50,7 @@ extern "C" [[gnu::visibility("default")]] const tapir::detail::CudaModule* tapir
       cuda::release_cached,
       cuda::use,
       cuda::kernel_of,
+      cuda::why_not,
   };
   return &module;
 }

@@ -82,6 +82,9 @@ bool on_cuda(const OpDef& op) {
   if (cuda_device_count() == 0) return false;
   return op.kernel[int(Backend::cuda)] || detail::cuda_module(Device::cuda(), "op_facts").kernel(op.name);
 }
+std::string why_not_on_cuda(const OpDef& op) {
+  return cuda_device_count() ? detail::cuda_module(Device::cuda(), "op_facts").why_not(op.name) : cuda_missing();
+}
 
 Json row_of(const OpDef& op) {
   static const char* const saves[] = {"nothing", "inputs", "output", "inputs and output"};
@@ -90,6 +93,7 @@ Json row_of(const OpDef& op) {
           {"saves", saves[int(op.saves)]},
           {"cpu", op.kernel[int(Backend::cpu)] != nullptr},
           {"cuda", on_cuda(op)},
+          {"why not on cuda", why_not_on_cuda(op)},
           {"kind", op.view   ? "view"
                    : op.make ? "control flow"
                    : op.tile ? "elementwise"
