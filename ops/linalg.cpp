@@ -97,7 +97,8 @@ constinit const OpDef cholesky_op = row(
     Saves::output);
 
 constinit const OpDef triangular_op = row(
-    "solve_triangular", [](Inputs in, Attrs, Specs& out) { out.push_back({in[1].shape(), in[1].dtype()}); }, cpu::solve_triangular,
+    "solve_triangular", [](Inputs in, Attrs, Specs& out) { out.push_back({in[1].shape(), in[1].dtype()}); },
+    cpu::solve_triangular,
     [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& a = n.attrs.as<TriangularAttrs>();
       Tensor db = triangular(n.in(0), dy[0], a.upper, !a.transpose, a.unit_diagonal), da;

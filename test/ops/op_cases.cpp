@@ -202,15 +202,19 @@ const std::vector<OpCase> linalg_cases = {
     {"solve", square_pair, [](In x) { return linalg::solve(away(x[0]), x[1]); }, {MATRIX}},
     {"solve_triangular", square_pair, [](In x) { return linalg::solve_triangular(away(x[0]), x[1]); }, {MATRIX}},
     {"solve_triangular, transposed", square_pair,
-     [](In x) { return linalg::solve_triangular(x[0], x[1], {.upper = true, .transpose = true, .unit_diagonal = true}); },
-     {MATRIX}},
+     [](In x) {
+       return linalg::solve_triangular(x[0], x[1], {.upper = true, .transpose = true, .unit_diagonal = true});
+     }, {MATRIX}},
     {"inv", square_pair, [](In x) { return linalg::inv(away(x[0])); }, {MATRIX}},
     {"det", square_pair, [](In x) { return linalg::det(away(x[0])); }, {MATRIX}},
     {"slogdet", square_pair, [](In x) { return linalg::slogdet(away(x[0])).logabsdet; }, {MATRIX}},
     {"qr", tall, [](In x) { auto [q, r] = linalg::qr(x[0]); return concat({q, r}); }, {MATRIX}},
     {"svd of tall", tall, [](In x) { auto [u, s, vh] = linalg::svd(x[0]); return concat({u * s, vh}); }, {MATRIX}},
     {"svd of wide", wide,
-     [](In x) { auto [u, s, vh] = linalg::svd(x[0]); return concat({u, vh * expand_dims(s, -1)}, {.axis = 1}); }, {MATRIX}},
+     [](In x) {
+       auto [u, s, vh] = linalg::svd(x[0]);
+       return concat({u, vh * expand_dims(s, -1)}, {.axis = 1});
+     }, {MATRIX}},
     {"eigh", square_pair,
      [](In x) { auto [w, v] = linalg::eigh(spd(x[0])); return concat({expand_dims(w, 0), v}); }, {MATRIX}},
     {"pinv", wide, [](In x) { return linalg::pinv(x[0]); }, {MATRIX}},
@@ -309,8 +313,8 @@ const std::vector<OpCase> optimizer_cases = {
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> out;
-    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &linalg_cases, &network_cases,
-                       &random_cases, &effect_cases, &optimizer_cases})
+    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &linalg_cases,
+                       &network_cases, &random_cases, &effect_cases, &optimizer_cases})
       out.insert(out.end(), list->begin(), list->end());
     return out;
   }();
