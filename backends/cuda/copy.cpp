@@ -1,4 +1,5 @@
 // Kernels that move elements and compute nothing: casts, copies, joining, padding, rearranging; and those that count.
+#include <tapir/backends/cpu/by_item.h>
 #include <tapir/backends/cuda/copy.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
@@ -11,14 +12,6 @@
 
 namespace tapir::cuda {
 namespace {
-
-template <class F>
-void by_item(std::size_t item, F&& f) {
-  if (item == 1) f(std::uint8_t{});
-  else if (item == 2) f(std::uint16_t{});
-  else if (item == 4) f(std::uint32_t{});
-  else f(std::uint64_t{});
-}
 
 template <class I>
 struct CopyEach {
@@ -151,7 +144,7 @@ void pad(const Call& call) {
     const auto v = tapir::detail::cast_one<decltype(t)>(a.value);
     std::memcpy(&value, &v, sizeof v);
   });
-  by_item(size_of(y.dtype()), [&](auto t) {
+  cpu::by_item(size_of(y.dtype()), [&](auto t) {
     using I = decltype(t);
     launch(y.size(),
            PadEach<I>{y.mutable_data<I>(), x.data<I>(), I(value), y.shape(), x.shape(), x.strides(), a.before, a.mode});
@@ -222,7 +215,7 @@ struct RollEach {
 
 void roll(const Call& call) {
   const Tensor &x = call.in[0], &y = call.out[0];
-  by_item(size_of(y.dtype()), [&](auto t) {
+  cpu::by_item(size_of(y.dtype()), [&](auto t) {
     using I = decltype(t);
     launch(y.size(),
            RollEach<I>{y.mutable_data<I>(), x.data<I>(), x.shape(), x.strides(), call.attrs.as<RollAttrs>().shifts});
@@ -258,7 +251,7 @@ struct TriangleEach {
 void triangle(const Call& call) {
   const auto& a = call.attrs.as<TriangleAttrs>();
   const Tensor &x = call.in[0], &y = call.out[0];
-  by_item(size_of(y.dtype()), [&](auto t) {
+  cpu::by_item(size_of(y.dtype()), [&](auto t) {
     using I = decltype(t);
     launch(y.size(),
            TriangleEach<I>{y.mutable_data<I>(), x.data<I>(), y.shape().dim(-2), y.shape().dim(-1), a.offset, a.upper});
@@ -323,7 +316,7 @@ void copy_strided(void* to, const Shape& to_strides, const void* from, const Sha
                   std::size_t item) {
   Walk<2> walk;
   for (int d = 0; d < shape.rank(); ++d) walk.put(shape[d], {to_strides[d], from_strides[d]});
-  by_item(item, [&](auto t) {
+  cpu::by_item(item, [&](auto t) {
     using I = decltype(t);
     launch(shape.size(), CopyEach<I>{static_cast<I*>(to), static_cast<const I*>(from), walk});
   });

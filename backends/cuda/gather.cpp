@@ -1,35 +1,16 @@
 // Gathers, scatters and their gradients. Indices are checked by the threads that use them: a bad one is told by the
 // next wait for the device (fault.h).
+#include <tapir/backends/cpu/by_item.h>
 #include <tapir/backends/cuda/atomic.h>
 #include <tapir/backends/cuda/copy.h>
 #include <tapir/backends/cuda/fault.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
+#include <tapir/backends/cuda/visit.h>
 #include <tapir/ops/gather_attrs.h>
 
 namespace tapir::cuda {
 namespace {
-
-template <class F>
-void visit_integer(DType d, F&& f) {
-  visit_dtype(d, [&](auto t) {
-    using T = decltype(t);
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) f(t);
-  });
-}
-template <class F>
-void visit_number(DType d, F&& f) {
-  visit_dtype(d, [&](auto t) {
-    if constexpr (std::is_arithmetic_v<decltype(t)>) f(t);
-  });
-}
-template <class F>
-void by_item(std::size_t item, F&& f) {
-  if (item == 1) f(std::uint8_t{});
-  else if (item == 2) f(std::uint16_t{});
-  else if (item == 4) f(std::uint32_t{});
-  else f(std::uint64_t{});
-}
 
 struct Around {
   std::int64_t outer, n, inner;
@@ -88,7 +69,7 @@ void take_from(const Call& c, const char* op, bool each, bool ids, int axis) {
   }
   const Tensor places = resolved(op, c.in[1], a.n, ids);
   const std::int64_t m = each ? y.shape()[axis] : places.size();
-  by_item(size_of(x.dtype()), [&](auto t) {
+  cpu::by_item(size_of(x.dtype()), [&](auto t) {
     using I = decltype(t);
     launch(y.size(), TakeEach<I>{y.mutable_data<I>(), x.data<I>(), places.data<std::int64_t>(), a.n, m, a.inner, each});
   });
@@ -120,7 +101,7 @@ void give_back(const Call& c, const char* op, bool each) {
   const Tensor places = resolved(op, c.in[1], a.n);
   if (dx.size() == 0) return;
   const std::int64_t m = each ? dy.shape()[axis] : places.size();
-  visit_number(dx.dtype(), [&](auto t) {
+  visit_arithmetic(dx.dtype(), [&](auto t) {
     using T = decltype(t);
     launch(dy.size(), GiveEach<T>{dx.mutable_data<T>(), dy.data<T>(), places.data<std::int64_t>(), a.n, m, a.inner,
                                   each, Meet::add});
@@ -171,7 +152,7 @@ void scatter(const Call& c) {
   const Tensor places = resolved("scatter", c.in[1], n);
   if (y.size() == 0) return;
   const auto mode = Meet(c.attrs.as<ScatterAttrs>().mode);
-  visit_number(y.dtype(), [&](auto t) {
+  visit_arithmetic(y.dtype(), [&](auto t) {
     using T = decltype(t);
     T* to = y.mutable_data<T>();
     const T* from = u.data<T>();

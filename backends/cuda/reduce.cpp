@@ -2,6 +2,7 @@
 // length; how a sum is cut depends on the shapes alone.
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
+#include <tapir/backends/cuda/visit.h>
 #include <tapir/backends/cuda/walk.h>
 #include <tapir/ops/reduce_attrs.h>
 
@@ -85,15 +86,6 @@ void reduce(const Call& call) {
     if (gone[d]) count *= x.shape()[d];
   }
   fold(y.size(), count, f);
-}
-
-// f(T{}) for the dtypes that kernels see: halves come as f32.
-template <class F>
-void visit_number(DType d, F&& f) {
-  visit_dtype(d, [&](auto t) {
-    using T = decltype(t);
-    if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) f(t);
-  });
 }
 
 void sum(const Call& call) {

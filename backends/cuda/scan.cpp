@@ -2,18 +2,12 @@
 #include <tapir/backends/cuda/copy.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
+#include <tapir/backends/cuda/visit.h>
 #include <tapir/ops/reduce_attrs.h>
 
 namespace tapir::cuda {
 namespace {
 
-template <class F>
-void visit_number(DType d, F&& f) {
-  visit_dtype(d, [&](auto t) {
-    using T = decltype(t);
-    if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) f(t);
-  });
-}
 template <class T>
 using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::uint64_t>;
 

@@ -1,9 +1,11 @@
 // Sorting along one axis: each element becomes a key whose order is the element's, with its index beside it, which
 // makes any network stable; rows are filled up to a power of two and go through a bitonic network (Batcher 1968), a
 // launch for each of its layers.
+#include <tapir/backends/cpu/by_item.h>
 #include <tapir/backends/cuda/copy.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
+#include <tapir/backends/cuda/visit.h>
 #include <tapir/ops/functors/sort_key.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/sort.h>
@@ -13,13 +15,6 @@ namespace {
 
 using vmath::Key;
 using vmath::key_of;
-
-template <class F>
-void visit_full(DType d, F&& f) {  // halves come as f32
-  visit_dtype(d, [&](auto t) {
-    if constexpr (std::is_arithmetic_v<decltype(t)>) f(t);
-  });
-}
 
 // [rows, wide] keys and indices; what is beyond n sorts last.
 template <class T>
@@ -91,7 +86,7 @@ void sort_rows(const Call& call) {
 }
 
 void sort(const Call& call) {
-  visit_full(call.in[0].dtype(), [&](auto t) { sort_rows<decltype(t)>(call); });
+  visit_arithmetic(call.in[0].dtype(), [&](auto t) { sort_rows<decltype(t)>(call); });
 }
 
 // to[place of i] = from[i] or the other way round, where index i names a place along the axis.
@@ -115,15 +110,11 @@ void move_along(const Call& call, bool gather) {
   if (!gather) clear(y.mutable_data<std::byte>(), std::size_t(y.size()) * item);
   const int axis = call.attrs.as<SortAttrs>().axis;
   const AroundAxis whole((gather ? x : y).shape(), axis), part(indices.shape(), axis);
-  auto move = [&](auto t) {
+  cpu::by_item(item, [&](auto t) {
     using I = decltype(t);
     launch(indices.size(), MoveAlong<I>{y.mutable_data<I>(), x.data<I>(), indices.data<std::int64_t>(), whole.n, part.n,
                                         part.inner, gather});
-  };
-  if (item == 1) move(std::uint8_t{});
-  else if (item == 2) move(std::uint16_t{});
-  else if (item == 4) move(std::uint32_t{});
-  else move(std::uint64_t{});
+  });
 }
 void gather_along(const Call& call) { move_along(call, true); }
 void scatter_along(const Call& call) { move_along(call, false); }
@@ -148,7 +139,7 @@ struct SearchEach {
 };
 
 void searchsorted(const Call& call) {
-  visit_full(call.in[0].dtype(), [&](auto t) {
+  visit_arithmetic(call.in[0].dtype(), [&](auto t) {
     using T = decltype(t);
     launch(call.in[1].size(),
            SearchEach<T>{call.in[0].data<T>(), call.in[1].data<T>(), call.out[0].mutable_data<std::int64_t>(),
