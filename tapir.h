@@ -37,9 +37,11 @@
 #include <tapir/ops/effects.h>
 #include <tapir/ops/einsum.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/fft.h>
 #include <tapir/ops/gather.h>
 #include <tapir/ops/index.h>
 #include <tapir/ops/joining.h>
+#include <tapir/ops/linalg.h>
 #include <tapir/ops/matmul.h>
 #include <tapir/ops/normalization.h>
 #include <tapir/ops/padding.h>
@@ -54,6 +56,8 @@
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/softmax.h>
 #include <tapir/ops/sort.h>
+#include <tapir/tensor/cuda.h>
+#include <tapir/tensor/device_scope.h>
 #include <tapir/tensor/library_info.h>
 #include <tapir/tensor/threads.h>
 #include <tapir/tensor/variable.h>

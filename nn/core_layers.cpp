@@ -6,6 +6,7 @@
 #include <tapir/ops/matmul.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -98,8 +99,8 @@ SeededLayer::SeededLayer(std::int64_t seed, const std::string& name) : Layer(nam
 Tensor SeededLayer::next_key() {
   if (!stream_.defined()) return random::key();
   const Tensor key = stream_.value();
-  static const Tensor step = Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0});
-  stream_.assign(key + step);
+  DeviceScope there(key.device());
+  stream_.assign(key + Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0}));
   return key;
 }
 

@@ -5,9 +5,11 @@
 #include <tapir/ops/random.h>
 #include <tapir/ops/random_attrs.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <random>
@@ -103,6 +105,17 @@ void random_key(const Call& call) {
   }
 }
 }  // namespace cpu
+
+double just_below(double high, DType d) {
+  if (d == DType::f64) return std::nextafter(high, -INFINITY);
+  float below = float(high);
+  if (double(below) >= high) below = std::nextafter(below, -INFINITY);
+  if (!is_half(d)) return below;
+  for (float step = below;; step = std::nextafter(step, -INFINITY)) {  // to where rounding goes down
+    float rounded = d == DType::f16 ? float(float16(step)) : float(bfloat16(step));
+    if (double(rounded) < high) return step;
+  }
+}
 
 namespace random {
 
@@ -202,6 +215,7 @@ Tensor categorical(const Tensor& logits, std::int64_t num_samples, DrawOptions o
   check_floating("categorical", logits.dtype());
   if (num_samples < 0)
     throw UsageError(fmt::format("categorical: num_samples must be at least 0, got {}.", num_samples));
+  DeviceScope there(logits.device());
   return apply(categorical_op, {logits, key(o.seed, w)}, CountAttrs{num_samples}, w);
 }
 
@@ -214,6 +228,7 @@ Tensor permutation(std::int64_t n, DrawOptions o, Where w) {
 Tensor shuffle(const Tensor& x, DrawOptions o, Where w) {
   CallSite site(w);
   if (x.rank() == 0) throw ShapeError("shuffle: a scalar has no first dimension to put in another order.");
+  DeviceScope there(x.device());
   return take(x, permutation(x.shape()[0], o, w), 0, w);
 }
 

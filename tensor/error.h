@@ -1,13 +1,11 @@
 // Errors: one line, `file.cpp:41: op: rule, values. Hint.`, that starts with the user's own file and line.
 #pragma once
-#include <source_location>
+#include <tapir/tensor/where.h>
+
 #include <stdexcept>
 #include <string>
 
 namespace tapir {
-
-/// The place in the user's program that called us; the last parameter of every public function.
-using Where = std::source_location;
 
 /// Whatever tapir throws. `what()` starts with the caller's file and line where one is known.
 class Error : public std::runtime_error {

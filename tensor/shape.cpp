@@ -6,7 +6,8 @@
 
 namespace tapir {
 
-void Shape::too_many(std::size_t n) {
+void Shape::too_many(std::size_t n, const Where& where) {
+  CallSite site(where);
   throw ShapeError("shape: at most 8 dimensions are supported, got " + std::to_string(n) + ".");
 }
 

@@ -1,5 +1,7 @@
 // Shape: up to eight sizes, held inline. Strides, starts and axis lists use it too.
 #pragma once
+#include <tapir/tensor/where.h>
+
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
@@ -18,9 +20,13 @@ class Shape {
   static constexpr int max_rank = 8;
 
   constexpr Shape() = default;
-  constexpr Shape(std::initializer_list<std::int64_t> dims) { assign(dims.begin(), dims.size()); }
-  Shape(std::span<const std::int64_t> dims) { assign(dims.data(), dims.size()); }
-  Shape(const std::vector<std::int64_t>& dims) { assign(dims.data(), dims.size()); }
+  constexpr Shape(std::initializer_list<std::int64_t> dims, Where where = Where::current()) {
+    assign(dims.begin(), dims.size(), where);
+  }
+  Shape(std::span<const std::int64_t> dims, Where where = Where::current()) { assign(dims.data(), dims.size(), where); }
+  Shape(const std::vector<std::int64_t>& dims, Where where = Where::current()) {
+    assign(dims.data(), dims.size(), where);
+  }
   static constexpr Shape filled(int rank, std::int64_t value) {
     Shape s;
     for (int i = 0; i < rank; ++i) s.push_back(value);
@@ -47,8 +53,8 @@ class Shape {
   std::span<const std::int64_t> dims() const { return {dims_, std::size_t(rank_)}; }
   std::vector<std::int64_t> to_vector() const { return {begin(), end()}; }
 
-  constexpr void push_back(std::int64_t d) {
-    if (rank_ == max_rank) too_many(std::size_t(rank_) + 1);
+  constexpr void push_back(std::int64_t d, Where where = Where::current()) {
+    if (rank_ == max_rank) too_many(std::size_t(rank_) + 1, where);
     dims_[rank_++] = d;
   }
   /// New dimensions are 0.
@@ -76,9 +82,9 @@ class Shape {
   friend std::ostream& operator<<(std::ostream& os, const Shape& s);
 
  private:
-  [[noreturn]] static void too_many(std::size_t n);
-  constexpr void assign(const std::int64_t* p, std::size_t n) {
-    if (n > max_rank) too_many(n);
+  [[noreturn]] static void too_many(std::size_t n, const Where& where);
+  constexpr void assign(const std::int64_t* p, std::size_t n, const Where& where) {
+    if (n > max_rank) too_many(n, where);
     rank_ = int(n);
     for (std::size_t i = 0; i < n; ++i) dims_[i] = p[i];
   }
@@ -92,8 +98,8 @@ class Axes : public Shape {
   constexpr Axes() = default;
   constexpr Axes(std::int64_t axis) : Shape({axis}) {}
   constexpr Axes(int axis) : Shape({std::int64_t(axis)}) {}
-  constexpr Axes(std::initializer_list<std::int64_t> axes) : Shape(axes) {}
-  Axes(const std::vector<std::int64_t>& axes) : Shape(axes) {}
+  constexpr Axes(std::initializer_list<std::int64_t> axes, Where where = Where::current()) : Shape(axes, where) {}
+  Axes(const std::vector<std::int64_t>& axes, Where where = Where::current()) : Shape(axes, where) {}
 };
 
 /// Row-major strides, in elements, of a contiguous tensor; the second form into a Shape at hand, without a copy.

@@ -100,18 +100,19 @@ class Tensor {
 
   // There is no conversion to bool: it would make `!x` and `a && b`, which are elementwise, ambiguous.
   bool defined() const { return impl_ != nullptr; }
-  DType dtype() const { return get().dtype; }
-  const Shape& shape() const { return get().shape; }
+  // All that follow throw UsageError for an undefined tensor.
+  DType dtype(Where where = Where::current()) const { return get(where).dtype; }
+  const Shape& shape(Where where = Where::current()) const { return get(where).shape; }
   /// The size of one dimension; negative counts from the end. Throws ShapeError.
   std::int64_t shape(int axis, Where where = Where::current()) const;
-  int rank() const { return get().shape.rank(); }
+  int rank(Where where = Where::current()) const { return get(where).shape.rank(); }
   /// The number of elements.
-  std::int64_t size() const { return get().size; }
+  std::int64_t size(Where where = Where::current()) const { return get(where).size; }
   /// In elements, not bytes.
-  const Shape& strides() const { return get().strides; }
-  Device device() const { return get().device; }
-  TensorSpec spec() const { return {get().shape, get().dtype}; }
-  bool is_contiguous() const { return get().contiguous; }
+  const Shape& strides(Where where = Where::current()) const { return get(where).strides; }
+  Device device(Where where = Where::current()) const { return get(where).device; }
+  TensorSpec spec(Where where = Where::current()) const { return {get(where).shape, get(where).dtype}; }
+  bool is_contiguous(Where where = Where::current()) const { return get(where).contiguous; }
   bool is_weak() const { return get().weak; }
 
   /// The only element, converted to T. Throws UsageError if there is not exactly one.
@@ -128,7 +129,8 @@ class Tensor {
   // Defined in ops/; here so that they read as in NumPy.
   /// The same values as another dtype; see tapir::astype.
   Tensor astype(DType dtype, Where where = Where::current()) const;
-  /// The same values on another device. Throws DeviceError if it is not there.
+  /// The same values on another device; gradients come back the same way. Throws DeviceError if it is not there, and
+  /// from a CUDA device also what its kernels found wrong (an index out of range), once it is waited for.
   Tensor to(Device device, Where where = Where::current()) const;
   /// NumPy's basic and advanced indexing, `x[0]`, `x(0, Slice(1, 5), ellipsis)`; see ops/index.h.
   Tensor operator[](const Index& index) const;
@@ -167,11 +169,11 @@ class Tensor {
   }
 
  private:
-  const detail::TensorImpl& get() const {
-    if (!impl_) undefined();
+  const detail::TensorImpl& get(const Where& where = {}) const {
+    if (!impl_) undefined(where);
     return *impl_;
   }
-  [[noreturn]] static void undefined();
+  [[noreturn]] static void undefined(const Where& where);
   static Tensor weak_scalar(double v);
   static Tensor weak_scalar(std::int64_t v);
   static Tensor weak_scalar(bool v);
@@ -220,6 +222,7 @@ Tensor Tensor::from_vector(const std::vector<T>& values, const Shape& shape, Whe
 
 template <Number T>
 T Tensor::item(Where where) const {
+  CallSite site(where);
   check_item(where);
   if constexpr (std::same_as<T, float16> || std::same_as<T, bfloat16>) {
     T v;
@@ -238,6 +241,7 @@ T Tensor::item(Where where) const {
 
 template <Number T>
 std::vector<T> Tensor::to_vector(Where where) const {
+  CallSite site(where);
   check_element_type(dtype_of<T>(), "to_vector", false, where);
   if constexpr (std::same_as<T, bool>) {
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size()));

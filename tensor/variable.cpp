@@ -57,13 +57,14 @@ Variable::Variable(const Tensor& initial, std::string name, VariableOptions opti
   cell_->trainable = options.trainable;
 }
 
-Variable::Cell& Variable::get() const {
-  if (!cell_) throw UsageError("Variable: it is undefined; give it an initial value.");
-  return *cell_;
+Variable::Cell& Variable::get(const Where& where) const {
+  if (cell_) return *cell_;
+  CallSite site(where);
+  throw UsageError("Variable: it is undefined; give it an initial value.");
 }
 
-Tensor Variable::value() const {
-  Cell& c = get();
+Tensor Variable::value(Where where) const {
+  Cell& c = get(where);
   Tensor v;
   for (auto* o = detail::variable_observer(); o && !v.defined(); o = o->previous) v = o->on_value(*this);
   if (!v.defined()) {
@@ -74,12 +75,12 @@ Tensor Variable::value() const {
   return v;
 }
 
-const std::string& Variable::name() const { return get().name; }
-void Variable::rename(std::string name) { get().name = std::move(name); }
-bool Variable::trainable() const { return get().trainable; }
-void Variable::set_trainable(bool trainable) { get().trainable = trainable; }
-Shape Variable::shape() const { return get().shape; }
-DType Variable::dtype() const { return get().dtype; }
+const std::string& Variable::name(Where where) const { return get(where).name; }
+void Variable::rename(std::string name, Where where) { get(where).name = std::move(name); }
+bool Variable::trainable(Where where) const { return get(where).trainable; }
+void Variable::set_trainable(bool trainable, Where where) { get(where).trainable = trainable; }
+Shape Variable::shape(Where where) const { return get(where).shape; }
+DType Variable::dtype(Where where) const { return get(where).dtype; }
 std::uint64_t Variable::id() const {
   std::lock_guard lock(get().mutex);
   return get().value.id();

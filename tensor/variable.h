@@ -20,16 +20,17 @@ class Variable {
                     Where where = Where::current());
 
   bool defined() const { return cell_ != nullptr; }
+  // All that follow throw UsageError for an undefined variable.
   /// The present value.
-  Tensor value() const;
-  operator Tensor() const { return value(); }
-  const std::string& name() const;
-  void rename(std::string name);
-  bool trainable() const;
-  void set_trainable(bool trainable);
-  Shape shape() const;
-  DType dtype() const;
-  std::int64_t size() const { return shape().size(); }
+  Tensor value(Where where = Where::current()) const;
+  operator Tensor() const { return value({}); }
+  const std::string& name(Where where = Where::current()) const;
+  void rename(std::string name, Where where = Where::current());
+  bool trainable(Where where = Where::current()) const;
+  void set_trainable(bool trainable, Where where = Where::current());
+  Shape shape(Where where = Where::current()) const;
+  DType dtype(Where where = Where::current()) const;
+  std::int64_t size(Where where = Where::current()) const { return shape(where).size(); }
   /// What the tape knows the present value by.
   std::uint64_t id() const;
   /// Counts assignments; caches of packed kernels use it.
@@ -49,7 +50,7 @@ class Variable {
   Cell* cell() const { return cell_.get(); }
 
  private:
-  Cell& get() const;
+  Cell& get(const Where& where = {}) const;
   std::shared_ptr<Cell> cell_;
 };
 

@@ -33,36 +33,40 @@ void forward(const PooledProblem& q, const T* x, const T* w, T* y, std::uint8_t*
   const i64 taps = p.taps() * p.c;
   ConvScratch<T> packed(taps * panels.padded());
   pack_panels(w, p.k, taps, panels, packed.data());
+  const bool two_by_two = q.rows == 2 && q.columns == 2;
   parallel_for(p.n * q.height, q.grain(), [&](i64 begin, i64 end) {
-    RowReader<T> reader(p);
-    const ConvRow row = reader.row();
+    RowReader<T> first(p), second(p);
+    const ConvRow row = first.row();
     const i64 widest = 2 * panels.lanes;
-    ConvScratch<T> conv(q.rows * row.pixels * panels.padded()), best(q.width * widest);
+    ConvScratch<T> conv(two_by_two ? 0 : q.rows * row.pixels * widest), best(q.width * widest);
     ConvScratch<std::uint8_t> which(q.width * widest);
     for (i64 r = begin; r < end; ++r) {
-      for (i64 i = 0; i < q.rows; ++i) {
-        const T* from = reader.at(x, r / q.height * p.out[1] + r % q.height * q.rows + i);
-        for (i64 panel = 0; panel < panels.count(); ++panel) {
-          const i64 width = panels.width(panel);
-          T* to = conv.data() + q.rows * row.pixels * panels.first(panel) + i * row.pixels * width;
-          kernels.forward(row, from, packed.data() + taps * panels.first(panel), panels.vectors(panel), to, width);
-        }
-      }
+      const i64 line = r / q.height * p.out[1] + r % q.height * q.rows;
+      const T* a = first.at(x, line);
+      const T* b = two_by_two ? second.at(x, line + 1) : nullptr;
       for (i64 panel = 0; panel < panels.count(); ++panel) {
         const i64 width = panels.width(panel), channels = panels.channels(panel);
+        const T* kernel = packed.data() + taps * panels.first(panel);
         auto pool = [&](T* to, std::uint8_t* numbers, i64 ld) {
-          kernels.max_pool(conv.data() + q.rows * row.pixels * panels.first(panel), row.pixels, int(q.rows),
-                           int(q.columns), q.width, panels.vectors(panel), to, numbers, ld);
+          if (two_by_two) {
+            kernels.forward_pooled(row, a, b, kernel, panels.vectors(panel), q.width, to, numbers, ld);
+            return;
+          }
+          for (i64 i = 0; i < q.rows; ++i)
+            kernels.forward(row, first.at(x, line + i), kernel, panels.vectors(panel),
+                            conv.data() + i * row.pixels * width, width);
+          kernels.max_pool(conv.data(), row.pixels, int(q.rows), int(q.columns), q.width, panels.vectors(panel), to,
+                           numbers, ld);
         };
-        if (const i64 at = r * q.width * p.k + panels.first(panel); winners && channels == width) {
-          pool(y + at, winners + at, p.k);
+        const i64 at = r * q.width * p.k + panels.first(panel);
+        if (channels == width) {
+          pool(y + at, winners ? winners + at : nullptr, p.k);
           continue;
         }
-        pool(best.data(), which.data(), width);
+        pool(best.data(), winners ? which.data() : nullptr, width);
         for (i64 o = 0; o < q.width; ++o) {
-          const i64 at = (r * q.width + o) * p.k + panels.first(panel);
-          std::memcpy(y + at, best.data() + o * width, std::size_t(channels) * sizeof(T));
-          if (winners) std::memcpy(winners + at, which.data() + o * width, std::size_t(channels));
+          std::memcpy(y + at + o * p.k, best.data() + o * width, std::size_t(channels) * sizeof(T));
+          if (winners) std::memcpy(winners + at + o * p.k, which.data() + o * width, std::size_t(channels));
         }
       }
     }

@@ -103,6 +103,14 @@ inline void store_bytes(Pack<T> p, std::uint8_t* to) {
   std::memcpy(to, &bytes, sizeof bytes);
 }
 
+// The larger of `most` and `a`, NaN over all others; whether `most` stays.
+template <class T>
+inline Mask<T> keep_most(Pack<T>& most, Pack<T> a) {
+  const auto keep = (a <= most) | (most != most);
+  most = where(keep, most, a);
+  return keep;
+}
+
 template <class T, int W>
 void max_pool_windows(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
                       std::uint8_t* winner, std::int64_t ld) {
@@ -116,12 +124,10 @@ void max_pool_windows(const T* y, std::int64_t pixels, int rows, int columns, st
 #pragma GCC unroll 4
       for (int k = 1; k < count; ++k) {
         P a = P::load(from + (k / across * pixels + k % across) * width);
-        const auto keep = (a <= most) | (most != most);
-        most = where(keep, most, a);
-        which = where(keep, which, P(double(k)));
+        which = where(keep_most(most, a), which, P(double(k)));
       }
       most.store(best + p * ld + j);
-      store_bytes(which, winner + p * ld + j);
+      if (winner) store_bytes(which, winner + p * ld + j);
     }
 }
 template <class T>
@@ -129,6 +135,60 @@ void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64
               std::uint8_t* winner, std::int64_t ld) {
   auto* windows = rows == 2 && columns == 2 ? max_pool_windows<T, 4> : max_pool_windows<T, 0>;
   windows(y, pixels, rows, columns, pooled, vectors, best, winner, ld);
+}
+
+// B windows of 2x2 pixels, of rows a and b; best[B, ld], winner[B, ld]
+template <class T, int V, int B, bool Winners>
+void pooled_forward_block(const ConvRow& row, const T* a, const T* b, const T* panel, T* best, std::uint8_t* winner,
+                          std::int64_t ld) {
+  using P = Pack<T>;
+  P sum[B][4][V];
+#pragma GCC unroll 16
+  for (int i = 0; i < B; ++i)
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) sum[i][k][v] = P(0.0);
+  for (std::int64_t t = 0; t < row.taps; ++t, panel += V * P::width) {
+    P w[V];
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) w[v] = P::load(panel + v * P::width);
+    const T *p = a + row.offsets[t], *q = b + row.offsets[t];
+#pragma GCC unroll 16
+    for (int i = 0; i < B; ++i)
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) {
+        P value(ei::pset1<typename P::P>((k < 2 ? p : q)[(2 * i + k % 2) * row.step]));
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) sum[i][k][v] = fma(value, w[v], sum[i][k][v]);
+      }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < B; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) {
+      P most = sum[i][0][v], which(0.0);
+#pragma GCC unroll 4
+      for (int k = 1; k < 4; ++k) {
+        const auto keep = keep_most(most, sum[i][k][v]);
+        if constexpr (Winners) which = where(keep, which, P(double(k)));
+      }
+      most.store(best + i * ld + v * P::width);
+      if constexpr (Winners) store_bytes(which, winner + i * ld + v * P::width);
+    }
+}
+
+template <class T>
+void forward_pooled(const ConvRow& row, const T* a, const T* b, const T* panel, int vectors, std::int64_t pooled,
+                    T* best, std::uint8_t* winner, std::int64_t ld) {
+  auto run = [&]<int V, bool Winners>() {
+    in_register_blocks<block<V> / 4>(pooled, [&]<int B>(std::int64_t o) {
+      pooled_forward_block<T, V, B, Winners>(row, a + 2 * o * row.step, b + 2 * o * row.step, panel, best + o * ld,
+                                             Winners ? winner + o * ld : nullptr, ld);
+    });
+  };
+  if (winner) vectors == 1 ? run.template operator()<1, true>() : run.template operator()<2, true>();
+  else vectors == 1 ? run.template operator()<1, false>() : run.template operator()<2, false>();
 }
 
 #if defined(__AVX2__)
@@ -193,7 +253,7 @@ constexpr decltype(ConvRowKernels<float>::pooled_gradient) pooled_gradient_f32 =
 
 template <class T>
 constexpr ConvRowKernels<T> kernels() {
-  ConvRowKernels<T> k = {Pack<T>::width, forward<T>, kernel_gradient<T>, max_pool<T>, nullptr};
+  ConvRowKernels<T> k = {Pack<T>::width, forward<T>, kernel_gradient<T>, max_pool<T>, forward_pooled<T>, nullptr};
   if constexpr (std::is_same_v<T, float>) k.pooled_gradient = pooled_gradient_f32;
   return k;
 }

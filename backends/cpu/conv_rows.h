@@ -20,9 +20,13 @@ struct ConvRowKernels {
   /// sum[t * width + j] += sum over p of x(p, t) * dy[p * ldy + j].
   void (*kernel_gradient)(const ConvRow& row, const T* x, const T* dy, std::int64_t ldy, int vectors, T* sum);
   /// The largest of each window of `rows` by `columns` pixels of y[rows, pixels, width], and its number in the window:
-  /// the first of equals, and NaN over all others. Pooled pixel p is at best[p * ld] and winner[p * ld].
+  /// the first of equals, and NaN over all others. Pooled pixel p is at best[p * ld] and winner[p * ld]; `winner` may
+  /// be null.
   void (*max_pool)(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
                    std::uint8_t* winner, std::int64_t ld);
+  /// `forward` of two rows, a and b, and `max_pool` of their 2x2 windows at once.
+  void (*forward_pooled)(const ConvRow& row, const T* a, const T* b, const T* panel, int vectors, std::int64_t pooled,
+                         T* best, std::uint8_t* winner, std::int64_t ld);
   /// sum[t * width + j] += sum over pooled pixels p of table[(p * taps + t) * 4 + winner[p * ld + j]] * d[p * ld + j]:
   /// the kernel's gradient through 2x2 windows, where `table` holds the four inputs that a tap sees. Null where there
   /// is no such instruction.

@@ -49,7 +49,7 @@ TEST_CASE("pairs of steps give what the two ops give, whatever the order of thei
       [](const Tensor& a, const Tensor& b) { return a - b; }, [](const Tensor& a, const Tensor& b) { return b - a; }};
   for (DType dtype : {DType::f32, DType::f64})
     for (std::int64_t n : {1, 7, 1000}) {
-      auto draw = [&](std::uint64_t seed) { return random::normal({n}, {.seed = seed}).astype(dtype); };
+      auto draw = [&](std::uint64_t seed) { return random::normal({n}, {.seed = std::int64_t(seed)}).astype(dtype); };
       const List in{draw(1), draw(2), draw(3)};
       const double eps = dtype == DType::f32 ? 1e-6 : 1e-14;
       for (Binary first : ops) {

@@ -119,8 +119,35 @@ TEST_CASE("undefined tensors") {
       {[] { zeros_like(undefined); }, text},
       {[] { ones_like(undefined); }, text},
       {[] { undefined.astype(DType::f64); }, text},
+      {[] { (void)undefined.shape(); }, text},
+      {[] { (void)undefined.dtype(); }, text},
+      {[] { (void)undefined.rank(); }, text},
+      {[] { (void)undefined.size(); }, text},
+      {[] { (void)undefined.device(); }, text},
       {[] { -undefined; },
        "negative: operand 0 is an undefined tensor. A gradient of something unconnected is undefined."},
+  });
+}
+
+TEST_CASE("undefined variables") {
+  const char* text = "Variable: it is undefined; give it an initial value.";
+  refused<UsageError>({
+      {[] { (void)Variable().value(); }, text},
+      {[] { (void)Variable().name(); }, text},
+      {[] { (void)Variable().shape(); }, text},
+      {[] { (void)Variable().size(); }, text},
+      {[] { Variable().assign(x); }, text},
+      {[] { Variable().set_trainable(false); }, text},
+  });
+}
+
+TEST_CASE("more dimensions than there are") {
+  refused<ShapeError>({
+      {[] {
+         (void)zeros({1, 1, 1, 1, 1, 1, 1, 1, 1});
+       },
+       "shape: at most 8 dimensions are supported, got 9."},
+      {[] { (void)Shape(std::vector<std::int64_t>(10)); }, "shape: at most 8 dimensions are supported, got 10."},
   });
 }
 
