@@ -4,6 +4,7 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/tile.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -209,7 +210,10 @@ void GradientTape::record(const OpDef& op, Inputs in, std::span<const Tensor> ou
   }
   if (!any) return m.slots.resize(first);
   auto keep = [&](const Tensor& t, bool saved) {  // values inside the header cost nothing to keep
-    m.tensors.push_back(saved || !t.impl()->storage ? t : Tensor::only_spec(t.shape(), t.dtype(), t.device()));
+    // What is small is at hand anyway: on the CPU it lives in its header.
+    const detail::Storage* storage = t.impl()->storage;
+    const bool small = !storage || storage->bytes <= detail::TensorImpl::small_bytes;
+    m.tensors.push_back(saved || small ? t : Tensor::only_spec(t.shape(), t.dtype(), t.device()));
   };
   m.nodes.push_back(
       {&op, keep_attrs(attrs), std::uint32_t(first), std::uint16_t(in.size()), std::uint16_t(out.size())});
@@ -275,6 +279,8 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
               tensors.first(n.inputs),
               tensors.subspan(n.inputs),
               {wants.data(), wants.size()}};
+    const Tensor* flowing = std::find_if(dys.begin(), dys.end(), [](const Tensor& t) { return t.defined(); });
+    DeviceScope there(flowing->device());
     Tensors dx = n.op->gradient(node, {dys.data(), dys.size()});
     for (std::size_t i = 0; i < dx.size(); ++i) {
       if (!dx[i].defined() || !wants[i]) continue;

@@ -1,6 +1,7 @@
 #include <tapir/command/compiler.h>
 #include <tapir/command/info.h>
 #include <tapir/command/run.h>
+#include <tapir/tensor/cuda.h>
 #include <tapir/tensor/library_info.h>
 
 #include <fmt/format.h>
@@ -64,7 +65,7 @@ std::string info_text(bool json) {
   row("kernels", text("isa") + (j["isa"] == j["cpu_isa"] ? "" : "  (TAPIR_ISA, or this build, has no more)"));
   row("threads", std::to_string(j["threads"].get<int>()));
   row("oneDNN", j["onednn"].is_null() ? "no: this build is without it" : text("onednn"));
-  row("CUDA", j["cuda"].get<bool>() ? "yes" : "no: this build is without it");
+  row("CUDA", j["cuda"].get<bool>() ? std::to_string(cuda_device_count()) + " devices" : "no: " + cuda_missing());
   row("headers", text("headers"));
   row("library", text("library"));
   row("compiler", text("compiler"));

@@ -4,6 +4,7 @@
 #include <tapir/graph/passes.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <algorithm>
 #include <exception>
@@ -31,7 +32,8 @@ Concrete::Concrete(Graph traced, Symbols symbols, int arguments, int results, st
       results_(results),
       variables_(std::move(variables)),
       assigned_(std::move(assigned)),
-      own_(std::move(own)) {
+      own_(std::move(own)),
+      device_(default_device()) {
   if (!homeless_sizes(traced_, symbols_).empty())
     throw InternalError("a graph depends on a size that none of its inputs has.\n" + symbols_.named(to_text(traced_)));
 }
@@ -80,6 +82,7 @@ std::shared_ptr<Executable> Concrete::executable(std::span<const Tensor> inputs)
       return executables_[0].second;
     }
   Untraced untraced;
+  DeviceScope there(device_);
   detail::Span span("optimise", name_.c_str());
   std::vector<Assignment> assignments;
   for (std::size_t k = 0; k < assigned_.size(); ++k)
@@ -117,6 +120,7 @@ std::shared_ptr<Concrete> Concrete::vjp() {
   std::vector<int> drawn;
   const Graph again = repeatable(traced_, drawn);
   if (!drawn.empty()) throw InternalError("vjp: a body draws random numbers.");  // control flow draws outside
+  DeviceScope there(device_);
   Tracer tracer(symbols_);
   std::vector<Tensor> inputs, targets, dys, gradients;
   for (int v : traced_.inputs) inputs.push_back(tracer.input(traced_.spec(v)));
@@ -222,6 +226,7 @@ std::shared_ptr<Concrete::Differentiated> Concrete::differentiated(const std::ve
   if (made) return made;
   auto d = std::make_shared<Differentiated>();
   detail::Span span("trace gradient", name_.c_str());
+  DeviceScope there(device_);
   Tracer tracer(symbols_);
   std::vector<Tensor> inputs, outputs, dys, gradients;
   for (int v : traced_.inputs) inputs.push_back(tracer.input(traced_.spec(v)));

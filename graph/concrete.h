@@ -61,6 +61,7 @@ class Concrete {
   const std::vector<Variable> variables_;
   const std::vector<int> assigned_;
   const std::vector<bool> own_;
+  const Device device_;  // of every value
   std::string name_ = "body";
   mutable std::mutex mutex_;
   std::vector<std::pair<std::vector<std::int64_t>, std::shared_ptr<Executable>>>

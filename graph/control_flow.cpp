@@ -11,6 +11,7 @@
 #include <tapir/ops/joining.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -132,7 +133,8 @@ struct LoopInputs {
     for (auto& t : scanned) {
       Shape shape = t.shape(), strides = t.strides();
       shape.erase(0), strides.erase(0);
-      out.push_back(i < 0 ? Tensor::only_spec(shape, t.dtype()) : t.view_as(shape, strides, i * t.strides()[0]));
+      out.push_back(i < 0 ? Tensor::only_spec(shape, t.dtype(), t.device())
+                          : t.view_as(shape, strides, i * t.strides()[0]));
     }
     out.insert(out.end(), body_reads.begin(), body_reads.end());
     return out;
@@ -165,7 +167,7 @@ Tensors make_loop(Inputs in, Attrs attrs) {
   Specs specs;
   infer_loop(in, attrs, specs);
   for (std::size_t i = states.size(); i < specs.size(); ++i)
-    stacked.push_back(Tensor::empty(specs[i].shape, specs[i].dtype));
+    stacked.push_back(Tensor::empty(specs[i].shape, specs[i].dtype, default_device()));
   for (std::int64_t i = 0; trip < 0 ? l.goes_on(states) : i < trip; ++i) {
     if (a.most >= 0 && i >= a.most) detail::too_many_rounds(a.most, Where());
     const std::int64_t at = a.backwards ? trip - 1 - i : i;
@@ -508,7 +510,8 @@ struct Body {
   std::vector<Tensor> result_specs() const {
     std::vector<Tensor> out;
     for (std::size_t k = 0; k < results; ++k)
-      out.push_back(Tensor::only_spec(graph.spec(graph.outputs[k]).shape, graph.spec(graph.outputs[k]).dtype));
+      out.push_back(
+          Tensor::only_spec(graph.spec(graph.outputs[k]).shape, graph.spec(graph.outputs[k]).dtype, default_device()));
     return out;
   }
 };
@@ -587,7 +590,7 @@ std::vector<Tensor> traced_loop(const char* what, const Loop& loop, const std::v
   for (auto& t : scanned) {
     Shape s = t.shape();
     s.erase(0);
-    given.push_back(Tensor::only_spec(s, t.dtype()));
+    given.push_back(Tensor::only_spec(s, t.dtype(), t.device()));
   }
   Body body(given,
             [&](std::span<const Tensor> in) { return loop.body(in.first(states.size()), in.subspan(states.size())); });

@@ -3,6 +3,8 @@
 #include <tapir/graph/trace.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/tile_program.h>
+#include <tapir/tensor/cuda_module.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <algorithm>
 #include <array>
@@ -58,7 +60,7 @@ bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
 }  // namespace
 
 Executable::Executable(Graph g, std::vector<Assignment> assignments, std::string name)
-    : graph_(std::move(g)), assignments_(std::move(assignments)), name_(std::move(name)) {
+    : graph_(std::move(g)), device_(default_device()), assignments_(std::move(assignments)), name_(std::move(name)) {
   plan();
   idle_.push_back(make_frame());
 }
@@ -128,8 +130,7 @@ void Executable::plan() {
       s.fresh |= place_[std::size_t(v)] == Place::fresh;
       s.empty &= graph_.spec(v).shape.size() == 0;
     }
-    if (!s.made && !n.op->kernel[int(Backend::cpu)])
-      throw DeviceError(std::string(n.op->name) + ": no CPU kernel in this build.");
+    if (!s.made) kernel_for(*n.op, device_);
     ins += std::uint32_t(n.in.size()), outs += std::uint32_t(n.out.size());
     steps_.push_back(s);
   }
@@ -171,9 +172,9 @@ std::unique_ptr<Executable::Frame> Executable::make_frame() const {
   f->values.resize(graph_.values.size());
   for (std::size_t v = 0; v < f->values.size(); ++v) {
     const Value& value = graph_.values[v];
-    if (place_[v] == Place::constant) f->values[v] = value.constant;
+    if (place_[v] == Place::constant) f->values[v] = constant_there(value.constant);
     if (place_[v] != Place::arena) continue;
-    Tensor t = Tensor::only_spec(value.spec.shape, value.spec.dtype);
+    Tensor t = Tensor::only_spec(value.spec.shape, value.spec.dtype, device_);
     t.impl()->storage = &f->arena;
     detail::retain(&f->arena);
     f->in_arena.emplace_back(t.impl(), offset_[v]);
@@ -184,6 +185,23 @@ std::unique_ptr<Executable::Frame> Executable::make_frame() const {
     for (int v : n.out) f->outs.push_back(f->values[std::size_t(v)]);
   }
   return f;
+}
+
+// A constant may have been made before the trace, on another device. C++ numbers, and what is no value but somebody's
+// object (a graph), stay.
+Tensor Executable::constant_there(const Tensor& c) const {
+  if (!c.defined() || !c.has_data() || c.is_weak() || c.device() == device_) return c;
+  if (c.impl()->storage && c.impl()->storage->context) return c;
+  return detail::copied_to(c, device_);
+}
+
+// Kernels take addresses as they are.
+void Executable::check_device(const Tensor& input) const {
+  const detail::Storage* storage = input.impl()->storage;
+  if (input.device() == device_ || input.is_weak() || (storage && storage->context)) return;
+  throw DeviceError(name_ + ": it was traced on " + device_.str() + ", but a tensor or variable that it reads is on " +
+                    input.device().str() +
+                    ". Move it: x.to(Device::" + (device_.backend == Backend::cpu ? "cpu()" : "cuda()") + ").");
 }
 
 double Executable::seconds_per_call() const {
@@ -219,9 +237,11 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
     ~Arena() {
       if (storage) detail::drop(storage);
     }
-  } arena{arena_bytes_ ? detail::new_storage(arena_bytes_) : nullptr};
+  } arena{arena_bytes_ ? detail::new_storage(arena_bytes_, device_) : nullptr};
   if (arena.storage) f.move_to(arena.storage->data);
 
+  DeviceScope there(device_);
+  for (auto& t : inputs) check_device(t);
   for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = std::move(inputs[i]);
   std::vector<int> done;  // outputs that variables have already
   for (const Step& s : steps_) {
@@ -255,11 +275,11 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
           continue;
         }
         const Spec& spec = graph_.spec(n.out[k]);
-        f.outs[s.first_out + k] = f.values[std::size_t(n.out[k])] = Tensor::empty(spec.shape, spec.dtype);
+        f.outs[s.first_out + k] = f.values[std::size_t(n.out[k])] = Tensor::empty(spec.shape, spec.dtype, device_);
       }
     if (s.empty) continue;
     run_kernel(*n.op, Inputs(std::span(f.ins).subspan(s.first_in, n.in.size())),
-               std::span<const Tensor>(f.outs).subspan(s.first_out, n.out.size()), s.attrs, Device());
+               std::span<const Tensor>(f.outs).subspan(s.first_out, n.out.size()), s.attrs, device_);
   }
   std::vector<Tensor> results;
   results.reserve(graph_.outputs.size());

@@ -45,6 +45,8 @@ class Executable {
   void plan_overwrites(const std::vector<int>& last);
   std::vector<Tensor> run_once(std::vector<Tensor> inputs);
   std::unique_ptr<Frame> make_frame() const;
+  Tensor constant_there(const Tensor& c) const;
+  void check_device(const Tensor& input) const;
 
   // Where a step may write over the value of a variable.
   struct Target {
@@ -54,6 +56,7 @@ class Executable {
   };
 
   Graph graph_;
+  const Device device_;  // of every value
   std::vector<Assignment> assignments_;
   std::string name_;
   std::vector<Step> steps_;

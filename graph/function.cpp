@@ -3,6 +3,7 @@
 #include <tapir/graph/function.h>
 #include <tapir/graph/passes.h>
 #include <tapir/ops/call_observer.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -279,6 +280,16 @@ bool FunctionCore::eager() { return Tracer::current() || eagerly().load(std::mem
 // compared with the earlier ones for given sizes. A body that asks for a size is also traced with other numbers, and
 // for the first size of each order of magnitude that comes; all must agree. Who gives a signature vouches for it.
 Traced FunctionCore::find(const CallKey& key, const Body& body, const Where& where) {
+  // A trace is on one device: that of its first argument.
+  const Device device = key.tensors.empty() ? default_device() : key.tensors[0].device();
+  if (device.backend == Backend::cpu && default_device().backend == Backend::cpu) return find_here(key, body, where);
+  CallKey there = key;
+  there.plain += device.str();
+  DeviceScope scope(device);
+  return find_here(there, body, where);
+}
+
+Traced FunctionCore::find_here(const CallKey& key, const Body& body, const Where& where) {
   Impl& impl = *impl_;
   std::lock_guard lock(impl.mutex);
   Impl::Entry* known = impl.find(key);
@@ -372,7 +383,7 @@ void FunctionCore::check_count(std::size_t given, std::size_t wanted, const Wher
 Tensor placeholder(const TensorSpec& spec, Placeholders& all) {
   Shape s = spec.shape;
   for (auto& d : s) d = 1;  // the spec itself goes beside it
-  Tensor t = Tensor::only_spec(s, spec.dtype);
+  Tensor t = Tensor::only_spec(s, spec.dtype, default_device());
   all.emplace_back(t.id(), spec);
   return t;
 }

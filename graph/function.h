@@ -67,6 +67,7 @@ class FunctionCore {
   std::vector<std::string> graphs() const;
 
  private:
+  Traced find_here(const CallKey& key, const Body& body, const Where& where);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -1,4 +1,5 @@
 #include <tapir/graph/passes.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -22,12 +23,13 @@ const Pass kPasses[] = {
     {"common_subexpressions", "computes the same thing once", common_subexpressions},
     {"known_activations", "gelu and silu written out op by op are one op", known_activations},
     {"pool_early", "bias and activation of pooled values instead of all values", pool_early},
-    {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool},
+    {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool,
+     true},
     {"batch_norm_elementwise", "batch normalisation with given statistics as elementwise ops, which fuse",
      batch_norm_elementwise},
     {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},
-    {"fuse_epilogue", "a convolution or product works on its result piece by piece while it is in cache",
-     fuse_epilogue},
+    {"fuse_epilogue", "a convolution or product works on its result piece by piece while it is in cache", fuse_epilogue,
+     true},
 };
 
 struct Off {
@@ -90,6 +92,7 @@ Graph optimise(Graph g) {
   if (verifying()) verify(g, "trace");
   dump(g, trace, step++, "trace");
   for (auto& p : kPasses) {
+    if (p.for_cpu && default_device().backend != Backend::cpu) continue;
     {
       std::lock_guard lock(off().mutex);
       if (off().names.contains(p.name)) continue;

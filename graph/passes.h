@@ -8,6 +8,7 @@ struct Pass {
   const char* name;
   const char* does;  // one line, for explain() and the docs
   Graph (*run)(Graph);
+  bool for_cpu = false;  // it makes rows that only the CPU has
 };
 
 /// In the order in which they run.

@@ -1,6 +1,7 @@
 #include <tapir/graph/effects.h>
 #include <tapir/graph/rewrite.h>
 #include <tapir/graph/trace.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -40,7 +41,7 @@ Untraced::~Untraced() {
 }
 
 Tensor Tracer::new_value(const Spec& spec, int& value) {
-  Tensor t = Tensor::only_spec(spec.shape, spec.dtype);
+  Tensor t = Tensor::only_spec(spec.shape, spec.dtype, default_device());
   value = graph_.add(spec);
   values_[t.id()] = value;
   keep_.push_back(t);
@@ -125,8 +126,8 @@ Tensor Tracer::on_value(const Variable& v) { return capture(v).now; }
 bool Tracer::on_assign(const Variable& v, const Tensor& value) {
   Captured& c = capture(v);
   const int known = value_of(value);
-  c.now =
-      Tensor::only_spec(value.shape(), value.dtype());  // an identity of its own: what was watched stays the old value
+  // An identity of its own: what was watched stays the old value.
+  c.now = Tensor::only_spec(value.shape(), value.dtype(), value.device());
   values_[c.now.id()] = known;
   keep_.push_back(c.now);
   c.assigned = true;

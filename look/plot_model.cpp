@@ -76,19 +76,24 @@ class ModelDrawing {
     drawing_.title = model.name();
     detail::Unrecorded unrecorded;
     graph::Tracer tracer;
-    const Tensor x = tracer.input({s.input.shape, s.input.dtype});
+    std::vector<Tensor> xs{tracer.input({s.input.shape, s.input.dtype})};
+    for (auto& other : s.other_inputs) xs.push_back(tracer.input({other.shape, other.dtype}));
     Watch watch(tracer);
     try {
-      model(x, {.training = false});
+      if (xs.size() == 1) model(xs[0], {.training = false});
+      else model(xs, {.training = false});
     } catch (const UsageError& e) {
       const std::string why = e.what();  // names our caller's line already
       throw UsageError(fmt::format("plot_model: {} cannot be traced. {}", model.name(),
                                    CallSite::current() ? why.substr(why.find(": ") + 2) : why));
     }
+    const std::size_t first_input = watch.tensors.size();
+    watch.tensors.insert(watch.tensors.end(), xs.begin(), xs.end());
     graph_ = tracer.finish(watch.tensors);
     calls_ = watch.calls;
     made_by_.assign(graph_.values.size(), -1);
-    made_by_[value(calls_[0].x)] = add(input_lines(s), "input");
+    for (std::size_t i = 0; i < xs.size(); ++i)
+      made_by_[value(first_input + i)] = add(input_lines(xs[i].spec()), "input");
     walk(watch.ended);
   }
 
@@ -111,9 +116,9 @@ class ModelDrawing {
     if (options_.show_shapes) lines.push_back(detail::shape_text(s.shape));
     if (options_.show_dtype) lines.push_back(name_of(s.dtype));
   }
-  std::vector<std::string> input_lines(const Layer::State& s) const {
+  std::vector<std::string> input_lines(const TensorSpec& input) const {
     std::vector<std::string> lines{"input"};
-    shape_lines(lines, {s.input.shape, s.input.dtype});
+    shape_lines(lines, {input.shape, input.dtype});
     return lines;
   }
 

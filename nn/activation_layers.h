@@ -5,10 +5,10 @@
 namespace tapir::nn {
 
 /// Any activation, by name or function.
-class Activation : public Layer {
+class Activation : public LayerOf<Activation> {
  public:
   explicit Activation(ActivationFunction function, const LayerName& options = {})
-      : Layer(options.name), function_(std::move(function)) {
+      : LayerOf(options.name), function_(std::move(function)) {
     needs_no_build();
   }
 
@@ -25,7 +25,7 @@ struct ReLUOptions {
   std::string name = "";
 };
 /// x where x >= threshold, else negative_slope * (x - threshold); at most max_value.
-class ReLU : public Layer {
+class ReLU : public LayerOf<ReLU> {
  public:
   explicit ReLU(const ReLUOptions& options = {}, Where where = Where::current());
 
@@ -41,7 +41,7 @@ struct LeakyReLUOptions {
   std::string name = "";
 };
 /// x where x > 0, else negative_slope * x.
-class LeakyReLU : public Layer {
+class LeakyReLU : public LayerOf<LeakyReLU> {
  public:
   explicit LeakyReLU(const LeakyReLUOptions& options = {});
 
@@ -57,7 +57,7 @@ struct ELUOptions {
   std::string name = "";
 };
 /// x where x > 0, else alpha * (exp(x) - 1). Source: Clevert et al., ICLR 2016.
-class ELU : public Layer {
+class ELU : public LayerOf<ELU> {
  public:
   explicit ELU(const ELUOptions& options = {});
 
@@ -75,9 +75,9 @@ struct PReLUOptions {
   std::string name = "";
 };
 /// As LeakyReLU, with one learned slope per feature. Source: He et al., ICCV 2015.
-class PReLU : public Layer {
+class PReLU : public LayerOf<PReLU> {
  public:
-  explicit PReLU(const PReLUOptions& options = {}) : Layer(options.name), options_(options) {}
+  explicit PReLU(const PReLUOptions& options = {}) : LayerOf(options.name), options_(options) {}
 
  protected:
   void make_weights(const Shape& input_shape) override;
@@ -93,7 +93,7 @@ struct SoftmaxOptions {
   std::string name = "";
 };
 /// exp(x) / sum(exp(x)) along `axis`.
-class Softmax : public Layer {
+class Softmax : public LayerOf<Softmax> {
  public:
   explicit Softmax(const SoftmaxOptions& options = {});
 

@@ -4,6 +4,7 @@
 #include <tapir/ops/softmax.h>
 
 #include <cstring>
+#include <iterator>
 
 namespace tapir::nn {
 namespace {
@@ -67,14 +68,15 @@ LogitsScope::~LogitsScope() { scope = outer_; }
 
 void LogitsScope::remember(const Tensor& y, const Tensor& logits, const char* activation) {
   if (!scope) return;
-  scope->y_ = y;
-  scope->logits_ = logits;
-  scope->activation_ = activation;
+  scope->last_[scope->next_] = {y, logits, activation};
+  scope->next_ = (scope->next_ + 1) % int(std::size(scope->last_));
 }
 
 Tensor LogitsScope::logits_of(const Tensor& y, const char* activation) {
-  if (!scope || scope->y_.id() != y.id() || std::strcmp(scope->activation_, activation) != 0) return {};
-  return scope->logits_;
+  if (!scope) return {};
+  for (auto& known : scope->last_)
+    if (known.y.id() == y.id() && std::strcmp(known.activation, activation) == 0) return known.logits;
+  return {};
 }
 
 }  // namespace detail

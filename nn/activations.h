@@ -29,8 +29,8 @@ class ActivationFunction {
 };
 
 namespace detail {
-/// While it lives, remembers what the softmax or sigmoid that ran last on this thread was applied to, so that a cross
-/// entropy of its result can be computed from the logits, as Keras does.
+/// While it lives, remembers what the softmaxes and sigmoids that ran last on this thread were applied to, so that a
+/// cross entropy of a result can be computed from the logits, as Keras does. As many as a model may have outputs.
 class LogitsScope {
  public:
   LogitsScope();
@@ -42,8 +42,12 @@ class LogitsScope {
   static void remember(const Tensor& y, const Tensor& logits, const char* activation);
 
  private:
-  Tensor y_, logits_;
-  const char* activation_ = "";
+  struct Applied {
+    Tensor y, logits;
+    const char* activation = "";
+  };
+  Applied last_[8];
+  int next_ = 0;
   LogitsScope* outer_;
 };
 }  // namespace detail

@@ -7,26 +7,47 @@ namespace tapir::nn {
 
 namespace detail {
 // What fit, evaluate and predict refuse.
-void check_data(const char* what, const Tensor& x, const Tensor& y, const Tensor& weight);
+void check_data(const char* what, const Tensors& xs, const Tensors& ys, const Tensor& weight);
 void check_batch(const char* what, std::int64_t batch_size);
 void check_verbose(const char* what, int verbose);
 /// Examples [begin, end) of t, which may be undefined.
 Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end);
+Tensors rows(const Tensors& all, std::int64_t begin, std::int64_t end);
+/// What a step is given: part(t) of each input, of each answer and of the weight.
+std::vector<Tensor> batch_of(const Tensors& x, const Tensors& y, const Tensor& weight,
+                             FunctionRef<Tensor(const Tensor&)> part);
 }  // namespace detail
 
 struct Model::Compiled {
   optim::Optimizer optimizer;
-  Loss loss;
+  std::vector<Loss> losses;  // one for each output
+  std::vector<double> loss_weights;
+  std::vector<std::string> output_names;            // of several
+  std::vector<metrics::Mean> output_losses;         // of several
+  std::vector<std::vector<Metric>> output_metrics;  // of several
   std::vector<Metric> metrics, weighted_metrics;
   bool run_eagerly;
   int serial;                       // no other compile has it
   metrics::Mean mean_loss{"loss"};  // over examples
   Fit* fit = nullptr;               // the one that runs
 
-  explicit Compiled(const CompileOptions& options);
+  Compiled(const CompileOptions& options, std::vector<std::string> names);
   void reset_metrics();
-  std::vector<std::vector<Variable>> metric_variables() const;
-  void update_metrics(const Tensor& loss, const Tensor& y, const Tensor& predicted, const Tensor& weight);
+  std::vector<std::vector<Variable>> metric_variables();
+  /// The sum of the losses, each times its weight, and each of them.
+  std::pair<Tensor, std::vector<Tensor>> total_loss(std::span<const Tensor> ys, std::span<const Tensor> predicted,
+                                                    const Tensor& weight) const;
+  void update_metrics(const std::pair<Tensor, std::vector<Tensor>>& loss, std::span<const Tensor> ys,
+                      std::span<const Tensor> predicted, const Tensor& weight);
+  /// All of them, those of outputs too.
+  template <class F>
+  void each_metric(F f) {
+    for (auto* list : {&metrics, &weighted_metrics})
+      for (auto& m : *list) f(m);
+    for (auto& m : output_losses) f(m);
+    for (auto& list : output_metrics)
+      for (auto& m : list) f(m);
+  }
   /// Loss and metrics so far: sorted, and names that are taken changed, as in Keras.
   Logs logs() const;
 };
@@ -36,7 +57,8 @@ struct Model::Fit {
   Model& model;
   Compiled& c;
   const FitOptions& o;
-  Tensor x, y, weight, val_x, val_y, val_w;
+  Tensors x, y, val_x, val_y;
+  Tensor weight, val_w;
   std::int64_t n = 0, steps = 0;
   std::vector<AnyCallback> callbacks;
 
@@ -46,13 +68,13 @@ struct Model::Fit {
   bool within_epoch = false;            // a backup put us into the middle of one
   bool stop = false;
 
-  Fit(Model& model, const Tensor& x, const Tensor& y, const FitOptions& options);
+  Fit(Model& model, const Tensors& x, const Tensors& y, const FitOptions& options);
   Fit(const Fit&) = delete;
   ~Fit();
   History run();
 
  private:
-  void check(const Tensor& all_x, const Tensor& all_y) const;
+  void check(const Tensors& all_x, const Tensors& all_y) const;
   void each(FunctionRef<void(Callback&)> f) const;
   void end_batch();
   Tensor draw_order();

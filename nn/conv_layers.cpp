@@ -52,7 +52,7 @@ ConvOptions conv_options(const Options& o) {
 
 ConvLayer::ConvLayer(const char* type, int rank, std::int64_t filters, const Shape& kernel_size,
                      const ConvLayerOptions& options, const Where& where)
-    : Layer(options.name), type_(type), filters_(filters), kernel_size_(kernel_size), options_(options) {
+    : LayerOf(options.name), type_(type), filters_(filters), kernel_size_(kernel_size), options_(options) {
   CallSite site(where);
   check_positive(type, "filters", filters);
   check_positive(type, "groups", options.groups);
@@ -89,16 +89,16 @@ Tensor ConvLayer::call(const Tensor& input, bool) {
   return with_activity(l.activation(y), l.activity_regularizer);
 }
 
-Conv2DTranspose::Conv2DTranspose(std::int64_t filters, const Sizes& kernel_size,
-                                 const ConvTransposeLayerOptions& options, Where where)
-    : Layer(options.name), filters_(filters), kernel_size_(kernel_size), options_(options) {
+ConvTransposeLayer::ConvTransposeLayer(const char* type, int rank, std::int64_t filters, const Shape& kernel_size,
+                                       const ConvTransposeLayerOptions& options, const Where& where)
+    : LayerOf(options.name), type_(type), filters_(filters), kernel_size_(kernel_size), options_(options) {
   CallSite site(where);
-  check_positive("Conv2DTranspose", "filters", filters);
-  check_window("Conv2DTranspose", 2, kernel_size_, options_);
+  check_positive(type, "filters", filters);
+  check_window(type, rank, kernel_size_, options_);
 }
 
-void Conv2DTranspose::make_weights(const Shape& s) {
-  const auto c = channels("Conv2DTranspose", s, 2, options_.data_format);
+void ConvTransposeLayer::make_weights(const Shape& s) {
+  const auto c = channels(type_, s, kernel_size_.rank(), options_.data_format);
   kernel_ = add_weight(
       "kernel", kernel_size_.concat({filters_, c}),
       {options_.kernel_initializer, true, options_.seed, options_.kernel_regularizer, options_.kernel_constraint});
@@ -108,27 +108,32 @@ void Conv2DTranspose::make_weights(const Shape& s) {
         {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
-Tensor Conv2DTranspose::call(const Tensor& x, bool) {
+Tensor ConvTransposeLayer::call(const Tensor& input, bool) {
   const auto& l = options_;
-  Tensor y = conv2d_transpose(as_weights(x, kernel_), kernel_,
-                              {.strides = l.strides,
+  const ConvTransposeOptions o{.strides = l.strides,
                                .padding = l.padding.padding(),
                                .dilations = l.dilation_rate,
                                .data_format = l.data_format,
-                               .output_padding = l.output_padding});
+                               .output_padding = l.output_padding};
+  const Tensor x = as_weights(input, kernel_);
+  const int rank = kernel_size_.rank();
+  Tensor y = rank == 1   ? conv1d_transpose(x, kernel_, o)
+             : rank == 2 ? conv2d_transpose(x, kernel_, o)
+                         : conv3d_transpose(x, kernel_, o);
   if (l.use_bias) y = with_bias(std::move(y), bias_, l.data_format);
   return with_activity(l.activation(y), l.activity_regularizer);
 }
 
-DepthwiseConv2D::DepthwiseConv2D(const Sizes& kernel_size, const DepthwiseConv2DOptions& options, Where where)
-    : Layer(options.name), kernel_size_(kernel_size), options_(options) {
+DepthwiseConvLayer::DepthwiseConvLayer(const char* type, int rank, const Shape& kernel_size,
+                                       const DepthwiseConvOptions& options, const Where& where)
+    : LayerOf(options.name), type_(type), kernel_size_(kernel_size), options_(options) {
   CallSite site(where);
-  check_positive("DepthwiseConv2D", "depth_multiplier", options.depth_multiplier);
-  check_window("DepthwiseConv2D", 2, kernel_size_, options_);
+  check_positive(type, "depth_multiplier", options.depth_multiplier);
+  check_window(type, rank, kernel_size_, options_);
 }
 
-void DepthwiseConv2D::make_weights(const Shape& s) {
-  const auto c = channels("DepthwiseConv2D", s, 2, options_.data_format), m = options_.depth_multiplier;
+void DepthwiseConvLayer::make_weights(const Shape& s) {
+  const auto c = channels(type_, s, kernel_size_.rank(), options_.data_format), m = options_.depth_multiplier;
   kernel_ = add_weight("kernel", kernel_size_.concat({c, m}),
                        {options_.depthwise_initializer, true, options_.seed, options_.depthwise_regularizer,
                         options_.depthwise_constraint});
@@ -138,37 +143,55 @@ void DepthwiseConv2D::make_weights(const Shape& s) {
         {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
-Tensor DepthwiseConv2D::call(const Tensor& x, bool) {
-  Tensor y = depthwise_conv2d(as_weights(x, kernel_), kernel_, conv_options(options_));
+namespace {
+// [W, C, M] as the kernel [W, 1, C * M] of a convolution with a group for each channel.
+Tensor depthwise1d(const Tensor& x, const Tensor& kernel, ConvOptions o) {
+  const Shape& k = kernel.shape();
+  o.groups = k[1];
+  return conv1d(x, reshape(kernel, {k[0], 1, k[1] * k[2]}), o);
+}
+}  // namespace
+
+Tensor DepthwiseConvLayer::call(const Tensor& input, bool) {
+  const Tensor x = as_weights(input, kernel_);
+  check_rank(type_, x, kernel_size_.rank() + 2);
+  const ConvOptions o = conv_options(options_);
+  Tensor y = kernel_size_.rank() == 1 ? depthwise1d(x, kernel_, o) : depthwise_conv2d(x, kernel_, o);
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
   return with_activity(options_.activation(y), options_.activity_regularizer);
 }
 
-SeparableConv2D::SeparableConv2D(std::int64_t filters, const Sizes& kernel_size, const SeparableConv2DOptions& options,
-                                 Where where)
-    : Layer(options.name), filters_(filters), kernel_size_(kernel_size), options_(options) {
+SeparableConvLayer::SeparableConvLayer(const char* type, int rank, std::int64_t filters, const Shape& kernel_size,
+                                       const SeparableConvOptions& options, const Where& where)
+    : LayerOf(options.name), type_(type), filters_(filters), kernel_size_(kernel_size), options_(options) {
   CallSite site(where);
-  check_positive("SeparableConv2D", "filters", filters);
-  check_positive("SeparableConv2D", "depth_multiplier", options.depth_multiplier);
-  check_window("SeparableConv2D", 2, kernel_size_, options_);
+  check_positive(type, "filters", filters);
+  check_positive(type, "depth_multiplier", options.depth_multiplier);
+  check_window(type, rank, kernel_size_, options_);
 }
 
-void SeparableConv2D::make_weights(const Shape& s) {
-  const auto c = channels("SeparableConv2D", s, 2, options_.data_format), m = options_.depth_multiplier;
+void SeparableConvLayer::make_weights(const Shape& s) {
+  const int rank = kernel_size_.rank();
+  const auto c = channels(type_, s, rank, options_.data_format), m = options_.depth_multiplier;
   const auto seed = options_.seed;
   depthwise_ = add_weight(
       "depthwise_kernel", kernel_size_.concat({c, m}),
       {options_.depthwise_initializer, true, seed, options_.depthwise_regularizer, options_.depthwise_constraint});
   pointwise_ = add_weight(
-      "pointwise_kernel", {1, 1, c * m, filters_},
+      "pointwise_kernel", Shape::filled(rank, 1).concat({c * m, filters_}),
       {options_.pointwise_initializer, true, seed, options_.pointwise_regularizer, options_.pointwise_constraint});
   if (options_.use_bias)
     bias_ = add_weight("bias", {filters_},
                        {options_.bias_initializer, true, seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
-Tensor SeparableConv2D::call(const Tensor& x, bool) {
-  Tensor y = separable_conv2d(as_weights(x, depthwise_), depthwise_, pointwise_, conv_options(options_));
+Tensor SeparableConvLayer::call(const Tensor& input, bool) {
+  const Tensor x = as_weights(input, depthwise_);
+  check_rank(type_, x, kernel_size_.rank() + 2);
+  const ConvOptions o = conv_options(options_);
+  Tensor y = kernel_size_.rank() == 1
+                 ? conv1d(depthwise1d(x, depthwise_, o), pointwise_, {.data_format = options_.data_format})
+                 : separable_conv2d(x, depthwise_, pointwise_, o);
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
   return with_activity(options_.activation(y), options_.activity_regularizer);
 }
@@ -198,13 +221,13 @@ Shape mirrored(std::initializer_list<std::int64_t> a) {
 }  // namespace
 
 ZeroPadding2D::ZeroPadding2D(std::int64_t n, const ZeroPadding2DOptions& options, Where where)
-    : Layer(options.name), amounts_(checked_amounts({n, n, n, n}, where)), format_(options.data_format) {}
+    : LayerOf(options.name), amounts_(checked_amounts({n, n, n, n}, where)), format_(options.data_format) {}
 ZeroPadding2D::ZeroPadding2D(std::initializer_list<std::int64_t> amounts, const ZeroPadding2DOptions& options,
                              Where where)
-    : Layer(options.name), amounts_(checked_amounts(mirrored(amounts), where)), format_(options.data_format) {}
+    : LayerOf(options.name), amounts_(checked_amounts(mirrored(amounts), where)), format_(options.data_format) {}
 ZeroPadding2D::ZeroPadding2D(std::initializer_list<std::initializer_list<std::int64_t>> amounts,
                              const ZeroPadding2DOptions& options, Where where)
-    : Layer(options.name), amounts_(checked_amounts(flattened(amounts), where)), format_(options.data_format) {}
+    : LayerOf(options.name), amounts_(checked_amounts(flattened(amounts), where)), format_(options.data_format) {}
 
 Tensor ZeroPadding2D::call(const Tensor& x, bool) {
   check_rank("ZeroPadding2D", x, 4);
@@ -214,7 +237,7 @@ Tensor ZeroPadding2D::call(const Tensor& x, bool) {
 }
 
 UpSampling2D::UpSampling2D(const Sizes& size, const UpSampling2DOptions& options, Where where)
-    : Layer(options.name), bilinear_(options.interpolation == "bilinear"), format_(options.data_format) {
+    : LayerOf(options.name), bilinear_(options.interpolation == "bilinear"), format_(options.data_format) {
   CallSite site(where);
   size_ = checked_sizes("UpSampling2D", "size", size, 2);
   if (!bilinear_ && options.interpolation != "nearest")

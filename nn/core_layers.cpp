@@ -4,7 +4,9 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/gather.h>
 #include <tapir/ops/matmul.h>
+#include <tapir/ops/random.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -50,7 +52,7 @@ Tensor as_weights(const Tensor& x, const Variable& weights) {
 }  // namespace detail
 
 Dense::Dense(std::int64_t units, const DenseOptions& options, Where where)
-    : Layer(options.name), units_(units), options_(options) {
+    : LayerOf(options.name), units_(units), options_(options) {
   CallSite site(where);
   detail::check_positive("Dense", "units", units);
 }
@@ -76,7 +78,7 @@ Tensor Dense::call(const Tensor& x, bool) {
 }
 
 Embedding::Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options, Where where)
-    : Layer(options.name), input_dim_(input_dim), output_dim_(output_dim), options_(options) {
+    : LayerOf(options.name), input_dim_(input_dim), output_dim_(output_dim), options_(options) {
   CallSite site(where);
   detail::check_positive("Embedding", "input_dim", input_dim);
   detail::check_positive("Embedding", "output_dim", output_dim);
@@ -92,21 +94,28 @@ Tensor Embedding::call(const Tensor& x, bool) {
   return embedding_lookup(embeddings_, is_integer(x.dtype()) ? x : astype(x, DType::i64));
 }
 
-Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where) : Layer(options.name), rate_(rate) {
-  CallSite site(where);
-  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
-  if (options.seed != -1) stream_ = add_stream(options.seed);
+SeededLayer::SeededLayer(std::int64_t seed, const std::string& name) : Layer(name) {
+  if (seed != -1) stream_ = add_stream(seed);
   needs_no_build();
 }
 
 // A seeded layer draws from seed, seed + 2^32, ...: each call its own numbers, the same for each new layer.
-Tensor Dropout::call(const Tensor& x, bool training) {
-  if (!training || rate_ == 0) return x;
-  if (!stream_.defined()) return dropout(x, rate_);
+Tensor SeededLayer::next_key() {
+  if (!stream_.defined()) return random::key();
   const Tensor key = stream_.value();
-  static const Tensor step = Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0});
-  stream_.assign(key + step);
-  return dropout(x, rate_, {.key = key});
+  DeviceScope there(key.device());
+  stream_.assign(key + Tensor::from_vector(std::vector<std::int64_t>{std::int64_t(1) << 32, 0}));
+  return key;
+}
+
+Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where)
+    : SeededLayer(options.seed, options.name), rate_(rate) {
+  CallSite site(where);
+  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
+}
+
+Tensor Dropout::call(const Tensor& x, bool training) {
+  return !training || rate_ == 0 ? x : dropout(x, rate_, {.key = next_key()});
 }
 
 Tensor Flatten::call(const Tensor& x, bool) {
@@ -116,7 +125,7 @@ Tensor Flatten::call(const Tensor& x, bool) {
 }
 
 Reshape::Reshape(const Shape& target_shape, const LayerName& options, Where where)
-    : Layer(options.name), target_(target_shape) {
+    : LayerOf(options.name), target_(target_shape) {
   CallSite site(where);
   for (auto d : target_)
     if (d < -1 || std::count(target_.begin(), target_.end(), -1) > 1)
@@ -136,7 +145,7 @@ Tensor Reshape::call(const Tensor& x, bool) {
   return reshape(x, x.shape().first(1).concat(to));
 }
 
-Permute::Permute(const Shape& dims, const LayerName& options, Where where) : Layer(options.name), dims_(dims) {
+Permute::Permute(const Shape& dims, const LayerName& options, Where where) : LayerOf(options.name), dims_(dims) {
   CallSite site(where);
   std::vector<std::int64_t> sorted = dims.to_vector();
   std::sort(sorted.begin(), sorted.end());

@@ -20,7 +20,7 @@ struct DenseOptions {
 };
 /// activation(x @ kernel + bias): x [..., in] -> [..., units]. f64 and f16 inputs are cast to the weights' f32, here
 /// and in convolutions, as in Keras.
-class Dense : public Layer {
+class Dense : public LayerOf<Dense> {
  public:
   explicit Dense(std::int64_t units, const DenseOptions& options = {}, Where where = Where::current());
   Variable kernel() const { return kernel_; }
@@ -45,7 +45,7 @@ struct EmbeddingOptions {
 };
 /// A row of a table for each number: x [...], integers in [0, input_dim) -> [..., output_dim]. Floating x is cast.
 /// Any other number throws UsageError, in function() on the call that brings it.
-class Embedding : public Layer {
+class Embedding : public LayerOf<Embedding> {
  public:
   Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options = {},
             Where where = Where::current());
@@ -60,34 +60,45 @@ class Embedding : public Layer {
   Variable embeddings_;
 };
 
+/// A layer that draws random numbers: of each call others, traced too, and with a seed the same ones in each new layer.
+class SeededLayer : public Layer {
+ protected:
+  SeededLayer(std::int64_t seed, const std::string& name);
+  /// What a draw of this call is to be made from; see random::key.
+  Tensor next_key();
+
+ private:
+  Variable stream_;  // undefined: the global generator
+};
+
 struct DropoutLayerOptions {
   std::int64_t seed = -1;  ///< given: the draws of a new layer repeat
   std::string name = "";
 };
 /// In training sets each element to 0 with probability `rate` and divides the others by 1 - rate; else x.
-class Dropout : public Layer {
+class Dropout : public SeededLayer {
  public:
   explicit Dropout(double rate, const DropoutLayerOptions& options = {}, Where where = Where::current());
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
+  std::shared_ptr<Layer> clone() const override { return std::make_shared<Dropout>(*this); }
 
  private:
   double rate_;
-  Variable stream_;  // undefined: the global generator
 };
 
 /// [N, ...] -> [N, all the rest].
-class Flatten : public Layer {
+class Flatten : public LayerOf<Flatten> {
  public:
-  explicit Flatten(const LayerName& options = {}) : Layer(options.name) {}
+  explicit Flatten(const LayerName& options = {}) : LayerOf(options.name) {}
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
 };
 
 /// [N, ...] -> [N, target_shape...]; one size may be -1.
-class Reshape : public Layer {
+class Reshape : public LayerOf<Reshape> {
  public:
   explicit Reshape(const Shape& target_shape, const LayerName& options = {}, Where where = Where::current());
 
@@ -99,7 +110,7 @@ class Reshape : public Layer {
 };
 
 /// Reorders the dimensions after the first, counted from 1 as in Keras: Permute({2, 1}) exchanges the two.
-class Permute : public Layer {
+class Permute : public LayerOf<Permute> {
  public:
   explicit Permute(const Shape& dims, const LayerName& options = {}, Where where = Where::current());
 
@@ -115,10 +126,10 @@ struct RescalingOptions {
   std::string name = "";
 };
 /// x * scale + offset, in f32 if x is not floating.
-class Rescaling : public Layer {
+class Rescaling : public LayerOf<Rescaling> {
  public:
   explicit Rescaling(double scale, const RescalingOptions& options = {})
-      : Layer(options.name), scale_(scale), offset_(options.offset) {}
+      : LayerOf(options.name), scale_(scale), offset_(options.offset) {}
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

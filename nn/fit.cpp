@@ -13,17 +13,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace tapir::nn {
 namespace detail {
 
-void check_data(const char* what, const Tensor& x, const Tensor& y, const Tensor& weight) {
-  if (!x.defined() || !y.defined()) throw UsageError(fmt::format("{}: x and y must be defined tensors.", what));
-  if (x.rank() < 1 || y.rank() < 1 || x.shape()[0] != y.shape()[0])
-    throw ShapeError(fmt::format("{}: x {} and y {} must have the same number of examples.", what, x.shape().str(),
-                                 y.shape().str()));
+void check_data(const char* what, const Tensors& xs, const Tensors& ys, const Tensor& weight) {
+  if (!xs.defined() || !ys.defined()) throw UsageError(fmt::format("{}: x and y must be defined tensors.", what));
+  const Tensor& x = xs[0];
+  auto check_beside = [&](const char* name, const Tensor& y) {
+    if (x.rank() < 1 || y.rank() < 1 || x.shape()[0] != y.shape()[0])
+      throw ShapeError(fmt::format("{}: x {} and {} {} must have the same number of examples.", what, x.shape().str(),
+                                   name, y.shape().str()));
+  };
+  for (auto& other : std::span(xs).subspan(1)) check_beside("x", other);
+  for (auto& y : ys) check_beside("y", y);
   if (x.shape()[0] == 0) throw ShapeError(fmt::format("{}: there are no examples in x {}.", what, x.shape().str()));
   if (weight.defined() && !(weight.shape() == Shape({x.shape()[0]})))
     throw ShapeError(
@@ -41,6 +45,22 @@ void check_verbose(const char* what, int verbose) {
 
 Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
   return t.defined() ? t[Slice(begin, end)] : Tensor();
+}
+
+Tensors rows(const Tensors& all, std::int64_t begin, std::int64_t end) {
+  Tensors out;
+  for (auto& t : all) out.push_back(rows(t, begin, end));
+  return out;
+}
+
+// What a step is given: part(t) of each input, of each answer and of the weight.
+std::vector<Tensor> batch_of(const Tensors& x, const Tensors& y, const Tensor& weight,
+                             FunctionRef<Tensor(const Tensor&)> part) {
+  std::vector<Tensor> batch;
+  for (auto* list : {&x, &y})
+    for (auto& t : *list) batch.push_back(part(t));
+  batch.push_back(part(weight));
+  return batch;
 }
 
 }  // namespace detail
@@ -81,7 +101,7 @@ Tensor class_weights(const Tensor& y, const std::vector<std::pair<std::int64_t, 
 
 }  // namespace
 
-void Model::Fit::check(const Tensor& all_x, const Tensor& all_y) const {
+void Model::Fit::check(const Tensors& all_x, const Tensors& all_y) const {
   detail::check_data("fit", all_x, all_y, o.sample_weight);
   detail::check_batch("fit", o.batch_size);
   detail::check_verbose("fit", o.verbose);
@@ -96,14 +116,14 @@ void Model::Fit::check(const Tensor& all_x, const Tensor& all_y) const {
     throw UsageError(fmt::format("fit: validation_batch_size and steps_per_epoch must be 0 or more, got {} and {}.",
                                  o.validation_batch_size, o.steps_per_epoch));
   const auto& [vx, vy] = o.validation_data;
-  if (vx.defined() || vy.defined()) detail::check_data("fit: validation_data", vx, vy, {});
+  if (!vx.empty() || !vy.empty()) detail::check_data("fit: validation_data", vx, vy, {});
 }
 
-Model::Fit::Fit(Model& m, const Tensor& all_x, const Tensor& all_y, const FitOptions& options)
+Model::Fit::Fit(Model& m, const Tensors& all_x, const Tensors& all_y, const FitOptions& options)
     : model(m), c(m.compiled("fit")), o(options) {
   check(all_x, all_y);
   const auto& [vx, vy] = o.validation_data;
-  const std::int64_t all = all_x.shape()[0];
+  const std::int64_t all = all_x.examples();
   n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
   if (n < 1)
     throw UsageError(
@@ -111,11 +131,12 @@ Model::Fit::Fit(Model& m, const Tensor& all_x, const Tensor& all_y, const FitOpt
   using detail::rows;
   x = rows(all_x, 0, n), y = rows(all_y, 0, n), weight = rows(o.sample_weight, 0, n);
   if (!o.class_weight.empty()) {
-    const Tensor by_class = class_weights(y, o.class_weight);
+    if (y.size() > 1) throw UsageError(fmt::format("fit: class_weight is for one output, there are {}.", y.size()));
+    const Tensor by_class = class_weights(y[0], o.class_weight);
     weight = weight.defined() ? by_class * astype(weight, by_class.dtype()) : by_class;
   }
-  val_x = vx.defined() ? vx : n < all ? rows(all_x, n, all) : Tensor();
-  val_y = vx.defined() ? vy : n < all ? rows(all_y, n, all) : Tensor();
+  val_x = vx.defined() ? vx : n < all ? rows(all_x, n, all) : Tensors();
+  val_y = vx.defined() ? vy : n < all ? rows(all_y, n, all) : Tensors();
   val_w = n < all ? rows(o.sample_weight, n, all) : Tensor();
   steps = (n + o.batch_size - 1) / o.batch_size;
   if (o.steps_per_epoch > steps)
@@ -161,7 +182,7 @@ History Model::Fit::run() {
   epoch = o.initial_epoch;
   if (epoch < o.epochs) model.build_for(detail::rows(x, 0, std::min(n, o.batch_size)));
   each([](Callback& callback) { callback.on_train_begin(); });
-  auto train = [&](std::span<const Tensor> batch) { return model.train_step(batch[0], batch[1], batch[2]), Tensor(); };
+  auto train = [&](std::span<const Tensor> batch) { return model.train_step(batch, x.size()), Tensor(); };
   for (; epoch < o.epochs && !stop; ++epoch, step = 0) {
     const Tensor order = draw_order();
     if (!within_epoch) {
@@ -177,7 +198,7 @@ History Model::Fit::run() {
         return !t.defined() || !o.shuffle ? detail::rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
       };
       each([&](Callback& callback) { callback.on_train_batch_begin(step); });
-      model.traces_.steps->train.run(c.run_eagerly, key, std::array{part(x), part(y), part(weight)}, train);
+      model.traces_.steps->train.run(c.run_eagerly, key, detail::batch_of(x, y, weight, part), train);
       ++step;
       end_batch();
       if (progress.due()) progress.tell(step, c.logs());
@@ -205,7 +226,7 @@ void Model::Fit::end_batch() {
     if (!ignored(callback)) callback->on_train_batch_end(step - 1, logs);
 }
 
-History Model::fit(const Tensor& x, const Tensor& y, const FitOptions& o, Where where) {
+History Model::fit(const Tensors& x, const Tensors& y, const FitOptions& o, Where where) {
   CallSite site(where);
   compiled("fit");
   return Fit(*this, x, y, o).run();

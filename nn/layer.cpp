@@ -90,8 +90,13 @@ void Layer::State::attach(const std::shared_ptr<State>& child) {
   if (std::find(children.begin(), children.end(), child) == children.end()) children.push_back(child);
 }
 void Layer::State::attach(const Variable& v) {
-  if (std::find(streams.begin(), streams.end(), v) != streams.end()) return;
-  if (std::find(own.begin(), own.end(), v) == own.end()) own.push_back(v);
+  if (std::find(streams.begin(), streams.end(), v) != streams.end() || owns(v)) return;
+  own.push_back(v);
+}
+// A layer may read what belongs to one within, as a recurrent layer does with its cell.
+bool Layer::State::owns(const Variable& v) const {
+  return std::find(own.begin(), own.end(), v) != own.end() ||
+         std::any_of(children.begin(), children.end(), [&](auto& child) { return child->owns(v); });
 }
 
 Layer::Layer(std::string name) : state_(std::make_shared<State>()) {
@@ -123,31 +128,77 @@ void Layer::set_trainable(bool trainable) { state_->trainable = trainable; }
 bool Layer::frozen() const { return !state_->trainable || (scope && scope->frozen); }
 void Layer::needs_no_build() { state_->needs_build = false; }
 
-Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
-  CallSite site(where);
-  State& s = *state_;
+// Makes the weights if this is the first call; is it in training?
+bool Layer::prepare(std::span<const Tensor> xs, CallOptions options) {
   type(), name();
-  if (!x.defined()) throw UsageError(fmt::format("{}: the input is an undefined tensor.", s.name));
-  const bool training = options.training >= 0 ? options.training != 0 : scope && scope->training;
+  if (xs.empty()) throw UsageError(fmt::format("{}: needs an input, got an empty list.", state_->name));
+  for (auto& x : xs)
+    if (!x.defined()) throw UsageError(fmt::format("{}: the input is an undefined tensor.", state_->name));
   if (!made_) {
     detail::Unrecorded unrecorded;
-    make_weights(x.rank() > 0 ? x.shape().last(x.rank() - 1) : Shape());
+    auto example = [](const Tensor& x) { return x.rank() > 0 ? x.shape().last(x.rank() - 1) : Shape(); };
+    if (xs.size() == 1) {
+      make_weights(example(xs[0]));
+    } else {
+      std::vector<Shape> shapes;
+      for (auto& x : xs) shapes.push_back(example(x));
+      make_weights_list(shapes);
+    }
     made_ = true;
   }
+  return options.training >= 0 ? options.training != 0 : scope && scope->training;
+}
+
+void Layer::ran(std::span<const Tensor> xs, const Tensor& y) {
+  State& s = *state_;
+  if (!y.defined()) throw UsageError(fmt::format("{}: call gave an undefined tensor.", s.name));
+  if (s.built) return;
+  s.built = true;
+  s.input = xs[0].spec();
+  for (auto& x : xs.subspan(1)) s.other_inputs.push_back(x.spec());
+  s.output = y.shape();
+}
+
+Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
+  CallSite site(where);
+  const std::span<const Tensor> xs(&x, 1);
+  const bool training = prepare(xs, options);
   Entered entered(state_, training);
-  tapir::detail::Span span("layer", s.name.c_str());
+  tapir::detail::Span span("layer", state_->name.c_str());
   detail::LayerObserver* observer = detail::layer_observer();
   if (observer) observer->enter(state_, x);
   Tensor y = call(x, training);
-  if (!y.defined()) throw UsageError(fmt::format("{}: call gave an undefined tensor.", s.name));
-  if (!s.built) {
-    s.built = true;
-    s.input = x.spec();
-    s.output = y.shape();
-  }
+  ran(xs, y);
   if (observer) observer->leave(state_, y);
   return y;
 }
+
+std::vector<Tensor> Layer::run_list(const std::vector<Tensor>& xs, CallOptions options) {
+  const bool training = prepare(xs, options);
+  Entered entered(state_, training);
+  tapir::detail::Span span("layer", state_->name.c_str());
+  detail::LayerObserver* observer = detail::layer_observer();
+  if (observer) observer->enter(state_, xs[0]);
+  std::vector<Tensor> ys = call_list(xs, training);
+  ran(xs, ys.empty() ? Tensor() : ys[0]);
+  if (observer) observer->leave(state_, ys[0]);
+  return ys;
+}
+
+Tensor Layer::operator()(const std::vector<Tensor>& xs, CallOptions options, Where where) {
+  CallSite site(where);
+  return run_list(xs, options)[0];
+}
+std::vector<Tensor> Layer::outputs(const std::vector<Tensor>& xs, CallOptions options, Where where) {
+  CallSite site(where);
+  return run_list(xs, options);
+}
+
+std::vector<Tensor> Layer::call_list(const std::vector<Tensor>& xs, bool training) {
+  if (xs.size() != 1) throw UsageError(fmt::format("{}: takes one input, got {}.", name(), xs.size()));
+  return {call(xs[0], training)};
+}
+void Layer::make_weights_list(const std::vector<Shape>& shapes) { make_weights(shapes[0]); }
 
 Tensor Layer::run_on_zeros(const char* what, const Shape& input_shape) {
   for (auto d : input_shape)

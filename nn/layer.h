@@ -14,10 +14,12 @@
 #pragma once
 #include <tapir/nn/initializers.h>
 #include <tapir/nn/regularizers.h>
+#include <tapir/nn/symbol.h>
 #include <tapir/tensor/variable.h>
 
 #include <concepts>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,18 @@ class Layer {
 
   /// Runs the layer: makes its weights if this is the first call, then `call`. Errors name the caller's line.
   Tensor operator()(const Tensor& x, CallOptions options = {}, Where where = Where::current());
+  /// The same for a layer of several inputs, `Add()({a, b})`. If it has several outputs, the first.
+  Tensor operator()(const std::vector<Tensor>& xs, CallOptions options = {}, Where where = Where::current());
+  /// All outputs of a layer that has several: `LSTM(8, {.return_state = true}).outputs({x})`.
+  std::vector<Tensor> outputs(const std::vector<Tensor>& xs, CallOptions options = {}, Where where = Where::current());
+
+  /// The functional API: what the layer will give for a value that is yet to come. Makes the weights. A layer that is
+  /// called twice is shared. Throws UsageError for a class that says nothing of how it is copied: derive it from
+  /// LayerOf<Mine>, or write AnyLayer(mine)(x).
+  Symbol operator()(const Symbol& x, Where where = Where::current());
+  Symbol operator()(const std::vector<Symbol>& xs, Where where = Where::current());
+  std::vector<Symbol> outputs(const std::vector<Symbol>& xs, Where where = Where::current());
+
   /// Makes all weights for inputs of this shape, without the batch dimension, by running a batch of one zero example.
   void build(const Shape& input_shape, Where where = Where::current());
   bool built() const;
@@ -80,9 +94,15 @@ class Layer {
   explicit Layer(std::string name = "");
   /// What the layer does; `training` is true within fit.
   virtual Tensor call(const Tensor& x, bool training) = 0;
+  /// The same for layers of several inputs or outputs. Unless overridden, takes one input and is `call`.
+  virtual std::vector<Tensor> call_list(const std::vector<Tensor>& xs, bool training);
   /// Makes weights whose shapes depend on the input's; called once, before the first `call`. Weights that do not can be
   /// made anywhere. input_shape: without the batch dimension.
   virtual void make_weights(const Shape& input_shape) { (void)input_shape; }
+  /// The same for layers of several inputs; unless overridden, make_weights of the first.
+  virtual void make_weights_list(const std::vector<Shape>& input_shapes);
+  /// A copy, as the class's copy constructor makes it; null if nobody said how. LayerOf does.
+  virtual std::shared_ptr<Layer> clone() const { return nullptr; }
   /// A new weight named `<layer>/<name>`; of a copied layer, the one that its twin has made already.
   Variable add_weight(const std::string& name, const Shape& shape, const WeightOptions& options = {});
   /// Where the random numbers of a seeded layer stand, as random::key gives it: i64 [2]. Assign the next in `call`, so
@@ -98,7 +118,12 @@ class Layer {
   void needs_no_build();
 
  private:
+  friend class AnyLayer;
   Tensor run_on_zeros(const char* what, const Shape& input_shape);
+  bool prepare(std::span<const Tensor> xs, CallOptions options);
+  void ran(std::span<const Tensor> xs, const Tensor& y);
+  std::vector<Tensor> run_list(const std::vector<Tensor>& xs, CallOptions options);
+  std::vector<Symbol> symbols(std::shared_ptr<Layer> kept, const std::vector<Symbol>& xs);
   std::shared_ptr<State> state_;
   bool made_ = false;  // this copy has called make_weights
 };
@@ -121,14 +146,26 @@ class LossScope {
   LossScope* outer_;
 };
 
+/// What a layer's class derives from to be called on symbols: `struct Mine : nn::LayerOf<Mine>`, else as from Layer.
+template <class L>
+class LayerOf : public Layer {
+ protected:
+  explicit LayerOf(std::string name = "") : Layer(std::move(name)) {}
+  std::shared_ptr<Layer> clone() const override { return std::shared_ptr<Layer>(new L(static_cast<const L&>(*this))); }
+};
+
 /// A layer made into a shared pointer by value; what Sequential is listed from.
 class AnyLayer {
  public:
   template <class L>
   requires std::derived_from<std::remove_cvref_t<L>, Layer> AnyLayer(L&& layer)
       : AnyLayer(static_cast<Layer*>(new std::remove_cvref_t<L>(std::forward<L>(layer)))) {}
+  explicit AnyLayer(std::shared_ptr<Layer> layer) : layer_(std::move(layer)) {}
   Layer& operator*() const { return *layer_; }
   Layer* operator->() const { return layer_.get(); }
+  /// Calls the layer on symbols, of whatever class it is.
+  Symbol operator()(const Symbols& xs, Where where = Where::current()) const;
+  std::vector<Symbol> outputs(const Symbols& xs, Where where = Where::current()) const;
 
  private:
   explicit AnyLayer(Layer* owned);  // not a template: a shared pointer to each type of layer is slow to compile

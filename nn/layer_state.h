@@ -12,6 +12,7 @@ struct Layer::State {
   bool needs_build = true;                       // summary() says "unbuilt" until it is
   TensorSpec input;                              // of the first call, with its batch dimension
   Shape output;                                  // likewise
+  std::vector<TensorSpec> other_inputs;          // of a layer of several
   std::vector<Variable> own;                     // in order of first use
   std::vector<std::shared_ptr<State>> children;  // likewise
   std::vector<Variable> streams;                 // where its random numbers stand: state, but no weights
@@ -21,9 +22,27 @@ struct Layer::State {
   /// Adds a child that is not there yet.
   void attach(const std::shared_ptr<State>& child);
   void attach(const Variable& v);
+  /// Is it one of this layer's, or of those in it?
+  bool owns(const Variable& v) const;
 };
 
 namespace detail {
+
+/// A call of a layer in the functional API, or an Input.
+struct SymbolNode {
+  std::shared_ptr<Layer> layer;  // null: an Input
+  std::vector<Symbol> inputs;
+  std::vector<TensorSpec> outputs;  // of one example, without its batch dimension
+  std::string name;                 // of an Input
+};
+
+/// A line of summary().
+struct SummaryRow {
+  std::shared_ptr<Layer::State> layer;  // null: an Input
+  std::string name, type;
+  Shape output;  // with its batch dimension
+  std::string connected_to = "";
+};
 
 /// Visits variables, each once, in order: `f(variable, trainable, path)` where path is "block/dense/kernel", made of
 /// the names within each parent, so that it does not depend on what else the process has made.

@@ -15,40 +15,73 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <map>
 
 namespace tapir::nn {
 
-Model::Compiled::Compiled(const CompileOptions& o)
+Model::Compiled::Compiled(const CompileOptions& o, std::vector<std::string> names)
     : optimizer(o.optimizer),
-      loss(o.loss),
+      losses(o.losses.empty() ? std::vector<Loss>{o.loss} : o.losses),
+      loss_weights(o.loss_weights),
+      output_names(std::move(names)),
+      output_metrics(o.output_metrics),
       metrics(o.metrics),
       weighted_metrics(o.weighted_metrics),
       run_eagerly(o.run_eagerly) {
+  // As many outputs as anything says there are; one loss does for all.
+  const std::size_t n = std::max({losses.size(), output_names.size(), output_metrics.size()});
+  if (losses.size() == 1) losses.resize(n, losses[0]);
+  if (n > 1 && !(metrics.empty() && weighted_metrics.empty()))
+    throw UsageError(
+        "compile: a model of several outputs takes .output_metrics, a list for each, in place of metrics.");
+  if (losses.size() != n || (!loss_weights.empty() && loss_weights.size() != n) ||
+      (!output_metrics.empty() && output_metrics.size() != n))
+    throw UsageError(fmt::format("compile: there are {} outputs, but {} losses, {} loss_weights and {} output_metrics.",
+                                 n, losses.size(), loss_weights.size(), output_metrics.size()));
+  for (std::size_t i = output_names.size(); i < n; ++i) output_names.push_back(fmt::format("output_{}", i + 1));
+  for (std::size_t i = 0; n > 1 && i < n; ++i) output_losses.emplace_back(output_names[i] + "_loss");
   static std::atomic<int> compiles = 0;
   serial = ++compiles;
 }
 
 void Model::Compiled::reset_metrics() {
   mean_loss.reset();
-  for (auto* list : {&metrics, &weighted_metrics})
-    for (auto& m : *list) m.reset();
+  each_metric([](auto& m) { m.reset(); });
 }
 
-std::vector<std::vector<Variable>> Model::Compiled::metric_variables() const {
+std::vector<std::vector<Variable>> Model::Compiled::metric_variables() {
   std::vector<std::vector<Variable>> all{mean_loss.variables()};
-  for (auto* list : {&metrics, &weighted_metrics})
-    for (auto& m : *list) all.push_back(m.variables());
+  each_metric([&](const Metric& m) { all.push_back(m.variables()); });
   return all;
 }
 
-void Model::Compiled::update_metrics(const Tensor& value, const Tensor& y, const Tensor& predicted,
-                                     const Tensor& weight) {
-  mean_loss.update(value, full({}, double(y.shape()[0]), DType::f64));
-  for (auto& m : metrics) m.update(y, predicted);
-  for (auto& m : weighted_metrics) m.update(y, predicted, weight);
+std::pair<Tensor, std::vector<Tensor>> Model::Compiled::total_loss(std::span<const Tensor> ys,
+                                                                   std::span<const Tensor> predicted,
+                                                                   const Tensor& weight) const {
+  if (ys.size() != losses.size() || predicted.size() < losses.size())
+    throw UsageError(fmt::format("fit: {} losses need as many outputs and answers, got {} and {}.", losses.size(),
+                                 predicted.size(), ys.size()));
+  std::vector<Tensor> each;
+  Tensor total;
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    each.push_back(losses[i](ys[i], predicted[i], weight));
+    const Tensor part = loss_weights.empty() ? each[i] : each[i] * loss_weights[i];
+    total = total.defined() ? total + part : part;
+  }
+  return {total, each};
+}
+
+void Model::Compiled::update_metrics(const std::pair<Tensor, std::vector<Tensor>>& loss, std::span<const Tensor> ys,
+                                     std::span<const Tensor> predicted, const Tensor& weight) {
+  const Tensor examples = full({}, double(ys[0].shape()[0]), DType::f64);
+  mean_loss.update(loss.first, examples);
+  for (std::size_t i = 0; i < output_losses.size(); ++i) output_losses[i].update(loss.second[i], examples);
+  for (auto& m : metrics) m.update(ys[0], predicted[0]);
+  for (auto& m : weighted_metrics) m.update(ys[0], predicted[0], weight);
+  for (std::size_t i = 0; i < output_metrics.size(); ++i)
+    for (auto& m : output_metrics[i]) m.update(ys[i], predicted[i]);
 }
 
 Logs Model::Compiled::logs() const {
@@ -60,12 +93,15 @@ Logs Model::Compiled::logs() const {
   };
   for (auto& m : metrics) add(m.name(), m.result());
   for (auto& m : weighted_metrics) add(found.contains(m.name()) ? "weighted_" + m.name() : m.name(), m.result());
+  for (auto& m : output_losses) add(m.name(), m.result());
+  for (std::size_t i = 0; i < output_metrics.size(); ++i)
+    for (auto& m : output_metrics[i]) add(output_names[i] + "_" + m.name(), m.result());
   Logs logs;
   for (auto& [name, value] : found) logs.at_or_new(name) = value;
   return logs;
 }
 
-using detail::check_batch, detail::check_data, detail::check_verbose, detail::rows;
+using detail::batch_of, detail::check_batch, detail::check_data, detail::check_verbose, detail::rows;
 
 Model::Traces::Traces() : steps(std::make_shared<detail::Steps>()) {}
 Model::~Model() = default;
@@ -73,8 +109,9 @@ Model::Model(std::string name) : Layer(std::move(name)), compiled_(std::make_sha
 
 void Model::compile(const CompileOptions& o, Where where) {
   CallSite site(where);
-  if (!o.loss.defined()) throw UsageError("compile: a loss is needed: {.loss = \"mse\"} or a function.");
-  *compiled_ = std::make_shared<Compiled>(o);
+  if (!o.loss.defined() && o.losses.empty())
+    throw UsageError("compile: a loss is needed: {.loss = \"mse\"} or a function.");
+  *compiled_ = std::make_shared<Compiled>(o, output_names());
   traces_ = Traces();
 }
 
@@ -100,16 +137,23 @@ std::vector<Variable> Model::optimizer_variables() const {
 }
 
 // Weights are made before anything is traced or drawn, so that traced and eager training draw the same numbers.
-void Model::build_for(const Tensor& batch) {
-  if (!batch.has_data() || detail::all_built(*state())) return;  // no data: within a trace of the user's
+void Model::build_for(const Tensors& batch) {
+  if (!batch[0].has_data() || detail::all_built(*state())) return;  // no data: within a trace of the user's
   detail::Unrecorded unrecorded;
-  (*this)(batch, {.training = false});
+  all_outputs(batch, false);
 }
 
 bool Model::eagerly() const { return *compiled_ && (*compiled_)->run_eagerly; }
 
 std::string Model::trace_key() const {
   return detail::structure_of(*state()) + (*compiled_ ? std::to_string((*compiled_)->serial) : "");
+}
+
+std::vector<Tensor> Model::all_outputs(std::span<const Tensor> xs, bool training) {
+  const CallOptions options{.training = training};
+  if (xs.size() == 1 && output_names().size() < 2 && (!*compiled_ || (*compiled_)->losses.size() < 2))
+    return {(*this)(xs[0], options)};
+  return outputs({xs.begin(), xs.end()}, options);
 }
 
 // The loss with what layers and weights add to it.
@@ -120,50 +164,55 @@ Tensor Model::with_penalties(const Tensor& loss, const LossScope& added) const {
   return all;
 }
 
-void Model::train_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
+void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
   Compiled& c = **compiled_;
-  Tensor loss, predicted;
+  const auto xs = batch.first(inputs), ys = batch.subspan(inputs, batch.size() - inputs - 1);
+  const Tensor& weight = batch.back();
+  std::pair<Tensor, std::vector<Tensor>> loss;
+  std::vector<Tensor> predicted;
   std::vector<Variable> variables;
   std::vector<Tensor> gradients;
   {
     detail::LogitsScope logits;
     LossScope added;
     GradientTape tape;
-    predicted = (*this)(x, {.training = true});
-    loss = with_penalties(c.loss(y, predicted, weight), added);
+    predicted = all_outputs(xs, true);
+    loss = c.total_loss(ys, predicted, weight);
+    loss.first = with_penalties(loss.first, added);
     variables = trainable_variables();
     if (variables.empty()) throw UsageError("fit: the model has no trainable variables.");
-    gradients = tape.gradient(loss, variables);
+    gradients = tape.gradient(loss.first, variables);
   }
   c.optimizer.apply_gradients(gradients, variables);
   apply_constraints();
-  c.update_metrics(loss, y, predicted, weight);
+  c.update_metrics(loss, ys, predicted, weight);
 }
 
-void Model::test_step(const Tensor& x, const Tensor& y, const Tensor& weight) {
+void Model::test_step(std::span<const Tensor> batch, std::size_t inputs) {
   detail::LogitsScope logits;
+  const auto xs = batch.first(inputs), ys = batch.subspan(inputs, batch.size() - inputs - 1);
   LossScope added;
-  const Tensor predicted = (*this)(x, {.training = false});
-  const Tensor loss = with_penalties((*compiled_)->loss(y, predicted, weight), added);
-  (*compiled_)->update_metrics(loss, y, predicted, weight);
+  const std::vector<Tensor> predicted = all_outputs(xs, false);
+  auto loss = (*compiled_)->total_loss(ys, predicted, batch.back());
+  loss.first = with_penalties(loss.first, added);
+  (*compiled_)->update_metrics(loss, ys, predicted, batch.back());
 }
 
-Logs Model::evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size) {
+Logs Model::evaluate_batches(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size) {
   Compiled& c = **compiled_;
-  const std::int64_t n = x.shape()[0];
+  const std::int64_t n = x.examples();
   build_for(rows(x, 0, std::min(n, batch_size)));
   c.reset_metrics();
   const std::string key = trace_key();
   for (std::int64_t begin = 0; begin < n; begin += batch_size) {
     auto part = [&](const Tensor& t) { return rows(t, begin, std::min(n, begin + batch_size)); };
-    traces_.steps->test.run(
-        c.run_eagerly, key, std::array{part(x), part(y), part(weight)},
-        [&](std::span<const Tensor> batch) { return test_step(batch[0], batch[1], batch[2]), Tensor(); });
+    traces_.steps->test.run(c.run_eagerly, key, batch_of(x, y, weight, part),
+                            [&](std::span<const Tensor> batch) { return test_step(batch, x.size()), Tensor(); });
   }
   return c.logs();
 }
 
-Logs Model::evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& o, Where where) {
+Logs Model::evaluate(const Tensors& x, const Tensors& y, const EvaluateOptions& o, Where where) {
   CallSite site(where);
   compiled("evaluate");
   check_data("evaluate", x, y, o.sample_weight);
@@ -174,20 +223,40 @@ Logs Model::evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& o,
   return logs;
 }
 
-Tensor Model::predict(const Tensor& x, const PredictOptions& o, Where where) {
+Tensor Model::predict(const Tensors& x, const PredictOptions& o, Where where) {
   CallSite site(where);
-  check_batch("predict", o.batch_size);
+  return predict_batches(x, o.batch_size, 1)[0];
+}
+std::vector<Tensor> Model::predict_outputs(const Tensors& x, const PredictOptions& o, Where where) {
+  CallSite site(where);
+  return predict_batches(x, o.batch_size, std::max<std::size_t>(1, output_names().size()));
+}
+
+std::vector<Tensor> Model::predict_batches(const Tensors& x, std::int64_t batch_size, std::size_t count) {
+  check_batch("predict", batch_size);
   if (!x.defined()) throw UsageError("predict: x is an undefined tensor.");
-  if (x.rank() < 1) throw ShapeError("predict: x needs a batch dimension, got a scalar.");
-  std::vector<Tensor> parts;
-  const std::int64_t n = x.shape()[0];
-  build_for(rows(x, 0, std::min(n, o.batch_size)));
-  const std::string key = trace_key();
-  for (std::int64_t begin = 0; begin < std::max<std::int64_t>(n, 1); begin += o.batch_size)
-    parts.push_back(
-        traces_.steps->predict.run(eagerly(), key, std::array{rows(x, begin, std::min(n, begin + o.batch_size))},
-                                   [&](std::span<const Tensor> in) { return (*this)(in[0], {.training = false}); }));
-  return parts.size() == 1 ? parts[0] : concat(parts);
+  for (auto& t : x)
+    if (t.rank() < 1) throw ShapeError("predict: x needs a batch dimension, got a scalar.");
+  const std::int64_t n = x.examples();
+  for (auto& t : x)
+    if (t.shape()[0] != n) throw ShapeError(fmt::format("predict: inputs have {} and {} examples.", n, t.shape()[0]));
+  build_for(rows(x, 0, std::min(n, batch_size)));
+  const std::string key = trace_key() + std::to_string(count);
+  std::vector<std::vector<Tensor>> parts(count);
+  for (std::int64_t begin = 0; begin < std::max<std::int64_t>(n, 1); begin += batch_size) {
+    const auto ys = traces_.steps->predict.run_all(
+        eagerly(), key, rows(x, begin, std::min(n, begin + batch_size)), [&](std::span<const Tensor> in) {
+          std::vector<Tensor> all = count == 1 && in.size() == 1
+                                        ? std::vector<Tensor>{(*this)(in[0], {.training = false})}
+                                        : outputs({in.begin(), in.end()}, {.training = false});
+          all.resize(std::min(all.size(), count));
+          return all;
+        });
+    for (std::size_t i = 0; i < ys.size(); ++i) parts[i].push_back(ys[i]);
+  }
+  std::vector<Tensor> out;
+  for (auto& part : parts) out.push_back(part.size() == 1 ? part[0] : concat(part));
+  return out;
 }
 
 std::vector<std::shared_ptr<Layer::State>> Model::summarised() const { return state()->children; }

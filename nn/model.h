@@ -6,6 +6,7 @@
 #include <tapir/nn/losses.h>
 #include <tapir/nn/metrics.h>
 #include <tapir/nn/optimizers.h>
+#include <tapir/nn/tensors.h>
 
 namespace tapir::nn {
 
@@ -14,16 +15,21 @@ struct CompileOptions {
   Loss loss = {};
   std::vector<Metric> metrics = {};           ///< these do not see the sample weights
   std::vector<Metric> weighted_metrics = {};  ///< these do
-  bool run_eagerly = false;                   ///< true: fit, evaluate and predict run op by op, for a debugger say
+  /// Of a model of several outputs, one for each, in place of the above: what their losses are multiplied by before
+  /// they are added (empty: 1), and lists of metrics. Logged as "<name of the output's layer>_loss", "<name>_<metric>".
+  std::vector<Loss> losses = {};
+  std::vector<double> loss_weights = {};
+  std::vector<std::vector<Metric>> output_metrics = {};
+  bool run_eagerly = false;  ///< true: fit, evaluate and predict run op by op, for a debugger say
 };
 
 struct FitOptions {
   int epochs = 1;
   std::int64_t batch_size = 32;
   double validation_split = 0;  ///< this last part of the data is evaluated instead; without validation_data
-  std::pair<Tensor, Tensor> validation_data = {};  ///< x and y to evaluate after each epoch
-  bool shuffle = true;                             ///< in each epoch another order
-  std::int64_t shuffle_seed = -1;                  ///< fixes the orders; -1: the global generator
+  std::pair<Tensors, Tensors> validation_data = {};  ///< x and y to evaluate after each epoch
+  bool shuffle = true;                               ///< in each epoch another order
+  std::int64_t shuffle_seed = -1;                    ///< fixes the orders; -1: the global generator
   int verbose = 1;  ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
   int initial_epoch = 0;
   Tensor sample_weight = {};  ///< [N]
@@ -49,7 +55,8 @@ struct PredictOptions {
 
 namespace detail {
 struct Steps;
-}
+struct SummaryRow;
+}  // namespace detail
 namespace callbacks {
 class BackupAndRestore;
 }
@@ -66,13 +73,21 @@ class Model : public Layer {
  public:
   /// Says how to train. Throws UsageError for names that do not exist.
   void compile(const CompileOptions& options, Where where = Where::current());
-  /// Trains on x [N, ...], y [N, ...]; gives loss and metrics of each epoch (running means over its batches), and of
-  /// the validation data as "val_...". Throws UsageError if not compiled or an option is out of range, ShapeError.
-  History fit(const Tensor& x, const Tensor& y, const FitOptions& options = {}, Where where = Where::current());
+  /// Trains on x [N, ...], y [N, ...], or several of each, `fit({a, b}, {y, z})`; gives loss and metrics of each epoch
+  /// (running means over its batches), and of the validation data as "val_...". Throws UsageError if not compiled or an
+  /// option is out of range, ShapeError.
+  History fit(const Tensors& x, const Tensors& y, const FitOptions& options = {}, Where where = Where::current());
   /// Loss and metrics over x and y.
-  Logs evaluate(const Tensor& x, const Tensor& y, const EvaluateOptions& options = {}, Where where = Where::current());
-  /// The outputs for x, batch by batch, joined: [N, ...].
-  Tensor predict(const Tensor& x, const PredictOptions& options = {}, Where where = Where::current());
+  Logs evaluate(const Tensors& x, const Tensors& y, const EvaluateOptions& options = {},
+                Where where = Where::current());
+  /// The outputs for x, batch by batch, joined: [N, ...]. Of several, the first.
+  Tensor predict(const Tensors& x, const PredictOptions& options = {}, Where where = Where::current());
+  /// All outputs of a model that has several.
+  std::vector<Tensor> predict_outputs(const Tensors& x, const PredictOptions& options = {},
+                                      Where where = Where::current());
+
+  /// What the losses of several outputs are logged under: "<name>_loss".
+  virtual std::vector<std::string> output_names() const { return {}; }
 
   /// Ends the fit that runs after this batch or epoch; from a callback.
   void stop_training();
@@ -105,6 +120,8 @@ class Model : public Layer {
   ~Model() override;
   /// The layers that summary() lists: those found in `call`.
   virtual std::vector<std::shared_ptr<State>> summarised() const;
+  /// The lines of summary(); one that says what it is connected to gives the table a column for that.
+  virtual std::vector<detail::SummaryRow> summary_rows() const;
 
  private:
   friend class callbacks::BackupAndRestore;
@@ -112,7 +129,7 @@ class Model : public Layer {
   struct Fit;
   Compiled& compiled(const char* what) const;
   std::vector<Variable> optimizer_variables() const;  // none before the first step
-  void build_for(const Tensor& batch);
+  void build_for(const Tensors& batch);
   bool eagerly() const;
   std::string trace_key() const;
   void write_state(const std::string& path, std::vector<std::pair<std::string, Tensor>> extra) const;
@@ -121,9 +138,12 @@ class Model : public Layer {
   void save_progress(const std::string& path, bool whole) const;
   void load_progress(const std::string& path);
   Tensor with_penalties(const Tensor& loss, const LossScope& added) const;
-  void train_step(const Tensor& x, const Tensor& y, const Tensor& weight);
-  void test_step(const Tensor& x, const Tensor& y, const Tensor& weight);
-  Logs evaluate_batches(const Tensor& x, const Tensor& y, const Tensor& weight, std::int64_t batch_size);
+  std::vector<Tensor> all_outputs(std::span<const Tensor> xs, bool training);
+  // A batch is the inputs, the answers, and the weight of the examples.
+  void train_step(std::span<const Tensor> batch, std::size_t inputs);
+  void test_step(std::span<const Tensor> batch, std::size_t inputs);
+  std::vector<Tensor> predict_batches(const Tensors& x, std::int64_t batch_size, std::size_t count);
+  Logs evaluate_batches(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size);
   std::shared_ptr<std::shared_ptr<Compiled>> compiled_;  // copies of a model share it
   struct Traces {                                        // but a copy may have other members, so it traces anew
     std::shared_ptr<detail::Steps> steps;
@@ -146,6 +166,7 @@ class Sequential : public Model {
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
+  std::shared_ptr<Layer> clone() const override { return std::shared_ptr<Layer>(new Sequential(*this)); }
   std::vector<std::shared_ptr<State>> summarised() const override;
 
  private:

@@ -72,9 +72,10 @@ class Restore {
 
 std::string leaf(const Variable& v) { return v.name().substr(v.name().rfind('/') + 1); }
 
-std::string names_of(const std::vector<Metric>& metrics) {
+template <class Named>
+std::string names_of(const std::vector<Named>& all) {
   std::string text;
-  for (auto& m : metrics) text += (text.empty() ? "" : ", ") + m.name();
+  for (auto& m : all) text += (text.empty() ? "" : ", ") + m.name();
   return text;
 }
 
@@ -134,7 +135,7 @@ void Model::write_state(const std::string& path, io::NamedTensors tensors) const
         tensors.emplace_back("optimizer/" + name + "/" + c->optimizer.slot_names()[k], slots[k].value());
     });
     metadata.insert(metadata.end(), {{"optimizer", c->optimizer.text()},
-                                     {"loss", c->loss.name()},
+                                     {"loss", names_of(c->losses)},
                                      {"metrics", names_of(c->metrics)},
                                      {"weighted_metrics", names_of(c->weighted_metrics)}});
   }
@@ -198,7 +199,7 @@ io::NamedTensors Model::read_state(const char* what, const std::string& path) {
 // fit/at: epoch, batches done, was it to stop; fit/generator: where it stood before the order was drawn, and now;
 // fit/metric/i/j; fit/callback/i/NAME.
 void Model::save_progress(const std::string& path, bool whole) const {
-  const Compiled& c = **compiled_;
+  Compiled& c = **compiled_;
   const Fit& fit = *c.fit;
   const random::GeneratorState now = random::generator_state();
   auto numbers = [](const std::vector<std::int64_t>& v) { return Tensor::from_vector(v); };
@@ -221,9 +222,7 @@ void Model::load_progress(const std::string& path) {
   Compiled& c = **compiled_;
   Fit& fit = *c.fit;
   const io::NamedTensors state = read_state("BackupAndRestore", path);
-  auto number = [&](const char* name, std::size_t i) {
-    return io::find(state, name).to_vector<std::int64_t>().at(i);
-  };
+  auto number = [&](const char* name, std::size_t i) { return io::find(state, name).to_vector<std::int64_t>().at(i); };
   fit.epoch = int(number("fit/at", 0));
   fit.step = number("fit/at", 1);
   fit.stop = number("fit/at", 2) != 0;

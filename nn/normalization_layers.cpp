@@ -1,8 +1,11 @@
 #include <tapir/nn/layer_options.h>
+#include <tapir/nn/layer_state.h>
 #include <tapir/nn/normalization_layers.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/matmul.h>
 #include <tapir/ops/normalization.h>
 #include <tapir/ops/rearrange.h>
+#include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
@@ -53,7 +56,7 @@ Tensor in_order(const Variable& weight, const char* layer, const Axes& axes, con
 }  // namespace
 
 BatchNormalization::BatchNormalization(const BatchNormalizationOptions& options, Where where)
-    : Layer(options.name), options_(options) {
+    : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("BatchNormalization", options.epsilon);
   if (!(options.momentum >= 0 && options.momentum <= 1))
@@ -84,7 +87,7 @@ Tensor BatchNormalization::call(const Tensor& input, bool training) {
 }
 
 LayerNormalization::LayerNormalization(const LayerNormalizationOptions& options, Where where)
-    : Layer(options.name), options_(options) {
+    : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("LayerNormalization", options.epsilon);
 }
@@ -107,7 +110,7 @@ Tensor LayerNormalization::call(const Tensor& input, bool) {
 }
 
 GroupNormalization::GroupNormalization(const GroupNormalizationOptions& options, Where where)
-    : Layer(options.name), options_(options) {
+    : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("GroupNormalization", options.epsilon);
   if (options.groups < 1 && options.groups != -1)
@@ -137,7 +140,7 @@ Tensor GroupNormalization::call(const Tensor& input, bool) {
 }
 
 RMSNormalization::RMSNormalization(const RMSNormalizationOptions& options, Where where)
-    : Layer(options.name), options_(options) {
+    : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("RMSNormalization", options.epsilon);
 }
@@ -150,6 +153,45 @@ Tensor RMSNormalization::call(const Tensor& input, bool) {
   const Tensor x = detail::as_weights(input, scale_);
   return rms_norm(x, in_order(scale_, "RMSNormalization", options_.axis, x),
                   {.axis = options_.axis, .epsilon = options_.epsilon});
+}
+
+Tensor UnitNormalization::call(const Tensor& x, bool) {
+  return x / maximum(sqrt(sum(x * x, {.axis = axis_, .keepdims = true})), 1e-12);
+}
+
+SpectralNormalization::SpectralNormalization(const AnyLayer& layer, const SpectralNormalizationOptions& options,
+                                             Where where)
+    : LayerOf(options.name), layer_(layer), iterations_(options.power_iterations) {
+  CallSite site(where);
+  detail::check_positive("SpectralNormalization", "power_iterations", iterations_);
+}
+
+void SpectralNormalization::make_weights(const Shape& s) {
+  layer_->build(s);
+  state()->attach(layer_->state());
+  for (auto& v : layer_->variables())
+    if (v.name().ends_with("/kernel") || v.name().ends_with("/embeddings")) kernel_ = v;
+  if (!kernel_.defined()) throw UsageError(fmt::format("SpectralNormalization: '{}' has no kernel.", layer_->name()));
+  u_ = add_weight("vector_u", {1, kernel_.shape().back()},
+                  {.initializer = initializers::truncated_normal({.stddev = 0.02}), .trainable = false});
+}
+
+Tensor SpectralNormalization::call(const Tensor& x, bool training) {
+  if (training && !frozen()) {
+    // No part of the gradient, as in Keras.
+    const Tensor kernel = stop_gradient(kernel_);
+    const Tensor w = reshape(kernel, {-1, kernel.shape().back()});
+    auto unit = [](const Tensor& t) { return t / maximum(sqrt(sum(t * t)), 1e-12); };
+    Tensor u = stop_gradient(u_), v;
+    for (int i = 0; i < iterations_; ++i) {
+      v = unit(matmul(u, w, {.transpose_b = true}));
+      u = unit(matmul(v, w));
+    }
+    const Tensor sigma = matmul(matmul(v, w), u, {.transpose_b = true});
+    u_.assign(u);
+    kernel_.assign(kernel / reshape(sigma, {}));
+  }
+  return (*layer_)(x);
 }
 
 }  // namespace tapir::nn

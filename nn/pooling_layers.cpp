@@ -7,7 +7,7 @@ namespace tapir::nn {
 
 PoolLayer::PoolLayer(const char* type, Kind kind, int rank, const Shape& pool_size, const PoolLayerOptions& options,
                      const Where& where)
-    : Layer(options.name), kind_(kind), options_(options) {
+    : LayerOf(options.name), kind_(kind), options_(options) {
   CallSite site(where);
   needs_no_build();
   size_ = detail::checked_sizes(type, "pool_size", pool_size, rank);
@@ -25,7 +25,7 @@ Tensor PoolLayer::call(const Tensor& x, bool) {
 }
 
 GlobalPoolLayer::GlobalPoolLayer(const char* type, bool max, int rank, const GlobalPoolLayerOptions& options)
-    : Layer(options.name), type_(type), max_(max), rank_(rank), options_(options) {
+    : LayerOf(options.name), type_(type), max_(max), rank_(rank), options_(options) {
   needs_no_build();
 }
 

@@ -12,7 +12,7 @@ struct PoolLayerOptions {
 };
 
 /// What the six pooling layers share.
-class PoolLayer : public Layer {
+class PoolLayer : public LayerOf<PoolLayer> {
  protected:
   enum class Kind : std::uint8_t { max, average };
   PoolLayer(const char* type, Kind kind, int rank, const Shape& pool_size, const PoolLayerOptions& options,
@@ -75,7 +75,7 @@ struct GlobalPoolLayerOptions {
 };
 
 /// What the six global pooling layers share: x [N, spatial..., C] -> [N, C].
-class GlobalPoolLayer : public Layer {
+class GlobalPoolLayer : public LayerOf<GlobalPoolLayer> {
  protected:
   GlobalPoolLayer(const char* type, bool max, int rank, const GlobalPoolLayerOptions& options);
   Tensor call(const Tensor& x, bool training) override;

@@ -11,6 +11,16 @@ Step::Step(const char* name, std::atomic<bool>& told)
     : name_(name), told_(told), core_({.generalise = false, .name = name}, Where::current()) {}
 
 Tensor Step::run(bool eagerly, const std::string& key, std::span<const Tensor> arguments, Body body) {
+  auto list = [&](std::span<const Tensor> all) {
+    Tensor y = body(all);
+    return y.defined() ? std::vector<Tensor>{y} : std::vector<Tensor>();
+  };
+  const auto results = run_all(eagerly, key, arguments, list);
+  return results.empty() ? Tensor() : results[0];
+}
+
+std::vector<Tensor> Step::run_all(bool eagerly, const std::string& key, std::span<const Tensor> arguments,
+                                  ListBody body) {
   if (eagerly || eagerly_ || tapir::detail::FunctionCore::eager()) return body(arguments);
   tapir::detail::CallKey call{{}, key};
   for (auto& t : arguments) {
@@ -22,14 +32,13 @@ Tensor Step::run(bool eagerly, const std::string& key, std::span<const Tensor> a
     std::size_t next = 0;
     for (auto& t : all)
       if (t.defined()) t = traced[next++];
-    Tensor y = body(all);
-    return std::pair(y.defined() ? std::vector<Tensor>{y} : std::vector<Tensor>(), std::shared_ptr<void>());
+    return std::pair(body(all), std::shared_ptr<void>());
   };
   tapir::detail::Traced traced;
   try {
     traced = core_.find(call, traced_body, Where::current());
   } catch (const UsageError& e) {
-    Tensor y = body(arguments);  // a mistake of the user's is one here too
+    auto y = body(arguments);  // a mistake of the user's is one here too
     eagerly_ = true;
     if (!told_.exchange(true))
       fmt::print(stderr,
@@ -38,8 +47,7 @@ Tensor Step::run(bool eagerly, const std::string& key, std::span<const Tensor> a
                  name_, e.what());
     return y;
   }
-  std::vector<Tensor> results = tapir::detail::FunctionCore::call(traced, call.tensors);
-  return results.empty() ? Tensor() : results[0];
+  return tapir::detail::FunctionCore::call(traced, call.tensors);
 }
 
 }  // namespace tapir::nn::detail

@@ -38,13 +38,31 @@ std::string bytes_text(std::int64_t bytes) {
   return fmt::format("{:.2f} {}", v, units[u]);
 }
 
-std::string line(const char* left, const char* fill, const char* middle, const char* right, const int (&widths)[3]) {
+using Widths = std::vector<int>;
+
+std::string line(const char* left, const char* fill, const char* middle, const char* right, const Widths& widths) {
   std::string out = left;
-  for (int c = 0; c < 3; ++c) {
+  for (std::size_t c = 0; c < widths.size(); ++c) {
     for (int i = 0; i < widths[c] + 2; ++i) out += fill;
-    out += c < 2 ? middle : right;
+    out += c + 1 < widths.size() ? middle : right;
   }
   return out + "\n";
+}
+
+// Cells side by side, as many lines as the highest has; the third column is to the right.
+std::string cells(const char* bar, const std::vector<std::vector<std::string>>& columns, const Widths& widths) {
+  std::size_t lines = 0;
+  for (auto& column : columns) lines = std::max(lines, column.size());
+  std::string out;
+  for (std::size_t i = 0; i < lines; ++i) {
+    out += bar;
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const std::string text = i < columns[c].size() ? columns[c][i] : "";
+      out += c == 2 ? fmt::format(" {:>{}} {}", text, widths[c], bar) : fmt::format(" {:<{}} {}", text, widths[c], bar);
+    }
+    out += "\n";
+  }
+  return out;
 }
 
 // Lines of at most `width`, broken at spaces; a longer word is cut.
@@ -70,25 +88,35 @@ struct Size {
 
 }  // namespace
 
+std::vector<detail::SummaryRow> Model::summary_rows() const {
+  std::vector<detail::SummaryRow> rows;
+  for (auto& child : summarised()) rows.push_back({child, child->name, child->type, child->output});
+  return rows;
+}
+
 std::string Model::summary_text() const {
-  constexpr int widths[3] = {31, 22, 13};
+  const auto rows = summary_rows();
+  const bool connected = std::any_of(rows.begin(), rows.end(), [](auto& r) { return !r.connected_to.empty(); });
+  const Widths widths = connected ? Widths{19, 17, 10, 17} : Widths{31, 22, 13};
+  std::vector<std::vector<std::string>> header{{"Layer (type)"}, {"Output Shape"}, {"Param #"}};
+  if (connected) header.push_back({"Connected to"});
   std::string out = fmt::format("Model: \"{}\"\n", name());
   out += line("┏", "━", "┳", "┓", widths);
-  out += fmt::format("┃ {:<31} ┃ {:<22} ┃ {:>13} ┃\n", "Layer (type)", "Output Shape", "Param #");
+  out += cells("┃", header, widths);
   out += line("┡", "━", "╇", "┩", widths);
   bool first = true;
-  for (auto& child : summarised()) {
-    const Layer::State& s = *child;
-    std::int64_t n = 0;
-    detail::visit_variables(s, [&](const Variable& v, bool, const std::string&) { n += v.size(); });
+  for (auto& row : rows) {
     if (!first) out += line("├", "─", "┼", "┤", widths);
     first = false;
-    std::string count = s.built || !s.needs_build ? with_commas(n) : "0 (unbuilt)";
-    auto names = wrapped(s.name + " (" + s.type + ")", widths[0]), shapes = wrapped(shape_text(s.output), widths[1]);
-    names.resize(std::max(names.size(), shapes.size()));
-    shapes.resize(names.size());
-    for (std::size_t i = 0; i < names.size(); ++i)
-      out += fmt::format("│ {:<31} │ {:<22} │ {:>13} │\n", names[i], shapes[i], i == 0 ? count : "");
+    std::int64_t n = 0;
+    if (row.layer)
+      detail::visit_variables(*row.layer, [&](const Variable& v, bool, const std::string&) { n += v.size(); });
+    const bool known = !row.layer || row.layer->built || !row.layer->needs_build;
+    std::vector<std::vector<std::string>> columns{wrapped(row.name + " (" + row.type + ")", std::size_t(widths[0])),
+                                                  wrapped(shape_text(row.output), std::size_t(widths[1])),
+                                                  {known ? with_commas(n) : "0 (unbuilt)"}};
+    if (connected) columns.push_back(wrapped(row.connected_to, std::size_t(widths[3])));
+    out += cells("│", columns, widths);
   }
   out += line("└", "─", "┴", "┘", widths);
   Size trainable, fixed, optimizer, total;

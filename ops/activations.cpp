@@ -1,6 +1,7 @@
 // Activations of neural networks.
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/activation.h>
+#include <tapir/ops/tile.h>
 
 namespace tapir {
 

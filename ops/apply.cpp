@@ -1,6 +1,8 @@
 // The only door to running an op: check, allocate, run or trace, record.
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/cuda_module.h>
+#include <tapir/tensor/device_scope.h>
 
 namespace tapir {
 
@@ -20,8 +22,9 @@ namespace {
                     ". Move one: x.to(Device::" + (a.backend == Backend::cpu ? "cpu()" : "cuda()") + ").");
 }
 [[noreturn, gnu::cold]] void no_kernel(const OpDef& op, Device device) {
-  throw DeviceError(std::string(op.name) + ": no " + (device.backend == Backend::cpu ? "CPU" : "CUDA") +
-                    " kernel in this build.");
+  if (device.backend == Backend::cpu) throw DeviceError(std::string(op.name) + ": no CPU kernel in this build.");
+  throw DeviceError(std::string(op.name) + ": there is no CUDA kernel, " +
+                    detail::cuda_module(device, op.name).why_not(op.name) + ". Do it on the CPU: x.to(Device::cpu()).");
 }
 
 [[noreturn, gnu::cold]] void valueless_operand(const OpDef& op, std::size_t i) {
@@ -39,16 +42,15 @@ Device device_of(const OpDef& op, Inputs in) {
   for (std::size_t i = 0; i < in.size(); ++i) {
     const Tensor& t = in[i];
     if (!t.defined()) undefined_operand(op, i);
-    if (t.is_weak()) continue;
+    if (t.is_weak() || op.make) continue;  // control flow takes graphs too, which are on no device
     if (!first) first = &t;
     else if (!(t.device() == first->device())) devices_differ(op, first->device(), t.device());
   }
-  return first ? first->device() : Device();
+  return first ? first->device() : default_device();
 }
 
 // In the dtype and layout that the row asks for.
-void run_adapted(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
-  Kernel kernel = op.kernel[int(device.backend)];
+void run_adapted(const OpDef& op, Kernel kernel, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
   bool halves = false, strided = false;
   if (op.half_via_f32)
     for (std::size_t i = 0; i < in.size(); ++i) halves |= is_half(in[i].dtype());
@@ -82,13 +84,23 @@ namespace detail {
 constinit std::atomic<CallObserver*> call_observer{nullptr};
 }
 
-void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
+Kernel kernel_for(const OpDef& op, Device device) {
   Kernel kernel = op.kernel[int(device.backend)];
+  if (device.backend == Backend::cuda) {
+    const detail::CudaModule& cuda = detail::cuda_module(device, op.name);
+    cuda.use(device);
+    if (!kernel) kernel = cuda.kernel(op.name);
+  }
   if (!kernel) no_kernel(op, device);
+  return kernel;
+}
+
+void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device) {
+  const Kernel kernel = kernel_for(op, device);
   detail::CallObserver* observer = detail::call_observer.load(std::memory_order_relaxed);
   if (!(op.half_via_f32 | op.needs_contiguous | (observer != nullptr))) return kernel({op, in, out, attrs});
-  if (!observer) return run_adapted(op, in, out, attrs, device);
-  observer->kernel({op, in, out, attrs}, [&] { run_adapted(op, in, out, attrs, device); });
+  if (!observer) return run_adapted(op, kernel, in, out, attrs, device);
+  observer->kernel({op, in, out, attrs}, [&] { run_adapted(op, kernel, in, out, attrs, device); });
 }
 
 Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where) {

@@ -1,6 +1,7 @@
 // Sums, products, quotients, limits, rounding.
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/arithmetic.h>
+#include <tapir/ops/tile.h>
 
 namespace tapir {
 

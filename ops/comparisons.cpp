@@ -1,6 +1,7 @@
 // Comparisons, tests, selection, logic and bits.
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/compare.h>
+#include <tapir/ops/tile.h>
 
 namespace tapir {
 

@@ -3,6 +3,8 @@
 #include <tapir/ops/op.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/tensor/convert.h>
+#include <tapir/tensor/cuda_module.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -52,6 +54,12 @@ Tensor fill(const Shape& shape, const void* value, DType from, DType dtype, cons
   // In a trace the shape may stand for one that is not known yet: an operation can be told later.
   if (shape.rank() > 0 && intercepted()) return broadcast_to(fill({}, value, from, dtype, op, where), shape, where);
   check_literals(op, value, 1, from, dtype);
+  if (const Device device = default_device(); device.backend != Backend::cpu) {
+    Tensor one = Tensor::empty({}, dtype);
+    convert(value, from, 1, one.mutable_data<std::byte>(), dtype, 1);
+    one = copied_to(one, device);
+    return shape.empty() ? one : contiguous(broadcast_to(one, shape, where), where);
+  }
   Tensor t = Tensor::empty(shape, dtype);
   std::byte item[8];
   convert(value, from, 1, item, dtype, 1);
@@ -64,7 +72,7 @@ Tensor from_literals(const void* values, std::size_t count, DType from, const Sh
   check_literals(shape.empty() ? "constant" : "tensor", values, count, from, to);
   Tensor t = Tensor::empty(shape, to);
   convert(values, from, 1, t.mutable_data<std::byte>(), to, std::int64_t(count));
-  return t;
+  return copied_to(t, default_device());
 }
 
 void Nest::open(std::size_t size, int depth) {
@@ -82,7 +90,7 @@ Tensor ones(const Shape& s, DType d, Where w) { return detail::fill(s, &kOne, DT
 Tensor empty(const Shape& s, DType d, Where w) {
   CallSite site(w);
   detail::check_sizes("empty", s);
-  return Tensor::empty(s, d);
+  return Tensor::empty(s, d, default_device());
 }
 Tensor zeros_like(const Tensor& x, Where w) {
   CallSite site(w);
@@ -90,6 +98,7 @@ Tensor zeros_like(const Tensor& x, Where w) {
 }
 Tensor zeros_like(const Tensor& x, DType d, Where w) {
   CallSite site(w);
+  DeviceScope there(x.device());
   return detail::fill(x.shape(), &kZero, DType::i8, d, "zeros_like", w);
 }
 Tensor ones_like(const Tensor& x, Where w) {
@@ -98,6 +107,7 @@ Tensor ones_like(const Tensor& x, Where w) {
 }
 Tensor ones_like(const Tensor& x, DType d, Where w) {
   CallSite site(w);
+  DeviceScope there(x.device());
   return detail::fill(x.shape(), &kOne, DType::i8, d, "ones_like", w);
 }
 

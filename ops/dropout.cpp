@@ -2,6 +2,7 @@
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/random.h>
 #include <tapir/ops/random_attrs.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -36,6 +37,7 @@ Tensor dropout(const Tensor& x, double rate, DropoutOptions o, Where w) {
   if (o.key.defined() && (o.key.shape() != Shape({2}) || o.key.dtype() != DType::i64))
     throw UsageError(fmt::format("dropout: a key is i64 [2], got {} {}.", name_of(o.key.dtype()), o.key.shape().str()));
   if (rate == 0) return x;
+  DeviceScope there(x.device());
   return apply(dropout_op, {x, o.key.defined() ? o.key : random::key(o.seed, w)}, DropoutAttrs{rate}, w);
 }
 

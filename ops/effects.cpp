@@ -1,5 +1,6 @@
 // The rows have no outputs. A text is an input of its own, bytes, so that graphs and files keep it.
 #include <tapir/ops/effects.h>
+#include <tapir/tensor/cuda_module.h>
 
 #include <fmt/format.h>
 
@@ -12,7 +13,8 @@ namespace {
 Tensor bytes_of(const std::string& text, const Where& where) {
   return Tensor::from_memory(reinterpret_cast<const std::uint8_t*>(text.data()), {std::int64_t(text.size())}, where);
 }
-std::string text_in(const Tensor& bytes) {
+std::string text_in(const Tensor& text) {
+  const Tensor bytes = detail::copied_to(text, Device::cpu());
   return {reinterpret_cast<const char*>(bytes.data<std::uint8_t>()), std::size_t(bytes.size())};
 }
 
@@ -37,7 +39,7 @@ void print_kernel(const Call& call) {
 const OpDef print_op = {
     .name = "print",
     .infer = [](Inputs in, Attrs, Specs&) { check_text("print", in[0]); },
-    .kernel = {print_kernel},
+    .kernel = {print_kernel, print_kernel},
     .needs_contiguous = true,
     .effect = true,
 };
@@ -50,7 +52,7 @@ std::string place(const Shape& shape, std::int64_t i) {
 
 // in: message, condition.
 void check_kernel(const Call& call) {
-  const Tensor& condition = call.in[1];
+  const Tensor condition = detail::copied_to(call.in[1], Device::cpu());
   const auto* values = condition.data<std::uint8_t>();
   const std::int64_t n = condition.size();
   const void* first = n ? std::memchr(values, 0, std::size_t(n)) : nullptr;
@@ -74,17 +76,20 @@ const OpDef check_op = {
             throw DTypeError(
                 fmt::format("check: the condition must be bool, got {}. Compare it: x != 0.", name_of(in[1].dtype())));
         },
-    .kernel = {check_kernel},
+    .kernel = {check_kernel, check_kernel},
     .needs_contiguous = true,
     .effect = true,
 };
 
 }  // namespace
 
-void print(const Tensor& x, const std::string& label, Where w) { apply_all(print_op, {bytes_of(label, w), x}, {}, w); }
+void print(const Tensor& x, const std::string& label, Where w) {
+  apply_all(print_op, {bytes_of(label, w).to(x.device()), x}, {}, w);
+}
 
 void check(const Operand& condition, const std::string& message) {
-  apply_all(check_op, {bytes_of(message, condition.where()), condition}, {}, condition.where());
+  apply_all(check_op, {bytes_of(message, condition.where()).to(condition.tensor().device()), condition}, {},
+            condition.where());
 }
 
 void list_effects(std::vector<const OpDef*>& out) {

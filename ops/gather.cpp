@@ -5,6 +5,7 @@
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/tile.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -244,6 +245,7 @@ std::vector<Tensor> nonzero(const Tensor& x, Where w) {
     throw UsageError(
         "nonzero: how many elements are set, and so the shape, is not known while function() traces. Use "
         "where(mask, x, 0), or do it outside.");
+  DeviceScope there(x.device());
   std::vector<bool> set = (x.dtype() == DType::boolean ? x : not_equal(x, 0)).to_vector<bool>(w);
   std::vector<std::vector<std::int64_t>> found(static_cast<std::size_t>(x.rank()));
   Shape at = Shape::filled(x.rank(), 0);
@@ -273,6 +275,7 @@ Tensor boolean_mask(const Tensor& x, const Tensor& mask, Where w) {
 Tensor one_hot(const Tensor& indices, std::int64_t depth, OneHotOptions o, Where w) {
   CallSite site(w);
   check_indices("one_hot", indices);
+  DeviceScope there(indices.device());
   if (depth < 0) throw UsageError(fmt::format("one_hot: depth must not be negative, got {}.", depth));
   int axis = check_axis("one_hot", o.axis, indices.rank() + 1);
   Shape shape = indices.shape(), along = Shape::filled(indices.rank() + 1, 1);

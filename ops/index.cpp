@@ -154,7 +154,7 @@ Tensor pick(const Tensor& x, const std::vector<int>& axes, std::vector<Tensor> t
   for (int i = 0; i < x.rank(); ++i)
     if (std::find(axes.begin(), axes.end(), i) == axes.end()) order.push_back(i), rest.push_back(x.shape()[i]);
   Tensor front = permute_dims(x, order);
-  for (auto& t : tensors) t = broadcast_to(astype(t, DType::i64), common);
+  for (auto& t : tensors) t = broadcast_to(astype(t.to(x.device()), DType::i64), common);
   Tensor places = tensors.size() == 1 ? tensors[0] : flat_index(stack(tensors, {.axis = -1}), picked);
   Tensor y = take(tensors.size() == 1 ? front : reshape(front, Shape{picked.size()}.concat(rest)), places, 0);
   if (!adjacent || axes[0] == 0) return y;

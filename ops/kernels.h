@@ -28,6 +28,17 @@ void gather_along(const Call& call);
 void scatter_along(const Call& call);
 void searchsorted(const Call& call);
 
+// Linear algebra on the last two dimensions: dense f32, f64.
+void cholesky(const Call& call);
+void solve_triangular(const Call& call);
+void solve(const Call& call);
+void det(const Call& call);
+void slogdet(const Call& call);
+void qr(const Call& call);
+void eigh(const Call& call);
+void svd(const Call& call);
+void fft(const Call& call);  // [..., n, 2]
+
 // Convolutions: (x, kernel) -> y; (dy, kernel) -> dx; (x, dy) -> dkernel.
 void conv(const Call& call);
 void conv_input_gradient(const Call& call);

@@ -1,6 +1,7 @@
 // Powers, exponentials, trigonometry, special functions.
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/math.h>
+#include <tapir/ops/tile.h>
 
 namespace tapir {
 

@@ -1,6 +1,7 @@
 // The row: everything tapir knows about an operation, in one place. apply() is the only door to running one.
 #pragma once
 #include <tapir/ops/attrs.h>
+#include <tapir/ops/saves.h>
 #include <tapir/tensor/tensor.h>
 #include <tapir/tensor/variable.h>
 
@@ -123,16 +124,13 @@ using Make = Tensors (*)(Inputs in, Attrs attrs);
 /// A view of input 0: no data moves.
 using View = Tensor (*)(const Tensor& x, const Spec& out, Attrs attrs);
 
-/// What a gradient reads; the tape drops the rest at once.
-enum class Saves : std::uint8_t { none, inputs, output, both };
-
 /// How an elementwise op is computed tile by tile; see ops/elementwise.h. Null for other ops.
 struct TileOp;
 
 struct OpDef {
   const char* name = "";
   Infer infer = nullptr;              // checks everything, throws before anything runs
-  Kernel kernel[backend_count] = {};  // null: DeviceError
+  Kernel kernel[backend_count] = {};  // null: CUDA's is looked up by `name` in what was loaded; DeviceError
   Gradient gradient = nullptr;        // null: not differentiable, nothing is recorded
   Saves saves = Saves::none;
   View view = nullptr;               // set for views, instead of kernels
@@ -177,6 +175,8 @@ Tensors apply_all(const OpDef& op, Inputs in, Attrs attrs, const Where& where);
 /// The kernel of `op` over tensors at hand, in the dtype and layout that the row asks for. Nothing is checked or
 /// recorded.
 void run_kernel(const OpDef& op, Inputs in, std::span<const Tensor> out, Attrs attrs, Device device);
+/// What runs `op` on `device`, which becomes this thread's. Throws DeviceError if there is none.
+Kernel kernel_for(const OpDef& op, Device device);
 
 /// Every op there is, in the order of the reference; op_table.cpp lists them.
 std::span<const OpDef* const> all_ops();

@@ -18,6 +18,8 @@ void list_effects(std::vector<const OpDef*>& out);
 void list_random(std::vector<const OpDef*>& out);
 void list_dropout(std::vector<const OpDef*>& out);
 void list_matmul(std::vector<const OpDef*>& out);
+void list_linalg(std::vector<const OpDef*>& out);
+void list_fft(std::vector<const OpDef*>& out);
 void list_conv(std::vector<const OpDef*>& out);
 void list_pool(std::vector<const OpDef*>& out);
 void list_normalization(std::vector<const OpDef*>& out);
@@ -26,6 +28,7 @@ void list_resize(std::vector<const OpDef*>& out);
 void list_optimizer_update(std::vector<const OpDef*>& out);
 void list_control_flow(std::vector<const OpDef*>& out);
 void list_traced_gradient(std::vector<const OpDef*>& out);
+void list_transfer(std::vector<const OpDef*>& out);
 
 std::span<const OpDef* const> all_ops() {
   static const std::vector<const OpDef*> table = [] {
@@ -39,10 +42,12 @@ std::span<const OpDef* const> all_ops() {
              list_softmax,       list_sort,
              list_effects,       list_random,
              list_dropout,       list_matmul,
+             list_linalg,        list_fft,
              list_conv,          list_pool,
              list_normalization, list_cross_entropy,
              list_resize,        list_optimizer_update,
              list_control_flow,  list_traced_gradient,
+             list_transfer,
          })
       list(out);
     return out;

@@ -5,9 +5,11 @@
 #include <tapir/ops/random.h>
 #include <tapir/ops/random_attrs.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <random>
@@ -104,6 +106,17 @@ void random_key(const Call& call) {
 }
 }  // namespace cpu
 
+double just_below(double high, DType d) {
+  if (d == DType::f64) return std::nextafter(high, -INFINITY);
+  float below = float(high);
+  if (double(below) >= high) below = std::nextafter(below, -INFINITY);
+  if (!is_half(d)) return below;
+  for (float step = below;; step = std::nextafter(step, -INFINITY)) {  // to where rounding goes down
+    float rounded = d == DType::f16 ? float(float16(step)) : float(bfloat16(step));
+    if (double(rounded) < high) return step;
+  }
+}
+
 namespace random {
 
 void set_seed(std::int64_t seed, Where w) {
@@ -137,13 +150,24 @@ Tensor keys(std::int64_t count, Where w) {
   return apply(key_op, {}, CountAttrs{count}, w);
 }
 
+namespace {
+// The key that options name, or the one of their seed.
+template <class Options>
+Tensor key_of(const Options& o, const Where& w) {
+  if (!o.key.defined()) return key(o.seed, w);
+  if (o.key.shape() != Shape({2}) || o.key.dtype() != DType::i64)
+    throw UsageError(fmt::format("random: a key is i64 [2], got {} {}.", name_of(o.key.dtype()), o.key.shape().str()));
+  return o.key;
+}
+}  // namespace
+
 Tensor uniform(const Shape& shape, UniformOptions o, Where w) {
   CallSite site(w);
   tapir::detail::check_sizes("uniform", shape);
   check_floating("uniform", o.dtype);
   if (!(o.low < o.high))
     throw UsageError(fmt::format("uniform: low must be below high, got {} and {}.", o.low, o.high));
-  return apply(uniform_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
+  return apply(uniform_op, {key_of(o, w)}, DrawAttrs{shape, o.dtype, o.low, o.high}, w);
 }
 
 Tensor normal(const Shape& shape, NormalOptions o, Where w) {
@@ -151,7 +175,7 @@ Tensor normal(const Shape& shape, NormalOptions o, Where w) {
   tapir::detail::check_sizes("normal", shape);
   check_floating("normal", o.dtype);
   if (!(o.stddev >= 0)) throw UsageError(fmt::format("normal: stddev must be at least 0, got {}.", o.stddev));
-  return apply(normal_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev}, w);
+  return apply(normal_op, {key_of(o, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev}, w);
 }
 
 Tensor truncated_normal(const Shape& shape, NormalOptions o, Where w) {
@@ -159,7 +183,7 @@ Tensor truncated_normal(const Shape& shape, NormalOptions o, Where w) {
   tapir::detail::check_sizes("truncated_normal", shape);
   check_floating("truncated_normal", o.dtype);
   if (!(o.stddev >= 0)) throw UsageError(fmt::format("truncated_normal: stddev must be at least 0, got {}.", o.stddev));
-  return apply(normal_op, {key(o.seed, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev, true}, w);
+  return apply(normal_op, {key_of(o, w)}, DrawAttrs{shape, o.dtype, o.mean, o.stddev, true}, w);
 }
 
 Tensor integers(const Shape& shape, std::int64_t low, std::int64_t high, IntegersOptions o, Where w) {
@@ -191,6 +215,7 @@ Tensor categorical(const Tensor& logits, std::int64_t num_samples, DrawOptions o
   check_floating("categorical", logits.dtype());
   if (num_samples < 0)
     throw UsageError(fmt::format("categorical: num_samples must be at least 0, got {}.", num_samples));
+  DeviceScope there(logits.device());
   return apply(categorical_op, {logits, key(o.seed, w)}, CountAttrs{num_samples}, w);
 }
 
@@ -203,6 +228,7 @@ Tensor permutation(std::int64_t n, DrawOptions o, Where w) {
 Tensor shuffle(const Tensor& x, DrawOptions o, Where w) {
   CallSite site(w);
   if (x.rank() == 0) throw ShapeError("shuffle: a scalar has no first dimension to put in another order.");
+  DeviceScope there(x.device());
   return take(x, permutation(x.shape()[0], o, w), 0, w);
 }
 

@@ -10,6 +10,7 @@ struct UniformOptions {
   double low = 0, high = 1;
   DType dtype = DType::f32;
   std::int64_t seed = -1;  ///< -1: from the global generator
+  Tensor key = {};         ///< instead of a seed: i64 [2], as random::key gives it; may be a Variable's value
 };
 /// Uniform in [low, high); f32 from 24 random bits, f64 from 53. Throws DTypeError unless floating, UsageError unless
 /// low < high.
@@ -19,6 +20,7 @@ struct NormalOptions {
   double mean = 0, stddev = 1;
   DType dtype = DType::f32;
   std::int64_t seed = -1;  ///< -1: from the global generator
+  Tensor key = {};         ///< instead of a seed: i64 [2], as random::key gives it; may be a Variable's value
 };
 /// Normal numbers, by Box and Muller. Throws DTypeError unless floating, UsageError if stddev < 0.
 Tensor normal(const Shape& shape, NormalOptions options = {}, Where where = Where::current());

@@ -15,6 +15,9 @@ struct DrawAttrs {
   }
 };
 
+/// The largest number of the dtype below `high`.
+double just_below(double high, DType d);
+
 struct IntegerDrawAttrs {
   Shape shape;
   DType dtype;

@@ -1,5 +1,6 @@
 #include <tapir/backends/cpu/parallel.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/range_attrs.h>
 #include <tapir/ops/ranges.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/tensor/convert.h>
@@ -30,14 +31,6 @@ void fill_with(const Tensor& t, F at) {
 
 // Rows, so that a trace can count up to a size that is not known yet. They depend on nothing: where sizes are known
 // they run at once.
-struct ArangeAttrs {
-  std::int64_t start = 0, step = 1, count = 0;
-  DType dtype = DType::i64;
-  template <class V>
-  void visit(V&& v) {
-    v("start", start), v("step", step), v("count", count), v("dtype", dtype);
-  }
-};
 template <class A>
 void infer_count(Inputs, Attrs a, Specs& out) {
   out.push_back({{a.as<A>().count}, a.as<A>().dtype});
@@ -54,16 +47,6 @@ const OpDef arange_op = {
     .attrs = &attrs_type<ArangeAttrs>,
 };
 
-struct SpacedAttrs {
-  double start = 0, stop = 1, step = 0;  // a step of 0: the one that leads to stop
-  std::int64_t count = 0;
-  bool endpoint = true;
-  DType dtype = DType::f32;
-  template <class V>
-  void visit(V&& v) {
-    v("start", start), v("stop", stop), v("step", step), v("count", count), v("endpoint", endpoint), v("dtype", dtype);
-  }
-};
 const OpDef linspace_op = {
     .name = "linspace",
     .infer = infer_count<SpacedAttrs>,

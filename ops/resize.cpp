@@ -3,6 +3,7 @@
 #include <tapir/ops/gather.h>
 #include <tapir/ops/resize.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -17,6 +18,7 @@ Tensor along(const Tensor& x, int axis, std::int64_t to, ResizeMethod method) {
   const std::int64_t from = x.shape()[axis];
   if (from == to) return x;
   const double scale = double(from) / double(to);
+  DeviceScope there(x.device());
   std::vector<std::int64_t> low(static_cast<std::size_t>(to)), high(low);
   std::vector<double> share(low.size());
   for (std::size_t i = 0; i < low.size(); ++i) {

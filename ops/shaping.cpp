@@ -222,7 +222,7 @@ Tensor Tensor::astype(DType dtype, Where w) const { return tapir::astype(*this, 
 Tensor stop_gradient(const Tensor& x, Where w) { return apply(stop_gradient_op, {x}, {}, w); }
 
 void cast_into(const Tensor& from, const Tensor& to) {
-  astype_op.kernel[int(from.device().backend)]({astype_op, {from}, {&to, 1}, {}});
+  kernel_for(astype_op, to.device())({astype_op, {from}, {&to, 1}, {}});
 }
 
 void list_shaping(std::vector<const OpDef*>& out) {

@@ -1,5 +1,6 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/pairs.h>
+#include <tapir/ops/tile.h>
 #include <tapir/ops/tile_program.h>
 
 #include <algorithm>
@@ -7,11 +8,7 @@
 namespace tapir {
 namespace {
 
-struct Pair {
-  const OpDef *first, *second, *both;
-  int at;  // the operand of `second` that `first` gives
-  bool either;
-};
+using Pair = TilePair;
 
 template <class... Ts>
 std::span<const Pair> list_of(TypeList<Ts...>) {
@@ -27,6 +24,12 @@ const Pair* pair_of(const OpDef* first, const OpDef* second, int at) {
 }
 
 }  // namespace
+
+const TilePair* tile_pair(const OpDef* op) {
+  for (const Pair& p : list_of(vmath::fn::Pairs{}))
+    if (p.both == op) return &p;
+  return nullptr;
+}
 
 std::string TileProgram::text() const {
   std::string out;

@@ -59,6 +59,15 @@ struct TileProgram {
   bool may_overwrite(int input, int k) const;
 };
 
+/// Two rows in one, which join_pairs() puts in their place.
+struct TilePair {
+  const OpDef *first, *second, *both;
+  int at;  // the operand of `second` that `first` gives
+  bool either;
+};
+/// Null if `op` is none.
+const TilePair* tile_pair(const OpDef* op);
+
 namespace cpu {
 /// Runs `p`; `out` has one tensor a sink. A sink of f16 or bf16 takes f32 registers, as do sources.
 void run_tiles(const TileProgram& p, Inputs in, std::span<const Tensor> out);

@@ -1,42 +1,9 @@
+#include <tapir/tensor/cast_one.h>
 #include <tapir/tensor/convert.h>
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 namespace tapir::detail {
-
-// v as a float with the last bit set where it is not exact: rounding that to a half is as rounding v itself.
-template <class From>
-static float sticky(From v) {
-  using Wide = std::conditional_t<sizeof(From) == 8 && std::is_integral_v<From>, long double, double>;
-  auto exact = Wide(v);
-  float f = float(v);
-  if (Wide(f) == exact || f != f) return f;
-  bool too_far = std::fabs(Wide(f)) > std::fabs(exact);
-  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(f) - too_far) | 1u);
-}
-
-template <class To, class From>
-static To cast_one(From v) {
-  if constexpr (std::is_same_v<To, bool>) {
-    if constexpr (std::is_class_v<From>) return float(v) != 0;
-    else return v != From(0);
-  } else if constexpr (std::is_class_v<To>) {
-    if constexpr (std::is_same_v<From, double> || (std::is_integral_v<From> && sizeof(From) > 2)) return To(sticky(v));
-    else return To(float(v));
-  } else if constexpr (std::is_class_v<From>) {
-    return cast_one<To>(float(v));
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    if (!(v == v)) return To(0);
-    constexpr auto lo = std::numeric_limits<To>::min(), hi = std::numeric_limits<To>::max();
-    if (v <= From(lo)) return lo;
-    if (v >= From(hi)) return hi;
-    return To(v);
-  } else {
-    return To(v);
-  }
-}
 
 template <class From, class To>
 static void run(const void* in, std::int64_t stride, void* out, std::int64_t n) {

@@ -6,7 +6,7 @@
 
 namespace tapir {
 
-/// Who computes. CUDA has no kernels yet.
+/// Who computes.
 enum class Backend : std::uint8_t { cpu, cuda };
 inline constexpr int backend_count = 2;
 

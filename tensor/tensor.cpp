@@ -1,5 +1,7 @@
 // Making, viewing and reading tensors. No arithmetic here.
 #include <tapir/tensor/convert.h>
+#include <tapir/tensor/cuda_module.h>
+#include <tapir/tensor/device_scope.h>
 #include <tapir/tensor/tensor.h>
 
 #include <cstring>
@@ -110,10 +112,10 @@ static TensorImpl* contiguous_impl(const Shape& shape, DType dtype, Device devic
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   Tensor t = adopt(contiguous_impl(shape, dtype, device));
   std::size_t bytes = std::size_t(t.impl_->size) * size_of(dtype);
-  if (bytes <= TensorImpl::small_bytes) {
+  if (bytes <= TensorImpl::small_bytes && device.backend == Backend::cpu) {
     t.impl_->data = t.impl_->small;
-  } else {
-    t.impl_->storage = detail::new_storage(bytes);
+  } else if (bytes) {
+    t.impl_->storage = detail::new_storage(bytes, device);
     t.impl_->data = t.impl_->storage->data;
   }
   return t;
@@ -182,7 +184,23 @@ Tensor Tensor::copy_of(const void* data, std::size_t count, const Shape& shape, 
                      std::to_string(t.size()) + " elements).");
   if (t.size() && !data) throw UsageError("from_memory: the pointer is null.");
   if (t.size()) std::memcpy(t.impl_->data, data, std::size_t(t.size()) * size_of(dtype));
-  return t;
+  return detail::copied_to(t, default_device());
+}
+
+Tensor detail::copied_to(const Tensor& t, Device device) {
+  if (t.device() == device) return t;
+  // All memory between the first element and the last, which of a view may be more than its elements.
+  std::int64_t first = 0, last = 0;
+  for (int i = 0; i < t.rank(); ++i) (t.strides()[i] < 0 ? first : last) += t.strides()[i] * (t.shape()[i] - 1);
+  const auto item = std::int64_t(size_of(t.dtype()));
+  Tensor all = Tensor::empty({t.size() ? last - first + 1 : 0}, t.dtype(), device);
+  if (t.size()) {
+    const Device there = device.backend == Backend::cpu ? t.device() : device;
+    cuda_module(there, "to")
+        .copy(all.mutable_data<std::byte>(), device, t.data<std::byte>() + first * item, t.device(),
+              std::size_t(all.size() * item));
+  }
+  return all.view_as(t.shape(), t.strides(), -first);
 }
 
 template <class T>
@@ -241,13 +259,16 @@ void Tensor::check_element_type(DType asked, const char* what, bool contiguous, 
                      ". Cast it first: x.astype(DType::" + (asked == DType::boolean ? "boolean" : name_of(asked)) +
                      ").");
   need_value(*this, what);
+  if (contiguous && device().backend != Backend::cpu)
+    throw DeviceError(std::string(what) + ": the elements are on " + device().str() +
+                      ". Bring them here first: x.to(Device::cpu()).");
   if (contiguous && !is_contiguous())
     throw UsageError(std::string(what) + ": the tensor is a strided view (shape " + shape().str() + ", strides " +
                      strides().str() + "). Call contiguous(x) first.");
 }
 
 void Tensor::read(void* out, DType as) const {
-  if (device().backend != Backend::cpu) return to(Device::cpu()).read(out, as);
+  if (device().backend != Backend::cpu) return detail::copied_to(*this, Device::cpu()).read(out, as);
   detail::copy_strided(data<std::byte>(), dtype(), shape(), strides(), out, as);
 }
 

@@ -129,7 +129,8 @@ class Tensor {
   // Defined in ops/; here so that they read as in NumPy.
   /// The same values as another dtype; see tapir::astype.
   Tensor astype(DType dtype, Where where = Where::current()) const;
-  /// The same values on another device. Throws DeviceError if it is not there.
+  /// The same values on another device; gradients come back the same way. Throws DeviceError if it is not there, and
+  /// from a CUDA device also what its kernels found wrong (an index out of range), once it is waited for.
   Tensor to(Device device, Where where = Where::current()) const;
   /// NumPy's basic and advanced indexing, `x[0]`, `x(0, Slice(1, 5), ellipsis)`; see ops/index.h.
   Tensor operator[](const Index& index) const;
@@ -221,6 +222,7 @@ Tensor Tensor::from_vector(const std::vector<T>& values, const Shape& shape, Whe
 
 template <Number T>
 T Tensor::item(Where where) const {
+  CallSite site(where);
   check_item(where);
   if constexpr (std::same_as<T, float16> || std::same_as<T, bfloat16>) {
     T v;
@@ -239,6 +241,7 @@ T Tensor::item(Where where) const {
 
 template <Number T>
 std::vector<T> Tensor::to_vector(Where where) const {
+  CallSite site(where);
   check_element_type(dtype_of<T>(), "to_vector", false, where);
   if constexpr (std::same_as<T, bool>) {
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size()));

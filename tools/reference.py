@@ -191,11 +191,12 @@ def operations(facts, headers, complaints):
         if names:
             index.append(f"- **{title}**: " + ", ".join(f"[{n}](#{n.replace('::', '')})" for n in names))
     complaints += [f"test/reference/op_calls.cpp: there is no {name}" for name in calls if name not in named]
-    table = ["## The op table", "", "Every row: what functions run, and what gradients and fused graphs are made of.", "",
+    table = ["## The op table", "", "Every row: what functions run, and what gradients and fused graphs are made of. Views and control flow need no kernel. "
+             "*CUDA*: there is a kernel, which the tests run on the host double; none was run on a GPU ([CUDA](cuda.md)).", "",
              "| row | kind | gradient | a tape keeps | CPU | CUDA |", "|---|---|---|---|---|---|"]
     for row in rows.values():
         kind = ", ".join(k for k in (row["kind"], "effect" if row["effect"] else "") if k)
-        kernels = ["" if row["kind"] in ("view", "control flow") else "yes" if row[b] else "no" for b in ("cpu", "cuda")]
+        kernels = ["" if row["kind"] in ("view", "control flow") else "yes" if row[b] else f"no: {row['why not on cuda']}" for b in ("cpu", "cuda")]
         table.append(f"| `{row['name']}` | {kind} | {'yes' if row['gradient'] else 'no'} | {row['saves'] if row['gradient'] else ''} | {' | '.join(kernels)} |")
     return "\n".join([OPS_INTRO, *index, "", *out, *table, ""])
 

@@ -4,6 +4,7 @@
 #include <tapir/backends/cpu/isa.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/functors/arithmetic.h>
+#include <tapir/ops/tile.h>
 
 #include <cstring>
 

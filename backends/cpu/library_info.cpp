@@ -1,4 +1,5 @@
 #include <tapir/backends/cpu/isa.h>
+#include <tapir/tensor/cuda.h>
 #include <tapir/tensor/library_info.h>
 #include <tapir/tensor/threads.h>
 #ifdef TAPIR_ONEDNN
@@ -19,6 +20,7 @@ LibraryInfo library_info() {
   const auto* v = dnnl_version();  // of the library that is loaded, not of the header
   info.onednn = std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 #endif
+  info.cuda = cuda_device_count() > 0;
   return info;
 }
 

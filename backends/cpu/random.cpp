@@ -33,18 +33,6 @@ PhiloxKey key_of(const Tensor& t) {
   return {std::uint64_t(k[0]), std::uint64_t(k[1])};
 }
 
-// The largest number of the dtype below `high`.
-double just_below(double high, DType d) {
-  if (d == DType::f64) return std::nextafter(high, -INFINITY);
-  float below = float(high);
-  if (double(below) >= high) below = std::nextafter(below, -INFINITY);
-  if (!is_half(d)) return below;
-  for (float step = below;; step = std::nextafter(step, -INFINITY)) {  // to where rounding goes down
-    float rounded = d == DType::f16 ? float(float16(step)) : float(bfloat16(step));
-    if (double(rounded) < high) return step;
-  }
-}
-
 // fill(first, n, buffer) makes n floats; they are stored as the output's dtype.
 template <class F>
 void draw_floats(const Tensor& y, F fill) {

@@ -1,11 +1,11 @@
 // Sorting rows: every element becomes an unsigned key whose order is the element's, with its index below it in the same
 // word, so that any sort is stable. Long rows are sorted by radix.
 #include <tapir/backends/cpu/parallel.h>
+#include <tapir/ops/functors/sort_key.h>
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/sort.h>
 
-#include <bit>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -13,25 +13,8 @@
 namespace tapir::cpu {
 namespace {
 
-template <class T>
-using Key = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
-
-// NaN is the largest; -0 is 0.
-template <class T>
-Key<T> key_of(T v) {
-  using K = Key<T>;
-  if constexpr (std::is_floating_point_v<T>) {
-    constexpr K sign = K(1) << (sizeof(K) * 8 - 1);
-    if (v != v) return std::numeric_limits<K>::max();
-    K u = std::bit_cast<K>(v == T(0) ? T(0) : v);
-    return u & sign ? K(~u) : K(u | sign);
-  } else if constexpr (std::is_signed_v<T>) {
-    using S = std::make_signed_t<K>;
-    return K(K(S(v)) ^ (K(1) << (sizeof(K) * 8 - 1)));
-  } else {
-    return K(v);
-  }
-}
+using vmath::Key;
+using vmath::key_of;
 
 template <class T>
 using Word = std::conditional_t<sizeof(T) == 8, unsigned __int128, std::uint64_t>;

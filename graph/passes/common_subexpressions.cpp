@@ -10,7 +10,9 @@ namespace {
 
 // Two C++ numbers, or small constants, of equal value are one.
 std::string key_of_constant(const Tensor& c) {
-  if (!c.has_data() || !c.is_contiguous() || std::size_t(c.size()) * size_of(c.dtype()) > 64) return {};
+  if (!c.has_data() || c.device().backend != Backend::cpu || !c.is_contiguous() ||
+      std::size_t(c.size()) * size_of(c.dtype()) > 64)
+    return {};
   std::string key = std::to_string(int(c.dtype())) + (c.is_weak() ? "w" : "") + c.shape().str();
   key.append(reinterpret_cast<const char*>(c.data<std::byte>()), std::size_t(c.size()) * size_of(c.dtype()));
   return key;

@@ -2,6 +2,8 @@
 #include <tapir/graph/passes.h>
 #include <tapir/graph/trace.h>
 #include <tapir/ops/shaping.h>
+#include <tapir/tensor/cuda_module.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <algorithm>
 
@@ -30,7 +32,7 @@ Tensor kept(Tensor t) {
   if (t.is_weak()) {
     Tensor strong = Tensor::empty(t.shape(), t.dtype());
     cast_into(t, strong);
-    return strong;
+    return detail::copied_to(strong, default_device());
   }
   for (int d = 0; d < t.rank(); ++d)
     if (t.strides()[d] == 0 && t.shape()[d] > 1) return t;

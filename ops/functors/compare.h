@@ -1,6 +1,6 @@
 // Elementwise comparisons, tests, logic and selection. Nothing here has a gradient but `where`.
 #pragma once
-#include <tapir/ops/tile.h>
+#include <tapir/ops/functors/functor.h>
 
 namespace tapir::vmath::fn {
 
@@ -11,27 +11,27 @@ struct Comparison : Binary {
 };
 struct Equal : Comparison {
   static constexpr const char* name = "equal";
-  template <class V> auto value(V a, V b) const { return a == b; }
+  template <class V> TAPIR_HD auto value(V a, V b) const { return a == b; }
 };
 struct NotEqual : Comparison {
   static constexpr const char* name = "not_equal";
-  template <class V> auto value(V a, V b) const { return a != b; }
+  template <class V> TAPIR_HD auto value(V a, V b) const { return a != b; }
 };
 struct Less : Comparison {
   static constexpr const char* name = "less";
-  template <class V> auto value(V a, V b) const { return a < b; }
+  template <class V> TAPIR_HD auto value(V a, V b) const { return a < b; }
 };
 struct LessEqual : Comparison {
   static constexpr const char* name = "less_equal";
-  template <class V> auto value(V a, V b) const { return a <= b; }
+  template <class V> TAPIR_HD auto value(V a, V b) const { return a <= b; }
 };
 struct Greater : Comparison {
   static constexpr const char* name = "greater";
-  template <class V> auto value(V a, V b) const { return a > b; }
+  template <class V> TAPIR_HD auto value(V a, V b) const { return a > b; }
 };
 struct GreaterEqual : Comparison {
   static constexpr const char* name = "greater_equal";
-  template <class V> auto value(V a, V b) const { return a >= b; }
+  template <class V> TAPIR_HD auto value(V a, V b) const { return a >= b; }
 };
 // What kind of number each element is; integers are finite.
 struct Test : Unary {
@@ -41,20 +41,20 @@ struct Test : Unary {
 };
 struct Isnan : Test {
   static constexpr const char* name = "isnan";
-  template <class V> auto value(V x) const { return isnan(x); }
+  template <class V> TAPIR_HD auto value(V x) const { return isnan(x); }
 };
 struct Isinf : Test {
   static constexpr const char* name = "isinf";
-  template <class V> auto value(V x) const { return isinf(x); }
+  template <class V> TAPIR_HD auto value(V x) const { return isinf(x); }
 };
 struct Isfinite : Test {
   static constexpr const char* name = "isfinite";
-  template <class V> auto value(V x) const { return isfinite(x); }
+  template <class V> TAPIR_HD auto value(V x) const { return isfinite(x); }
 };
 struct Signbit : Test {
   static constexpr const char* name = "signbit";
   static constexpr Types types = Types::floating;
-  template <class V> auto value(V x) const { return signbit(x); }
+  template <class V> TAPIR_HD auto value(V x) const { return signbit(x); }
 };
 
 // On bits, or on truth values.
@@ -65,44 +65,44 @@ template <class Base, Types accepted> struct Bits : Base {
 };
 struct LogicalAnd : Bits<Binary, Types::boolean> {
   static constexpr const char* name = "logical_and";
-  template <class V> V value(V a, V b) const { return a & b; }
+  template <class V> TAPIR_HD V value(V a, V b) const { return a & b; }
 };
 struct LogicalOr : Bits<Binary, Types::boolean> {
   static constexpr const char* name = "logical_or";
-  template <class V> V value(V a, V b) const { return a | b; }
+  template <class V> TAPIR_HD V value(V a, V b) const { return a | b; }
 };
 struct LogicalXor : Bits<Binary, Types::boolean> {
   static constexpr const char* name = "logical_xor";
-  template <class V> V value(V a, V b) const { return a ^ b; }
+  template <class V> TAPIR_HD V value(V a, V b) const { return a ^ b; }
 };
 struct LogicalNot : Bits<Unary, Types::boolean> {
   static constexpr const char* name = "logical_not";
-  template <class V> V value(V x) const { return ~x; }
+  template <class V> TAPIR_HD V value(V x) const { return ~x; }
 };
 struct BitwiseAnd : Bits<Binary, Types::integer_or_bool> {
   static constexpr const char* name = "bitwise_and";
-  template <class V> V value(V a, V b) const { return a & b; }
+  template <class V> TAPIR_HD V value(V a, V b) const { return a & b; }
 };
 struct BitwiseOr : Bits<Binary, Types::integer_or_bool> {
   static constexpr const char* name = "bitwise_or";
-  template <class V> V value(V a, V b) const { return a | b; }
+  template <class V> TAPIR_HD V value(V a, V b) const { return a | b; }
 };
 struct BitwiseXor : Bits<Binary, Types::integer_or_bool> {
   static constexpr const char* name = "bitwise_xor";
-  template <class V> V value(V a, V b) const { return a ^ b; }
+  template <class V> TAPIR_HD V value(V a, V b) const { return a ^ b; }
 };
 struct BitwiseInvert : Bits<Unary, Types::integer_or_bool> {
   static constexpr const char* name = "bitwise_invert";
-  template <class V> V value(V x) const { return ~x; }
+  template <class V> TAPIR_HD V value(V x) const { return ~x; }
 };
 // More bits than there are, or a negative number of them, shifts everything out.
 struct BitwiseLeftShift : Bits<Binary, Types::integer> {
   static constexpr const char* name = "bitwise_left_shift";
-  template <class V> V value(V a, V b) const { return left_shift(a, b); }
+  template <class V> TAPIR_HD V value(V a, V b) const { return left_shift(a, b); }
 };
 struct BitwiseRightShift : Bits<Binary, Types::integer> {
   static constexpr const char* name = "bitwise_right_shift";
-  template <class V> V value(V a, V b) const { return right_shift(a, b); }
+  template <class V> TAPIR_HD V value(V a, V b) const { return right_shift(a, b); }
 };
 // where(condition, a, b); its gradient is in ops/elementwise.cpp.
 struct Select : Ternary {
@@ -110,7 +110,7 @@ struct Select : Ternary {
   static constexpr Types types = Types::any;
   static constexpr bool first_is_bool = true;
   static constexpr int cost = 2;
-  template <class C, class V> V value(C c, V a, V b) const { return where(c, a, b); }
+  template <class C, class V> TAPIR_HD V value(C c, V a, V b) const { return where(c, a, b); }
 };
 
 using CompareOps =

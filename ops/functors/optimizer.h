@@ -1,6 +1,8 @@
 // The arithmetic of the optimizers, one text a rule, as Keras computes it. `step<T>(rate, t)` prepares the t-th update
 // with the given learning rate; the result updates one element: the parameter p and its state s0, s1, s2 by gradient g.
 #pragma once
+#include <tapir/tensor/host_device.h>
+
 #include <cmath>
 #include <cstdint>
 
@@ -19,7 +21,7 @@ struct SGDUpdate {
   template <class T> struct Step {
     T rate, momentum, decay;
     bool nesterov;
-    template <int N> void run(T& p, T g, T& velocity, T&, T&) const {
+    template <int N> TAPIR_HD void run(T& p, T g, T& velocity, T&, T&) const {
       p -= p * decay;
       if constexpr (N == 0) {
         p -= g * rate;
@@ -29,7 +31,7 @@ struct SGDUpdate {
       }
     }
   };
-  template <class T> Step<T> step(double rate, std::int64_t) const {
+  template <class T> TAPIR_HD Step<T> step(double rate, std::int64_t) const {
     return {T(rate), T(momentum), T(weight_decay * rate), nesterov};
   }
 };
@@ -48,7 +50,7 @@ struct AdamUpdate {
 
   template <class T> struct Step {
     T rate, keep_1, keep_2, epsilon, decay;
-    template <int N> void run(T& p, T g, T& m, T& v, T& largest) const {
+    template <int N> TAPIR_HD void run(T& p, T g, T& m, T& v, T& largest) const {
       p -= p * decay;
       m += (g - m) * keep_1;
       v += (g * g - v) * keep_2;
@@ -57,7 +59,7 @@ struct AdamUpdate {
       p -= m * rate / (std::sqrt(scale) + epsilon);
     }
   };
-  template <class T> Step<T> step(double rate, std::int64_t t) const {
+  template <class T> TAPIR_HD Step<T> step(double rate, std::int64_t t) const {
     double corrected = rate * std::sqrt(1 - std::pow(beta_2, double(t))) / (1 - std::pow(beta_1, double(t)));
     return {T(corrected), T(1 - beta_1), T(1 - beta_2), T(epsilon), T(weight_decay * rate)};
   }
@@ -78,7 +80,7 @@ struct RMSpropUpdate {
   template <class T> struct Step {
     T rate, rho, momentum, epsilon, decay;
     bool centered;
-    template <int N> void run(T& p, T g, T& square, T& s1, T& s2) const {
+    template <int N> TAPIR_HD void run(T& p, T g, T& square, T& s1, T& s2) const {
       p -= p * decay;
       square = rho * square + (1 - rho) * g * g;
       T denominator = square;
@@ -94,7 +96,7 @@ struct RMSpropUpdate {
       p -= delta;
     }
   };
-  template <class T> Step<T> step(double rate, std::int64_t) const {
+  template <class T> TAPIR_HD Step<T> step(double rate, std::int64_t) const {
     return {T(rate), T(rho), T(momentum), T(epsilon), T(weight_decay * rate), centered};
   }
 };
@@ -108,13 +110,13 @@ struct AdagradUpdate {
 
   template <class T> struct Step {
     T rate, epsilon, decay;
-    template <int N> void run(T& p, T g, T& sum, T&, T&) const {
+    template <int N> TAPIR_HD void run(T& p, T g, T& sum, T&, T&) const {
       p -= p * decay;
       sum += g * g;
       p -= rate * g / std::sqrt(sum + epsilon);
     }
   };
-  template <class T> Step<T> step(double rate, std::int64_t) const {
+  template <class T> TAPIR_HD Step<T> step(double rate, std::int64_t) const {
     return {T(rate), T(epsilon), T(weight_decay * rate)};
   }
 };

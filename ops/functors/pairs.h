@@ -14,15 +14,17 @@ template <class F, class G, int At = 0> struct Then : Elementwise {
   static constexpr int at = At, arity = F::arity + G::arity - 1, cost = F::cost + G::cost;
   static constexpr const char* name = "pair";
   static constexpr bool differentiable = false;
-  template <class V, class... Vs> V value(V a, Vs... rest) const {
+  template <class V, class... Vs> TAPIR_HD V value(V a, Vs... rest) const {
     if constexpr (F::arity == 1) return second(F{}.value(a), rest...);
     else return with_two(a, rest...);
   }
 
  private:
-  template <class V, class... Vs> V with_two(V a, V b, Vs... rest) const { return second(F{}.value(a, b), rest...); }
-  template <class V> V second(V x) const { return G{}.value(x); }
-  template <class V> V second(V x, V y) const { return At == 0 ? G{}.value(x, y) : G{}.value(y, x); }
+  template <class V, class... Vs> TAPIR_HD V with_two(V a, V b, Vs... rest) const {
+    return second(F{}.value(a, b), rest...);
+  }
+  template <class V> TAPIR_HD V second(V x) const { return G{}.value(x); }
+  template <class V> TAPIR_HD V second(V x, V y) const { return At == 0 ? G{}.value(x, y) : G{}.value(y, x); }
 };
 
 template <class F> using ThenArithmetic =

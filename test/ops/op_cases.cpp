@@ -188,6 +188,42 @@ const std::vector<OpCase> contraction_cases = {
      [](In x) { return einsum("bij,ji->bi", {x[0], x[1]}); }},
 };
 
+std::vector<Tensor> square_pair() { return {spread({3, 3}, -1, 1), spread({3, 2}, -1, 1, 0.3)}; }
+std::vector<Tensor> tall() { return {spread({4, 3}, -1, 1)}; }
+std::vector<Tensor> wide() { return {spread({3, 5}, -1, 1)}; }
+// Well away from singular, and symmetric.
+Tensor spd(const Tensor& x) { return matmul(x, x, {.transpose_b = true}) + eye(x.shape()[0], {.dtype = x.dtype()}); }
+Tensor away(const Tensor& x) { return x + 2.0 * eye(x.shape()[0], {.dtype = x.dtype()}); }
+
+#define MATRIX .halves = false, .batched = false, .tolerance = 1e-5
+
+const std::vector<OpCase> linalg_cases = {
+    {"cholesky", square_pair, [](In x) { return linalg::cholesky(spd(x[0])); }, {MATRIX}},
+    {"solve", square_pair, [](In x) { return linalg::solve(away(x[0]), x[1]); }, {MATRIX}},
+    {"solve_triangular", square_pair, [](In x) { return linalg::solve_triangular(away(x[0]), x[1]); }, {MATRIX}},
+    {"solve_triangular, transposed", square_pair,
+     [](In x) {
+       return linalg::solve_triangular(x[0], x[1], {.upper = true, .transpose = true, .unit_diagonal = true});
+     }, {MATRIX}},
+    {"inv", square_pair, [](In x) { return linalg::inv(away(x[0])); }, {MATRIX}},
+    {"det", square_pair, [](In x) { return linalg::det(away(x[0])); }, {MATRIX}},
+    {"slogdet", square_pair, [](In x) { return linalg::slogdet(away(x[0])).logabsdet; }, {MATRIX}},
+    {"qr", tall, [](In x) { auto [q, r] = linalg::qr(x[0]); return concat({q, r}); }, {MATRIX}},
+    {"svd of tall", tall, [](In x) { auto [u, s, vh] = linalg::svd(x[0]); return concat({u * s, vh}); }, {MATRIX}},
+    {"svd of wide", wide,
+     [](In x) {
+       auto [u, s, vh] = linalg::svd(x[0]);
+       return concat({u, vh * expand_dims(s, -1)}, {.axis = 1});
+     }, {MATRIX}},
+    {"eigh", square_pair,
+     [](In x) { auto [w, v] = linalg::eigh(spd(x[0])); return concat({expand_dims(w, 0), v}); }, {MATRIX}},
+    {"pinv", wide, [](In x) { return linalg::pinv(x[0]); }, {MATRIX}},
+    {"fft", [] { return std::vector{spread({3, 5, 2}, -1, 1)}; },
+     [](In x) { return fft::fft(x[0]) * fft::ifft(x[0], {.norm = "ortho"}); }},
+    {"rfft", [] { return std::vector{spread({3, 6}, -1, 1)}; },
+     [](In x) { return fft::irfft(square(fft::rfft(x[0], {.n = 7})), {.n = 8}); }},
+};
+
 const std::vector<OpCase> network_cases = {
     {"conv2d", image, [](In x) { return conv2d(x[0], x[1], {.strides = {2, 1}, .padding = Padding::same}); }},
     {"conv2d_transpose", [] { return std::vector{spread({1, 3, 3, 2}, -1, 1), spread({3, 3, 2, 2}, -1, 1, 0.2)}; },
@@ -277,8 +313,8 @@ const std::vector<OpCase> optimizer_cases = {
 const std::vector<OpCase>& op_cases() {
   static const std::vector<OpCase> all = [] {
     std::vector<OpCase> out;
-    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &network_cases,
-                       &random_cases, &effect_cases, &optimizer_cases})
+    for (auto* list : {&elementwise_cases, &shape_cases, &reduce_cases, &contraction_cases, &linalg_cases,
+                       &network_cases, &random_cases, &effect_cases, &optimizer_cases})
       out.insert(out.end(), list->begin(), list->end());
     return out;
   }();

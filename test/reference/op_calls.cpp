@@ -7,6 +7,10 @@ namespace {
 std::vector<Tensor> list(const Tensor& t) { return {t}; }
 std::vector<Tensor> list(const std::vector<Tensor>& tensors) { return tensors; }
 std::vector<Tensor> list(const TopK& t) { return {t.values, t.indices}; }
+std::vector<Tensor> list(const linalg::Slogdet& r) { return {r.sign, r.logabsdet}; }
+std::vector<Tensor> list(const linalg::QR& r) { return {r.Q, r.R}; }
+std::vector<Tensor> list(const linalg::SVD& r) { return {r.U, r.S, r.Vh}; }
+std::vector<Tensor> list(const linalg::Eigh& r) { return {r.eigenvalues, r.eigenvectors}; }
 std::vector<Tensor> list(const BatchNormResult& r) { return {r.y, r.mean, r.variance}; }
 std::vector<Tensor> list(bool) { return {}; }
 
@@ -95,6 +99,27 @@ const std::vector<OpCall> calls = {
     // ops/matmul.h, ops/einsum.h
     CALL(matmul, matmul(x, m)), BINARY(vecdot), CALL(outer, outer(v, v)), CALL(tensordot, tensordot(x, m, 1)),
     CALL(einsum, einsum("ij,jk->ik", {x, m})),
+    // ops/linalg.h, ops/fft.h
+    CALL(linalg::cholesky, linalg::cholesky(matmul(x, y, {.transpose_b = true}) + eye(2, {.dtype = dtype}))),
+    CALL(linalg::solve_triangular, linalg::solve_triangular(matmul(x, x, {.transpose_b = true}), y)),
+    CALL(linalg::solve, linalg::solve(matmul(x, x, {.transpose_b = true}), y)),
+    CALL(linalg::inv, linalg::inv(matmul(x, x, {.transpose_b = true}))),
+    CALL(linalg::det, linalg::det(matmul(x, x, {.transpose_b = true}))),
+    CALL(linalg::slogdet, linalg::slogdet(matmul(x, x, {.transpose_b = true}))),
+    CALL(linalg::qr, linalg::qr(matrix_transpose(x))), CALL(linalg::svd, linalg::svd(x)),
+    CALL(linalg::svdvals, linalg::svdvals(x)), CALL(linalg::eigh, linalg::eigh(matmul(x, x, {.transpose_b = true}))),
+    CALL(linalg::eigvalsh, linalg::eigvalsh(matmul(x, x, {.transpose_b = true}))),
+    CALL(linalg::pinv, linalg::pinv(x)), CALL(linalg::matrix_rank, linalg::matrix_rank(x)),
+    CALL(linalg::lstsq, linalg::lstsq(matrix_transpose(x), matrix_transpose(y))),
+    CALL(linalg::matrix_power, linalg::matrix_power(matmul(x, x, {.transpose_b = true}), 3)),
+    CALL(linalg::trace, linalg::trace(x)), CALL(linalg::cross, linalg::cross(x, y)),
+    CALL(linalg::matrix_norm, linalg::matrix_norm(x)), CALL(fft::fft, fft::fft(stack({x, y}, {.axis = -1}))),
+    CALL(fft::ifft, fft::ifft(stack({x, y}, {.axis = -1}))), CALL(fft::rfft, fft::rfft(x)),
+    CALL(fft::irfft, fft::irfft(stack({x, y}, {.axis = -1}))), CALL(fft::fftn, fft::fftn(stack({x, y}, {.axis = -1}))),
+    CALL(fft::ifftn, fft::ifftn(stack({x, y}, {.axis = -1}))), CALL(fft::rfftn, fft::rfftn(x)),
+    CALL(fft::irfftn, fft::irfftn(stack({x, y}, {.axis = -1}))), CALL(fft::fftfreq, fft::fftfreq(8)),
+    CALL(fft::rfftfreq, fft::rfftfreq(8)), CALL(fft::fftshift, fft::fftshift(x)),
+    CALL(fft::ifftshift, fft::ifftshift(x)),
     // ops/conv.h, ops/pool.h, ops/resize.h
     CALL(conv1d, conv1d(sequence, kernel1)), CALL(conv2d, conv2d(image, kernel2, {.padding = Padding::same})),
     CALL(conv3d, conv3d(volume, kernel3)), CALL(conv1d_transpose, conv1d_transpose(sequence, back1, {.strides = {2}})),

@@ -1,6 +1,7 @@
 // Facts for the op reference, as JSON: the op table, and one call of each public function that has to do with tensors,
 // tried in every dtype: which dtypes it takes, which rows it runs, what comes out, how often it can be differentiated.
 #include <tapir/tapir.h>
+#include <tapir/tensor/cuda_module.h>
 #include <tapir/test/ops/witness.h>
 #include <tapir/test/reference/op_calls.h>
 
@@ -76,13 +77,23 @@ Json facts_of(const OpCall& call) {
           {"results", results}, {"rows", rows},      {"orders", orders(call)}};
 }
 
+// Of the CUDA library that is there, a GPU or the tests' double of one: TAPIR_CUDA_LIBRARY says which.
+bool on_cuda(const OpDef& op) {
+  if (cuda_device_count() == 0) return false;
+  return op.kernel[int(Backend::cuda)] || detail::cuda_module(Device::cuda(), "op_facts").kernel(op.name);
+}
+std::string why_not_on_cuda(const OpDef& op) {
+  return cuda_device_count() ? detail::cuda_module(Device::cuda(), "op_facts").why_not(op.name) : cuda_missing();
+}
+
 Json row_of(const OpDef& op) {
   static const char* const saves[] = {"nothing", "inputs", "output", "inputs and output"};
   return {{"name", op.name},
           {"gradient", op.gradient != nullptr},
           {"saves", saves[int(op.saves)]},
           {"cpu", op.kernel[int(Backend::cpu)] != nullptr},
-          {"cuda", op.kernel[int(Backend::cuda)] != nullptr},
+          {"cuda", on_cuda(op)},
+          {"why not on cuda", why_not_on_cuda(op)},
           {"kind", op.view   ? "view"
                    : op.make ? "control flow"
                    : op.tile ? "elementwise"

@@ -1,0 +1,180 @@
+// One elementwise row as kernels: the functor's text for each dtype it has. Operands are read where they lie, broadcast
+// or strided; C++ numbers travel by value; f16 and bf16 are read and rounded on the way.
+#pragma once
+#include <tapir/backends/cuda/kernels.h>
+#include <tapir/backends/cuda/launch.h>
+#include <tapir/backends/cuda/number.h>
+#include <tapir/backends/cuda/walk.h>
+#include <tapir/ops/shaping.h>
+#include <tapir/ops/tile.h>
+
+namespace tapir::cuda {
+
+enum class Stored : std::uint8_t { plain, f16, bf16, number };
+
+inline Stored stored(DType d) {
+  return d == DType::f16 ? Stored::f16 : d == DType::bf16 ? Stored::bf16 : Stored::plain;
+}
+
+template <class T>
+struct Source {
+  const void* data = nullptr;
+  T number{};
+  Stored kind = Stored::plain;
+
+  TAPIR_HD T at(std::int64_t i) const {
+    if (kind == Stored::number) return number;
+    if constexpr (std::is_same_v<T, float>) {
+      if (kind == Stored::f16) return float(static_cast<const float16*>(data)[i]);
+      if (kind == Stored::bf16) return float(static_cast<const bfloat16*>(data)[i]);
+    }
+    return static_cast<const T*>(data)[i];
+  }
+};
+
+/// `kept` holds what `t` had to be cast to.
+template <class T>
+Source<T> source_of(const Tensor& t, Tensor& kept) {
+  Source<T> s;
+  if (t.device().backend == Backend::cpu) {  // a C++ number
+    s.kind = Stored::number;
+    if constexpr (std::is_floating_point_v<T>) s.number = T(t.item<double>());
+    else s.number = T(t.item<std::int64_t>());
+    return s;
+  }
+  kept = t;
+  const DType want = dtype_of<T>();
+  if (t.dtype() != want && !(want == DType::f32 && is_half(t.dtype()))) {
+    kept = Tensor::empty(t.shape(), want, t.device());
+    cast_into(t, kept);
+  }
+  s.data = kept.data<std::byte>();
+  s.kind = stored(kept.dtype());
+  return s;
+}
+
+template <class T>
+TAPIR_HD void store(void* out, std::int64_t i, T v, Stored as) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (as == Stored::f16) return void(static_cast<float16*>(out)[i] = float16(v));
+    if (as == Stored::bf16) return void(static_cast<bfloat16*>(out)[i] = bfloat16(v));
+  }
+  static_cast<T*>(out)[i] = v;
+}
+
+template <class F, class T>
+struct EachElement {
+  static constexpr int N = F::arity;
+  F f;
+  Source<T> in[N];
+  Source<bool> condition;  // instead of in[0]
+  bool dense;
+  Walk<N> walk;
+  void* out;
+  Stored as;
+
+  TAPIR_HD Lane<T> lane(int k, const std::int64_t (&at)[N]) const { return Lane<T>(in[k].at(at[k])); }
+  TAPIR_HD void operator()(std::int64_t i) const {
+    std::int64_t at[N];
+    if (dense)
+      for (int k = 0; k < N; ++k) at[k] = i;
+    else walk.places(i, at);
+    if constexpr (F::first_is_bool) {
+      store(out, i, f.value(Lane<bool>(condition.at(at[0])), lane(1, at), lane(2, at)).v, as);
+    } else if constexpr (F::bool_result) {
+      static_cast<bool*>(out)[i] = value(at);
+    } else {
+      store(out, i, value(at).v, as);
+    }
+  }
+
+ private:
+  TAPIR_HD auto value(const std::int64_t (&at)[N]) const {
+    if constexpr (N == 1) return f.value(lane(0, at));
+    else if constexpr (N == 2) return f.value(lane(0, at), lane(1, at));
+    else if constexpr (N == 3) return f.value(lane(0, at), lane(1, at), lane(2, at));
+    else if constexpr (N == 4) return f.value(lane(0, at), lane(1, at), lane(2, at), lane(3, at));
+    else return f.value(lane(0, at), lane(1, at), lane(2, at), lane(3, at), lane(4, at));
+  }
+};
+
+template <class F, class T>
+void run_elementwise(const Call& call) {
+  constexpr int N = F::arity;
+  const Tensor& y = call.out[0];
+  EachElement<F, T> each;
+  if (call.attrs) each.f = call.attrs.as<F>();
+  else each.f = F{};
+  Tensor kept[N];
+  const Tensor* operands[N];
+  each.dense = true;
+  for (int k = 0; k < N; ++k) {
+    const Tensor& x = call.in[std::size_t(k)];
+    bool number;
+    if (F::first_is_bool && k == 0) {
+      each.condition = source_of<bool>(x, kept[k]);
+      number = each.condition.kind == Stored::number;
+    } else {
+      each.in[k] = source_of<T>(x, kept[k]);
+      number = each.in[k].kind == Stored::number;
+    }
+    operands[k] = number ? nullptr : &kept[k];
+    each.dense &= number || (kept[k].size() == y.size() && kept[k].is_contiguous());
+  }
+  each.walk = walk_over(y.shape(), operands);
+  each.out = y.mutable_data<std::byte>();
+  each.as = stored(y.dtype());
+  launch(y.size(), each);
+}
+
+template <class F>
+void elementwise(const Call& call) {
+  constexpr Types types = F::types;
+  constexpr bool floats = types == Types::floating || types == Types::numeric || types == Types::any;
+  // The derivatives of a numeric functor are for floats alone.
+  constexpr bool integers = !vmath::fn::IsGradient<F> && types != Types::floating && types != Types::boolean;
+  constexpr bool bools = types == Types::boolean || types == Types::any || types == Types::integer_or_bool;
+  const DType compute = F::bool_result ? compute_dtype(call.op, call.in) : call.out[0].dtype();
+  if constexpr (floats) {
+    if (compute == DType::f32 || is_half(compute)) return run_elementwise<F, float>(call);
+    if (compute == DType::f64) return run_elementwise<F, double>(call);
+  }
+  if constexpr (integers) {
+    switch (compute) {
+      case DType::i8:
+        return run_elementwise<F, std::int8_t>(call);
+      case DType::u8:
+        return run_elementwise<F, std::uint8_t>(call);
+      case DType::i16:
+        return run_elementwise<F, std::int16_t>(call);
+      case DType::i32:
+        return run_elementwise<F, std::int32_t>(call);
+      case DType::i64:
+        return run_elementwise<F, std::int64_t>(call);
+      default:
+        break;
+    }
+  }
+  if constexpr (bools) {
+    if (compute == DType::boolean) return run_elementwise<F, bool>(call);
+  }
+  throw InternalError(std::string(call.op.name) + ": no loop for " + name_of(compute) + ".");
+}
+
+template <class... Fs>
+void list_functors(TypeList<Fs...>, KernelList& out) {
+  using namespace vmath::fn;
+  auto one = [&]<class F>(const F*) {
+    auto add = [&]<class G>(const G*) { out.push_back({functor_name<G>.data(), elementwise<G>}); };
+    add(static_cast<const F*>(nullptr));
+    if constexpr (F::differentiable && F::arity == 1) add(static_cast<const Grad<F>*>(nullptr));
+    if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
+      if constexpr (has_grad_a<F>) add(static_cast<const GradA<F>*>(nullptr));
+      if constexpr (has_grad_b<F>) add(static_cast<const GradB<F>*>(nullptr));
+      if constexpr (has_grad_c<F>) add(static_cast<const GradC<F>*>(nullptr));
+    }
+  };
+  (one(static_cast<const Fs*>(nullptr)), ...);
+}
+
+}  // namespace tapir::cuda
