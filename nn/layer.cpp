@@ -2,6 +2,7 @@
 #include <tapir/nn/names.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
+#include <tapir/ops/elementwise.h>
 #include <tapir/ops/op.h>
 #include <tapir/ops/random.h>
 
@@ -252,7 +253,9 @@ void Layer::add_loss(const Tensor& loss, Where where) {
 }
 
 Tensor Layer::with_activity(Tensor y, const Regularizer& regularizer) {
-  if (loss_scope && regularizer.defined()) add_loss(regularizer(y));
+  if (!loss_scope || !regularizer.defined()) return y;
+  const Tensor cost = regularizer(y);
+  add_loss(y.rank() > 0 ? cost / double(std::max<std::int64_t>(y.shape()[0], 1)) : cost);
   return y;
 }
 

@@ -110,7 +110,7 @@ class Layer {
   Variable add_stream(std::int64_t seed);
   /// From `call`: adds a scalar to what fit minimises and to the loss that is reported. See LossScope.
   void add_loss(const Tensor& loss, Where where = Where::current());
-  /// y, having added what the regularizer says of it.
+  /// y, having added what the regularizer says of it, for an example: divided by the size of the batch, as in Keras.
   Tensor with_activity(Tensor y, const Regularizer& regularizer);
   /// Has this layer, or one around the running call, been frozen by set_trainable(false)?
   bool frozen() const;
