@@ -14,9 +14,11 @@
 #include <tapir/look/profile.h>
 #include <tapir/look/report.h>
 #include <tapir/look/summary.h>
+#include <tapir/look/tensorboard.h>
 #include <tapir/nn/activation_layers.h>
 #include <tapir/nn/attention_layers.h>
 #include <tapir/nn/augmentation_layers.h>
+#include <tapir/nn/callbacks.h>
 #include <tapir/nn/conv_layers.h>
 #include <tapir/nn/core_layers.h>
 #include <tapir/nn/functional.h>

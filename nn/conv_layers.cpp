@@ -65,10 +65,13 @@ void ConvLayer::make_weights(const Shape& s) {
   const auto c = channels(type_, s, kernel_size_.rank(), options_.data_format);
   if (c % options_.groups != 0)
     throw ShapeError(fmt::format("{}: {} input channels cannot be split into {} groups.", type_, c, options_.groups));
-  kernel_ = add_weight("kernel", kernel_size_.concat({c / options_.groups, filters_}),
-                       {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  kernel_ = add_weight(
+      "kernel", kernel_size_.concat({c / options_.groups, filters_}),
+      {options_.kernel_initializer, true, options_.seed, options_.kernel_regularizer, options_.kernel_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {filters_},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor ConvLayer::call(const Tensor& input, bool) {
@@ -83,7 +86,7 @@ Tensor ConvLayer::call(const Tensor& input, bool) {
   const int rank = kernel_size_.rank();
   Tensor y = rank == 1 ? conv1d(x, kernel_, o) : rank == 2 ? conv2d(x, kernel_, o) : conv3d(x, kernel_, o);
   if (l.use_bias) y = with_bias(std::move(y), bias_, l.data_format);
-  return l.activation(y);
+  return with_activity(l.activation(y), l.activity_regularizer);
 }
 
 ConvTransposeLayer::ConvTransposeLayer(const char* type, int rank, std::int64_t filters, const Shape& kernel_size,
@@ -96,10 +99,13 @@ ConvTransposeLayer::ConvTransposeLayer(const char* type, int rank, std::int64_t 
 
 void ConvTransposeLayer::make_weights(const Shape& s) {
   const auto c = channels(type_, s, kernel_size_.rank(), options_.data_format);
-  kernel_ = add_weight("kernel", kernel_size_.concat({filters_, c}),
-                       {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  kernel_ = add_weight(
+      "kernel", kernel_size_.concat({filters_, c}),
+      {options_.kernel_initializer, true, options_.seed, options_.kernel_regularizer, options_.kernel_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {filters_},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor ConvTransposeLayer::call(const Tensor& input, bool) {
@@ -115,7 +121,7 @@ Tensor ConvTransposeLayer::call(const Tensor& input, bool) {
              : rank == 2 ? conv2d_transpose(x, kernel_, o)
                          : conv3d_transpose(x, kernel_, o);
   if (l.use_bias) y = with_bias(std::move(y), bias_, l.data_format);
-  return l.activation(y);
+  return with_activity(l.activation(y), l.activity_regularizer);
 }
 
 DepthwiseConvLayer::DepthwiseConvLayer(const char* type, int rank, const Shape& kernel_size,
@@ -129,9 +135,12 @@ DepthwiseConvLayer::DepthwiseConvLayer(const char* type, int rank, const Shape& 
 void DepthwiseConvLayer::make_weights(const Shape& s) {
   const auto c = channels(type_, s, kernel_size_.rank(), options_.data_format), m = options_.depth_multiplier;
   kernel_ = add_weight("kernel", kernel_size_.concat({c, m}),
-                       {.initializer = options_.depthwise_initializer, .seed = options_.seed});
+                       {options_.depthwise_initializer, true, options_.seed, options_.depthwise_regularizer,
+                        options_.depthwise_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {c * m}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {c * m},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 namespace {
@@ -149,7 +158,7 @@ Tensor DepthwiseConvLayer::call(const Tensor& input, bool) {
   const ConvOptions o = conv_options(options_);
   Tensor y = kernel_size_.rank() == 1 ? depthwise1d(x, kernel_, o) : depthwise_conv2d(x, kernel_, o);
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
-  return options_.activation(y);
+  return with_activity(options_.activation(y), options_.activity_regularizer);
 }
 
 SeparableConvLayer::SeparableConvLayer(const char* type, int rank, std::int64_t filters, const Shape& kernel_size,
@@ -165,12 +174,15 @@ void SeparableConvLayer::make_weights(const Shape& s) {
   const int rank = kernel_size_.rank();
   const auto c = channels(type_, s, rank, options_.data_format), m = options_.depth_multiplier;
   const auto seed = options_.seed;
-  depthwise_ = add_weight("depthwise_kernel", kernel_size_.concat({c, m}),
-                          {.initializer = options_.depthwise_initializer, .seed = seed});
-  pointwise_ = add_weight("pointwise_kernel", Shape::filled(rank, 1).concat({c * m, filters_}),
-                          {.initializer = options_.pointwise_initializer, .seed = seed});
+  depthwise_ = add_weight(
+      "depthwise_kernel", kernel_size_.concat({c, m}),
+      {options_.depthwise_initializer, true, seed, options_.depthwise_regularizer, options_.depthwise_constraint});
+  pointwise_ = add_weight(
+      "pointwise_kernel", Shape::filled(rank, 1).concat({c * m, filters_}),
+      {options_.pointwise_initializer, true, seed, options_.pointwise_regularizer, options_.pointwise_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {filters_}, {.initializer = options_.bias_initializer, .seed = seed});
+    bias_ = add_weight("bias", {filters_},
+                       {options_.bias_initializer, true, seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor SeparableConvLayer::call(const Tensor& input, bool) {
@@ -181,7 +193,7 @@ Tensor SeparableConvLayer::call(const Tensor& input, bool) {
                  ? conv1d(depthwise1d(x, depthwise_, o), pointwise_, {.data_format = options_.data_format})
                  : separable_conv2d(x, depthwise_, pointwise_, o);
   if (options_.use_bias) y = with_bias(std::move(y), bias_, options_.data_format);
-  return options_.activation(y);
+  return with_activity(options_.activation(y), options_.activity_regularizer);
 }
 
 namespace {

@@ -13,6 +13,8 @@ struct ConvLayerOptions {
   ActivationFunction activation = {};
   bool use_bias = true;
   Initializer kernel_initializer = "glorot_uniform", bias_initializer = "zeros";
+  Regularizer kernel_regularizer = {}, bias_regularizer = {}, activity_regularizer = {};
+  Constraint kernel_constraint = {}, bias_constraint = {};
   std::int64_t seed = -1;  ///< of the initialisers; -1: the global generator
   std::string name = "";
 };
@@ -68,6 +70,8 @@ struct ConvTransposeLayerOptions {
   ActivationFunction activation = {};
   bool use_bias = true;
   Initializer kernel_initializer = "glorot_uniform", bias_initializer = "zeros";
+  Regularizer kernel_regularizer = {}, bias_regularizer = {}, activity_regularizer = {};
+  Constraint kernel_constraint = {}, bias_constraint = {};
   std::int64_t seed = -1;
   std::string name = "";
 };
@@ -119,6 +123,8 @@ struct DepthwiseConvOptions {
   ActivationFunction activation = {};
   bool use_bias = true;
   Initializer depthwise_initializer = "glorot_uniform", bias_initializer = "zeros";
+  Regularizer depthwise_regularizer = {}, bias_regularizer = {}, activity_regularizer = {};
+  Constraint depthwise_constraint = {}, bias_constraint = {};
   std::int64_t seed = -1;
   std::string name = "";
 };
@@ -162,6 +168,8 @@ struct SeparableConvOptions {
   bool use_bias = true;
   Initializer depthwise_initializer = "glorot_uniform", pointwise_initializer = "glorot_uniform",
               bias_initializer = "zeros";
+  Regularizer depthwise_regularizer = {}, pointwise_regularizer = {}, bias_regularizer = {}, activity_regularizer = {};
+  Constraint depthwise_constraint = {}, pointwise_constraint = {}, bias_constraint = {};
   std::int64_t seed = -1;
   std::string name = "";
 };

@@ -59,10 +59,13 @@ Dense::Dense(std::int64_t units, const DenseOptions& options, Where where)
 
 void Dense::make_weights(const Shape& s) {
   if (s.empty()) throw ShapeError("Dense: needs an input [N, ..., features], got rank 1 or less.");
-  kernel_ =
-      add_weight("kernel", {s.back(), units_}, {.initializer = options_.kernel_initializer, .seed = options_.seed});
+  kernel_ = add_weight(
+      "kernel", {s.back(), units_},
+      {options_.kernel_initializer, true, options_.seed, options_.kernel_regularizer, options_.kernel_constraint});
   if (options_.use_bias)
-    bias_ = add_weight("bias", {units_}, {.initializer = options_.bias_initializer, .seed = options_.seed});
+    bias_ = add_weight(
+        "bias", {units_},
+        {options_.bias_initializer, true, options_.seed, options_.bias_regularizer, options_.bias_constraint});
 }
 
 Tensor Dense::call(const Tensor& x, bool) {
@@ -71,7 +74,7 @@ Tensor Dense::call(const Tensor& x, bool) {
                                  x.shape().str()));
   Tensor y = matmul(detail::as_weights(x, kernel_), kernel_);
   if (options_.use_bias) y = std::move(y) + bias_;
-  return options_.activation(y);
+  return with_activity(options_.activation(y), options_.activity_regularizer);
 }
 
 Embedding::Embedding(std::int64_t input_dim, std::int64_t output_dim, const EmbeddingOptions& options, Where where)
@@ -83,7 +86,8 @@ Embedding::Embedding(std::int64_t input_dim, std::int64_t output_dim, const Embe
 
 void Embedding::make_weights(const Shape&) {
   embeddings_ = add_weight("embeddings", {input_dim_, output_dim_},
-                           {.initializer = options_.embeddings_initializer, .seed = options_.seed});
+                           {options_.embeddings_initializer, true, options_.seed, options_.embeddings_regularizer,
+                            options_.embeddings_constraint});
 }
 
 Tensor Embedding::call(const Tensor& x, bool) {

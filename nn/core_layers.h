@@ -13,6 +13,8 @@ struct DenseOptions {
   ActivationFunction activation = {};
   bool use_bias = true;
   Initializer kernel_initializer = "glorot_uniform", bias_initializer = "zeros";
+  Regularizer kernel_regularizer = {}, bias_regularizer = {}, activity_regularizer = {};
+  Constraint kernel_constraint = {}, bias_constraint = {};
   std::int64_t seed = -1;  ///< of the initialisers; -1: the global generator
   std::string name = "";
 };
@@ -36,6 +38,8 @@ class Dense : public LayerOf<Dense> {
 
 struct EmbeddingOptions {
   Initializer embeddings_initializer = "uniform";
+  Regularizer embeddings_regularizer = {};
+  Constraint embeddings_constraint = {};
   std::int64_t seed = -1;
   std::string name = "";
 };

@@ -69,6 +69,22 @@ std::string type_of(const Layer& layer) {
 
 }  // namespace
 
+namespace detail {
+namespace {
+template <class F>
+void each_layer(const Layer::State& s, std::set<const Layer::State*>& seen, F& f) {
+  if (!seen.insert(&s).second) return;
+  f(s);
+  for (auto& c : s.children) each_layer(*c, seen, f);
+}
+template <class F>
+void each_layer(const Layer::State& root, F f) {
+  std::set<const Layer::State*> seen;
+  each_layer(root, seen, f);
+}
+}  // namespace
+}  // namespace detail
+
 void Layer::State::attach(const std::shared_ptr<State>& child) {
   if (child.get() == this) return;
   if (std::find(children.begin(), children.end(), child) == children.end()) children.push_back(child);
@@ -209,7 +225,53 @@ Variable Layer::add_weight(const std::string& name, const Shape& shape, const We
   detail::Unrecorded unrecorded;
   Variable v(options.initializer(shape, options.seed), path, {.trainable = options.trainable});
   state_->own.push_back(v);
+  if (options.regularizer.defined()) state_->regularizers.emplace_back(v, options.regularizer);
+  if (options.constraint.defined()) state_->constraints.emplace_back(v, options.constraint);
   return v;
+}
+
+namespace {
+thread_local LossScope* loss_scope = nullptr;
+Tensor sum_of(const std::vector<Tensor>& losses) {
+  Tensor total;
+  for (auto& t : losses) total = total.defined() ? total + t : t;
+  return total.defined() ? total : zeros({});
+}
+}  // namespace
+
+LossScope::LossScope() : outer_(std::exchange(loss_scope, this)) {}
+LossScope::~LossScope() { loss_scope = outer_; }
+Tensor LossScope::total() const { return sum_of(losses_); }
+
+void Layer::add_loss(const Tensor& loss, Where where) {
+  CallSite site(where);
+  if (!loss.defined() || loss.rank() != 0)
+    throw ShapeError(fmt::format("add_loss: '{}' must give a scalar, got {}.", name(),
+                                 loss.defined() ? loss.shape().str() : "none"));
+  if (loss_scope) loss_scope->losses_.push_back(loss);
+}
+
+Tensor Layer::with_activity(Tensor y, const Regularizer& regularizer) {
+  if (loss_scope && regularizer.defined()) add_loss(regularizer(y));
+  return y;
+}
+
+Tensor Layer::regularization_loss() const {
+  std::vector<Tensor> losses;
+  for (auto& v : trainable_variables())
+    detail::each_layer(*state_, [&](const State& s) {
+      for (auto& [own, regularizer] : s.regularizers)
+        if (own == v) losses.push_back(regularizer(v.value()));
+    });
+  return sum_of(losses);
+}
+
+void Layer::apply_constraints() {
+  for (auto& v : trainable_variables())
+    detail::each_layer(*state_, [&](const State& s) {
+      for (auto& [own, constraint] : s.constraints)
+        if (own == v) Variable(v).assign(constraint(v.value()));
+    });
 }
 
 std::vector<Variable> Layer::variables() const {
@@ -285,24 +347,16 @@ void visit_streams(const Layer::State& root, const Callable<void(const Variable&
   Visit{f, &Layer::State::streams}.layer(root, true, "");
 }
 
-namespace {
-template <class F>
-void each_layer(const Layer::State& s, std::set<const Layer::State*>& seen, F& f) {
-  if (!seen.insert(&s).second) return;
-  f(s);
-  for (auto& c : s.children) each_layer(*c, seen, f);
-}
-template <class F>
-void each_layer(const Layer::State& root, F f) {
-  std::set<const Layer::State*> seen;
-  each_layer(root, seen, f);
-}
-}  // namespace
-
 bool all_built(const Layer::State& root) {
   bool all = true;
   each_layer(root, [&](const Layer::State& s) { all &= s.built; });
   return all;
+}
+
+bool regularized(const Layer::State& root) {
+  bool any = false;
+  each_layer(root, [&](const Layer::State& s) { any |= !s.regularizers.empty(); });
+  return any;
 }
 
 std::string structure_of(const Layer::State& root) {

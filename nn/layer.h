@@ -13,6 +13,7 @@
 //     };
 #pragma once
 #include <tapir/nn/initializers.h>
+#include <tapir/nn/regularizers.h>
 #include <tapir/nn/symbol.h>
 #include <tapir/tensor/variable.h>
 
@@ -32,6 +33,8 @@ struct WeightOptions {
   Initializer initializer = "glorot_uniform";
   bool trainable = true;
   std::int64_t seed = -1;
+  Regularizer regularizer = {};  ///< what it costs while it is trained
+  Constraint constraint = {};    ///< applied after each step of fit
 };
 
 /// Weights, sublayers, and a function of a tensor. Derive from it and override `call`.
@@ -75,6 +78,11 @@ class Layer {
   std::vector<Variable> variables() const;
   std::vector<Variable> trainable_variables() const;
   std::vector<Variable> non_trainable_variables() const;
+  /// What the regularizers of trainable weights give, added up; 0 if there are none. fit adds it to the loss; in a loop
+  /// of your own add it yourself.
+  Tensor regularization_loss() const;
+  /// Brings weights back to where their constraints allow; after each step in a loop of your own.
+  void apply_constraints();
   /// The number of weights.
   std::int64_t count_params() const;
 
@@ -100,6 +108,10 @@ class Layer {
   /// Where the random numbers of a seeded layer stand, as random::key gives it: i64 [2]. Assign the next in `call`, so
   /// that each call draws its own numbers, traced too. No weight; Model::save keeps it.
   Variable add_stream(std::int64_t seed);
+  /// From `call`: adds a scalar to what fit minimises and to the loss that is reported. See LossScope.
+  void add_loss(const Tensor& loss, Where where = Where::current());
+  /// y, having added what the regularizer says of it.
+  Tensor with_activity(Tensor y, const Regularizer& regularizer);
   /// Has this layer, or one around the running call, been frozen by set_trainable(false)?
   bool frozen() const;
   /// For layers without weights that summary() need not call unbuilt.
@@ -114,6 +126,24 @@ class Layer {
   std::vector<Symbol> symbols(std::shared_ptr<Layer> kept, const std::vector<Symbol>& xs);
   std::shared_ptr<State> state_;
   bool made_ = false;  // this copy has called make_weights
+};
+
+/// While it lives, collects what the layers that this thread calls add to the loss: those of activity_regularizer and
+/// add_loss. fit has one; in a loop of your own it is `loss + added.total() + model.regularization_loss()`.
+class LossScope {
+ public:
+  LossScope();
+  ~LossScope();
+  LossScope(const LossScope&) = delete;
+  LossScope& operator=(const LossScope&) = delete;
+  const std::vector<Tensor>& losses() const { return losses_; }
+  /// All of them added up; 0 if there are none.
+  Tensor total() const;
+
+ private:
+  friend class Layer;
+  std::vector<Tensor> losses_;
+  LossScope* outer_;
 };
 
 /// What a layer's class derives from to be called on symbols: `struct Mine : nn::LayerOf<Mine>`, else as from Layer.

@@ -16,7 +16,9 @@ struct Layer::State {
   std::vector<Variable> own;                     // in order of first use
   std::vector<std::shared_ptr<State>> children;  // likewise
   std::vector<Variable> streams;                 // where its random numbers stand: state, but no weights
-  int version = 0;                               // of what a trace cannot see: the list of a Sequential
+  std::vector<std::pair<Variable, Regularizer>> regularizers;
+  std::vector<std::pair<Variable, Constraint>> constraints;
+  int version = 0;  // of what a trace cannot see: the list of a Sequential
   /// Adds a child that is not there yet.
   void attach(const std::shared_ptr<State>& child);
   void attach(const Variable& v);
@@ -49,6 +51,8 @@ void visit_variables(const Layer::State& root, const Callable<void(const Variabl
 void visit_streams(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f);
 /// Have all layers of the tree run once, so that all weights are there?
 bool all_built(const Layer::State& root);
+/// Has any weight of the tree a regularizer?
+bool regularized(const Layer::State& root);
 /// What a trace of this layer depends on besides tensors: which layers and variables there are, which of them are
 /// frozen.
 std::string structure_of(const Layer::State& root);

@@ -26,7 +26,10 @@ struct Metric::Impl {
   virtual ~Impl() = default;
   virtual void update(const Tensor& t, const Tensor& p, const Tensor& weight) = 0;
   virtual double result() const = 0;
-  virtual void reset() = 0;
+  virtual std::vector<Variable> variables() const = 0;
+  void reset() {
+    for (auto& v : variables()) Variable(v).assign(zeros(v.shape(), v.dtype()));
+  }
 };
 
 namespace {
@@ -87,9 +90,7 @@ struct MeanOf final : Metric::Impl {
     const double n = count.value().item<double>(), mean = n == 0 ? 0 : total.value().item<double>() / n;
     return root ? std::sqrt(mean) : mean;
   }
-  void reset() override {
-    for (auto* v : {&total, &count}) v->assign(zeros({}, DType::f64));
-  }
+  std::vector<Variable> variables() const override { return {total, count}; }
 };
 
 Tensor last_mean(const Tensor& x) { return x.rank() == 0 ? x : mean(x, {.axis = -1}); }
@@ -216,9 +217,7 @@ struct Confusion : Metric::Impl {
       }
     return out;
   }
-  void reset() override {
-    for (auto* v : {&above, &outside}) v->assign(zeros(v->shape(), DType::f64));
-  }
+  std::vector<Variable> variables() const override { return {above, outside}; }
 };
 
 double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
@@ -387,5 +386,6 @@ void Metric::update(const Tensor& y_true, const Tensor& y_pred, const Tensor& we
 double Metric::result() const { return impl_->result(); }
 void Metric::reset() { impl_->reset(); }
 const std::string& Metric::name() const { return impl_->name; }
+std::vector<Variable> Metric::variables() const { return impl_->variables(); }
 
 }  // namespace tapir::nn

@@ -1,7 +1,7 @@
 // Metrics: they gather batches and say one number. Names and definitions are Keras's.
 #pragma once
 #include <tapir/tensor/callable.h>
-#include <tapir/tensor/tensor.h>
+#include <tapir/tensor/variable.h>
 
 #include <memory>
 #include <string>
@@ -26,6 +26,8 @@ class Metric {
   double result() const;
   void reset();
   const std::string& name() const;
+  /// All state.
+  std::vector<Variable> variables() const;
 
   struct Impl;
 

@@ -17,7 +17,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <map>
 
 namespace tapir::nn {
@@ -50,6 +49,12 @@ Model::Compiled::Compiled(const CompileOptions& o, std::vector<std::string> name
 void Model::Compiled::reset_metrics() {
   mean_loss.reset();
   each_metric([](auto& m) { m.reset(); });
+}
+
+std::vector<std::vector<Variable>> Model::Compiled::metric_variables() {
+  std::vector<std::vector<Variable>> all{mean_loss.variables()};
+  each_metric([&](const Metric& m) { all.push_back(m.variables()); });
+  return all;
 }
 
 std::pair<Tensor, std::vector<Tensor>> Model::Compiled::total_loss(std::span<const Tensor> ys,
@@ -96,54 +101,7 @@ Logs Model::Compiled::logs() const {
   return logs;
 }
 
-namespace {
-
-void check_data(const char* what, const Tensors& xs, const Tensors& ys, const Tensor& weight) {
-  if (!xs.defined() || !ys.defined()) throw UsageError(fmt::format("{}: x and y must be defined tensors.", what));
-  const Tensor& x = xs[0];
-  auto check_beside = [&](const char* name, const Tensor& y) {
-    if (x.rank() < 1 || y.rank() < 1 || x.shape()[0] != y.shape()[0])
-      throw ShapeError(fmt::format("{}: x {} and {} {} must have the same number of examples.", what, x.shape().str(),
-                                   name, y.shape().str()));
-  };
-  for (auto& other : std::span(xs).subspan(1)) check_beside("x", other);
-  for (auto& y : ys) check_beside("y", y);
-  if (x.shape()[0] == 0) throw ShapeError(fmt::format("{}: there are no examples in x {}.", what, x.shape().str()));
-  if (weight.defined() && !(weight.shape() == Shape({x.shape()[0]})))
-    throw ShapeError(
-        fmt::format("{}: sample_weight must have shape [{}], got {}.", what, x.shape()[0], weight.shape().str()));
-}
-
-void check_batch(const char* what, std::int64_t batch_size) {
-  if (batch_size < 1) throw UsageError(fmt::format("{}: batch_size must be at least 1, got {}.", what, batch_size));
-}
-
-void check_verbose(const char* what, int verbose) {
-  if (verbose < 0 || verbose > 2)
-    throw UsageError(fmt::format("{}: verbose must be 0, 1 or 2, got {}.", what, verbose));
-}
-
-Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
-  return t.defined() ? t[Slice(begin, end)] : Tensor();
-}
-
-Tensors rows(const Tensors& all, std::int64_t begin, std::int64_t end) {
-  Tensors out;
-  for (auto& t : all) out.push_back(rows(t, begin, end));
-  return out;
-}
-
-// What a step is given: part(t) of each input, of each answer and of the weight.
-std::vector<Tensor> batch_of(const Tensors& x, const Tensors& y, const Tensor& weight,
-                             FunctionRef<Tensor(const Tensor&)> part) {
-  std::vector<Tensor> batch;
-  for (auto* list : {&x, &y})
-    for (auto& t : *list) batch.push_back(part(t));
-  batch.push_back(part(weight));
-  return batch;
-}
-
-}  // namespace
+using detail::batch_of, detail::check_batch, detail::check_data, detail::check_verbose, detail::rows;
 
 Model::Traces::Traces() : steps(std::make_shared<detail::Steps>()) {}
 Model::~Model() = default;
@@ -162,6 +120,15 @@ Model::Compiled& Model::compiled(const char* what) const {
     throw UsageError(
         fmt::format("{}: say how to train first: model.compile({{.optimizer = \"adam\", .loss = ...}}).", what));
   return **compiled_;
+}
+
+optim::Optimizer Model::optimizer(Where where) const {
+  CallSite site(where);
+  return compiled("optimizer").optimizer;
+}
+
+void Model::stop_training() {
+  if (*compiled_ && (*compiled_)->fit) (*compiled_)->fit->stop = true;
 }
 
 std::vector<Variable> Model::optimizer_variables() const {
@@ -189,6 +156,14 @@ std::vector<Tensor> Model::all_outputs(std::span<const Tensor> xs, bool training
   return outputs({xs.begin(), xs.end()}, options);
 }
 
+// The loss with what layers and weights add to it.
+Tensor Model::with_penalties(const Tensor& loss, const LossScope& added) const {
+  Tensor all = loss;
+  for (auto& t : added.losses()) all = all + astype(t, loss.dtype());
+  if (detail::regularized(*state())) all = all + astype(regularization_loss(), loss.dtype());
+  return all;
+}
+
 void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
   Compiled& c = **compiled_;
   const auto xs = batch.first(inputs), ys = batch.subspan(inputs, batch.size() - inputs - 1);
@@ -199,75 +174,28 @@ void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
   std::vector<Tensor> gradients;
   {
     detail::LogitsScope logits;
+    LossScope added;
     GradientTape tape;
     predicted = all_outputs(xs, true);
     loss = c.total_loss(ys, predicted, weight);
+    loss.first = with_penalties(loss.first, added);
     variables = trainable_variables();
     if (variables.empty()) throw UsageError("fit: the model has no trainable variables.");
     gradients = tape.gradient(loss.first, variables);
   }
   c.optimizer.apply_gradients(gradients, variables);
+  apply_constraints();
   c.update_metrics(loss, ys, predicted, weight);
 }
 
 void Model::test_step(std::span<const Tensor> batch, std::size_t inputs) {
   detail::LogitsScope logits;
   const auto xs = batch.first(inputs), ys = batch.subspan(inputs, batch.size() - inputs - 1);
+  LossScope added;
   const std::vector<Tensor> predicted = all_outputs(xs, false);
-  (*compiled_)->update_metrics((*compiled_)->total_loss(ys, predicted, batch.back()), ys, predicted, batch.back());
-}
-
-History Model::fit(const Tensors& x, const Tensors& y, const FitOptions& o, Where where) {
-  CallSite site(where);
-  Compiled& c = compiled("fit");
-  check_data("fit", x, y, o.sample_weight);
-  check_batch("fit", o.batch_size);
-  check_verbose("fit", o.verbose);
-  if (o.epochs < 0 || o.initial_epoch < 0)
-    throw UsageError(
-        fmt::format("fit: epochs must not be negative, got {} (initial_epoch {}).", o.epochs, o.initial_epoch));
-  if (!(o.validation_split >= 0 && o.validation_split < 1))
-    throw UsageError(fmt::format("fit: validation_split must be in [0, 1), got {}.", o.validation_split));
-  const auto& [vx, vy] = o.validation_data;
-  if (!vx.empty() || !vy.empty()) check_data("fit: validation_data", vx, vy, {});
-  const std::int64_t all = x.examples();
-  const std::int64_t n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
-  if (n < 1)
-    throw UsageError(
-        fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.", o.validation_split, all));
-  const Tensors tx = rows(x, 0, n), ty = rows(y, 0, n);
-  const Tensor tw = rows(o.sample_weight, 0, n);
-  const Tensors val_x = vx.defined() ? vx : n < all ? rows(x, n, all) : Tensors();
-  const Tensors val_y = vx.defined() ? vy : n < all ? rows(y, n, all) : Tensors();
-  const Tensor val_w = n < all ? rows(o.sample_weight, n, all) : Tensor();
-
-  History history;
-  detail::Progress progress(o.verbose, o.epochs);
-  const std::int64_t steps = (n + o.batch_size - 1) / o.batch_size;
-  if (o.initial_epoch < o.epochs) build_for(rows(tx, 0, std::min(n, o.batch_size)));
-  auto step_body = [&](std::span<const Tensor> batch) { return train_step(batch, x.size()), Tensor(); };
-  for (int epoch = o.initial_epoch; epoch < o.epochs; ++epoch) {
-    Tensor order;
-    if (o.shuffle) order = random::permutation(n, {.seed = o.shuffle_seed < 0 ? -1 : o.shuffle_seed + epoch});
-    c.reset_metrics();
-    const std::string key = trace_key();
-    progress.start_epoch(epoch, steps);
-    for (std::int64_t step = 0; step < steps; ++step) {
-      std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
-      auto part = [&](const Tensor& t) {
-        return !t.defined() || !o.shuffle ? rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
-      };
-      traces_.steps->train.run(c.run_eagerly, key, batch_of(tx, ty, tw, part), step_body);
-      if (progress.due()) progress.tell(step + 1, c.logs());
-    }
-    Logs logs = c.logs();
-    if (val_x.defined())
-      for (auto& [name, v] : evaluate_batches(val_x, val_y, val_w, o.batch_size)) logs.at_or_new("val_" + name) = v;
-    progress.end_epoch(logs);
-    for (auto& [name, v] : logs) history.at_or_new(name).push_back(v);
-    if (o.on_epoch_end && !o.on_epoch_end(epoch, logs)) break;
-  }
-  return history;
+  auto loss = (*compiled_)->total_loss(ys, predicted, batch.back());
+  loss.first = with_penalties(loss.first, added);
+  (*compiled_)->update_metrics(loss, ys, predicted, batch.back());
 }
 
 Logs Model::evaluate_batches(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size) {

@@ -1,5 +1,6 @@
 // Model: a layer that can be trained, and Sequential: one layer after the other.
 #pragma once
+#include <tapir/nn/callback.h>
 #include <tapir/nn/history.h>
 #include <tapir/nn/layer.h>
 #include <tapir/nn/losses.h>
@@ -31,7 +32,14 @@ struct FitOptions {
   std::int64_t shuffle_seed = -1;                    ///< fixes the orders; -1: the global generator
   int verbose = 1;  ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
   int initial_epoch = 0;
-  Tensor sample_weight = {};                                      ///< [N]
+  Tensor sample_weight = {};  ///< [N]
+  /// The weight of the examples of each class, {{0, 1}, {1, 5.5}}: y are class numbers or one-hot; others weigh 1.
+  /// Times sample_weight.
+  std::vector<std::pair<std::int64_t, double>> class_weight = {};
+  std::int64_t steps_per_epoch = 0;         ///< an epoch ends after so many batches; 0: when all were seen
+  std::int64_t validation_batch_size = 0;   ///< 0: batch_size
+  int validation_freq = 1;                  ///< every so many epochs
+  std::vector<AnyCallback> callbacks = {};  ///< called in this order
   Callable<bool(int epoch, const Logs& logs)> on_epoch_end = {};  ///< false ends the training
 };
 
@@ -49,6 +57,9 @@ namespace detail {
 struct Steps;
 struct SummaryRow;
 }  // namespace detail
+namespace callbacks {
+class BackupAndRestore;
+}
 
 /// Derive from it as from Layer; in addition it has Keras's training loop.
 ///
@@ -77,6 +88,11 @@ class Model : public Layer {
 
   /// What the losses of several outputs are logged under: "<name>_loss".
   virtual std::vector<std::string> output_names() const { return {}; }
+
+  /// Ends the fit that runs after this batch or epoch; from a callback.
+  void stop_training();
+  /// What compile was given; a handle. Throws UsageError if not compiled.
+  optim::Optimizer optimizer(Where where = Where::current()) const;
 
   /// Prints `summary_text()`.
   void summary() const;
@@ -108,12 +124,20 @@ class Model : public Layer {
   virtual std::vector<detail::SummaryRow> summary_rows() const;
 
  private:
+  friend class callbacks::BackupAndRestore;
   struct Compiled;
+  struct Fit;
   Compiled& compiled(const char* what) const;
   std::vector<Variable> optimizer_variables() const;  // none before the first step
   void build_for(const Tensors& batch);
   bool eagerly() const;
   std::string trace_key() const;
+  void write_state(const std::string& path, std::vector<std::pair<std::string, Tensor>> extra) const;
+  std::vector<std::pair<std::string, Tensor>> read_state(const char* what, const std::string& path);
+  // As save, with how far the fit that runs has come: through this batch, or through the `whole` epoch.
+  void save_progress(const std::string& path, bool whole) const;
+  void load_progress(const std::string& path);
+  Tensor with_penalties(const Tensor& loss, const LossScope& added) const;
   std::vector<Tensor> all_outputs(std::span<const Tensor> xs, bool training);
   // A batch is the inputs, the answers, and the weight of the examples.
   void train_step(std::span<const Tensor> batch, std::size_t inputs);

@@ -70,6 +70,8 @@ class Restore {
   std::vector<std::pair<Variable, Tensor>> found_;
 };
 
+std::string leaf(const Variable& v) { return v.name().substr(v.name().rfind('/') + 1); }
+
 template <class Named>
 std::string names_of(const std::vector<Named>& all) {
   std::string text;
@@ -107,7 +109,15 @@ void Model::load_weights(const std::string& path, Where where) {
 void Model::save(const std::string& path, Where where) const {
   CallSite site(where);
   check_built(*this, "save");
-  io::NamedTensors tensors;
+  write_state(path, {});
+}
+
+void Model::load(const std::string& path, Where where) {
+  CallSite site(where);
+  read_state("load", path);
+}
+
+void Model::write_state(const std::string& path, io::NamedTensors tensors) const {
   io::Metadata metadata{{kKind, kModel}, {"type", type()}};
   detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) {
     tensors.emplace_back("weights/" + name, v.value());
@@ -118,6 +128,7 @@ void Model::save(const std::string& path, Where where) const {
   if (const Compiled* c = compiled_->get()) {
     tensors.emplace_back("optimizer/iterations", c->optimizer.iterations().value());
     tensors.emplace_back("optimizer/learning_rate", c->optimizer.variables()[1].value());
+    for (auto& v : c->optimizer.shared_variables()) tensors.emplace_back("optimizer/" + leaf(v), v.value());
     detail::visit_variables(*state(), [&](const Variable& v, bool, const std::string& name) {
       const std::vector<Variable> slots = c->optimizer.slots(v);
       for (std::size_t k = 0; k < slots.size(); ++k)
@@ -131,26 +142,27 @@ void Model::save(const std::string& path, Where where) const {
   io::save_safetensors(path, tensors, metadata);
 }
 
-void Model::load(const std::string& path, Where where) {
-  CallSite site(where);
-  check_built(*this, "load");
-  Restore restore("load", path, io::load_safetensors(path));
+io::NamedTensors Model::read_state(const char* what, const std::string& path) {
+  check_built(*this, what);
+  io::NamedTensors all = io::load_safetensors(path), own, of_fit;
+  for (auto& named : all) (named.first.starts_with("fit/") ? of_fit : own).push_back(std::move(named));
+  Restore restore(what, path, std::move(own));
   const io::Metadata metadata = io::load_safetensors_metadata(path);
   if (!is_model(metadata))
-    throw FileError(
-        fmt::format("load: {}: this file was not written by save(). Weights alone are read by load_weights().", path));
+    throw FileError(fmt::format(
+        "{}: {}: this file was not written by save(). Weights alone are read by load_weights().", what, path));
   Compiled* c = compiled_->get();
   const std::string *trained = find(metadata, "optimizer"), *loss = find(metadata, "loss");
   if (trained && !c)
     throw UsageError(
-        fmt::format("load: {}: compile the model as the saved one first, with optimizer {} and loss {}. "
+        fmt::format("{}: {}: compile the model as the saved one first, with optimizer {} and loss {}. "
                     "Weights alone are read by load_weights().",
-                    path, *trained, loss ? *loss : "?"));
+                    what, path, *trained, loss ? *loss : "?"));
   auto kind = [](const std::string& text) { return text.substr(0, text.find('(')); };
   if (trained && kind(*trained) != kind(c->optimizer.text()))
-    throw FileError(fmt::format(
-        "load: {}: its optimizer was {}, that of the model is {}. Weights alone are read by load_weights().", path,
-        *trained, c->optimizer.text()));
+    throw FileError(
+        fmt::format("{}: {}: its optimizer was {}, that of the model is {}. Weights alone are read by load_weights().",
+                    what, path, *trained, c->optimizer.text()));
 
   std::vector<std::pair<Variable, std::vector<Tensor>>> slots;
   detail::visit_streams(*state(),
@@ -161,12 +173,14 @@ void Model::load(const std::string& path, Where where) {
     const std::vector<std::string>& kept = c->optimizer.slot_names();
     if (kept.empty() || !restore.has("optimizer/" + name + "/" + kept[0])) return;  // no step has moved it
     slots.emplace_back(v, std::vector<Tensor>());
-    for (auto& slot : kept)
-      slots.back().second.push_back(restore.value("optimizer/" + name + "/" + slot, v.shape(), v.dtype()));
+    const std::vector<TensorSpec> specs = c->optimizer.slot_specs(v);
+    for (std::size_t k = 0; k < kept.size(); ++k)
+      slots.back().second.push_back(restore.value("optimizer/" + name + "/" + kept[k], specs[k].shape, specs[k].dtype));
   });
   if (trained) {
     restore.take("optimizer/iterations", c->optimizer.iterations());
     restore.take("optimizer/learning_rate", c->optimizer.variables()[1]);
+    for (auto& v : c->optimizer.shared_variables()) restore.take("optimizer/" + leaf(v), v);
   }
   restore.check_all_used();
 
@@ -179,6 +193,55 @@ void Model::load(const std::string& path, Where where) {
     }
   }
   restore.assign();
+  return of_fit;
+}
+
+// fit/at: epoch, batches done, was it to stop; fit/generator: where it stood before the order was drawn, and now;
+// fit/metric/i/j; fit/callback/i/NAME.
+void Model::save_progress(const std::string& path, bool whole) const {
+  Compiled& c = **compiled_;
+  const Fit& fit = *c.fit;
+  const random::GeneratorState now = random::generator_state();
+  auto numbers = [](const std::vector<std::int64_t>& v) { return Tensor::from_vector(v); };
+  io::NamedTensors state{
+      {"fit/at", numbers({fit.epoch + whole, whole ? 0 : fit.step, fit.stop})},
+      {"fit/generator", numbers({fit.before_order.seed, fit.before_order.stream, now.seed, now.stream})}};
+  if (!whole) {
+    const std::vector<std::vector<Variable>> metrics = c.metric_variables();
+    for (std::size_t i = 0; i < metrics.size(); ++i)
+      for (std::size_t j = 0; j < metrics[i].size(); ++j)
+        state.emplace_back(fmt::format("fit/metric/{}/{}", i, j), metrics[i][j].value());
+  }
+  for (std::size_t i = 0; i < fit.callbacks.size(); ++i)
+    for (auto& [name, value] : fit.callbacks[i]->state())
+      state.emplace_back(fmt::format("fit/callback/{}/{}", i, name), value);
+  write_state(path, std::move(state));
+}
+
+void Model::load_progress(const std::string& path) {
+  Compiled& c = **compiled_;
+  Fit& fit = *c.fit;
+  const io::NamedTensors state = read_state("BackupAndRestore", path);
+  auto number = [&](const char* name, std::size_t i) { return io::find(state, name).to_vector<std::int64_t>().at(i); };
+  fit.epoch = int(number("fit/at", 0));
+  fit.step = number("fit/at", 1);
+  fit.stop = number("fit/at", 2) != 0;
+  fit.within_epoch = fit.step > 0;
+  fit.before_order = {number("fit/generator", 0), number("fit/generator", 1)};
+  random::set_generator_state({number("fit/generator", 2), number("fit/generator", 3)});
+  if (fit.within_epoch) {
+    const std::vector<std::vector<Variable>> metrics = c.metric_variables();
+    for (std::size_t i = 0; i < metrics.size(); ++i)
+      for (std::size_t j = 0; j < metrics[i].size(); ++j)
+        Variable(metrics[i][j]).assign(io::find(state, fmt::format("fit/metric/{}/{}", i, j)));
+  }
+  for (std::size_t i = 0; i < fit.callbacks.size(); ++i) {
+    const std::string prefix = fmt::format("fit/callback/{}/", i);
+    NamedValues<Tensor> own;
+    for (auto& [name, value] : state)
+      if (name.starts_with(prefix)) own.at_or_new(name.substr(prefix.size())) = value;
+    if (own.size() > 0) fit.callbacks[i]->set_state(own);
+  }
 }
 
 }  // namespace tapir::nn

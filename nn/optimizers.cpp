@@ -1,45 +1,47 @@
+// The handle, the step that all optimizers share, and its state. What each does with a gradient: optimizer_rules.cpp.
+#include <tapir/nn/layer_state.h>
 #include <tapir/nn/names.h>
-#include <tapir/nn/optimizers.h>
+#include <tapir/nn/optimizer_impl.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
-#include <tapir/ops/optimizer_update.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 
 namespace tapir::optim {
 
-struct Optimizer::Impl {
-  struct Slot {
-    Variable variable;
-    std::vector<Variable> state;
-  };
-  std::string name, text;
-  std::vector<std::string> state_names;
-  double initial = 0;  // value of fresh state
-  double clipnorm = 0, clipvalue = 0, global_clipnorm = 0;
-  std::function<Tensors(const UpdateInputs&, std::span<const Tensor>)> update;
-  Variable iterations, rate;
-  std::vector<Slot> slots;
+Optimizer::Impl::Slot* Optimizer::Impl::find(const Variable& v) {
+  for (auto& s : slots)
+    if (s.variable == v) return &s;
+  return nullptr;
+}
 
-  // Steps see the same variables in the same order, so the first guess is nearly always right.
-  Slot& slot_of(const Variable& v, std::size_t guess) {
-    if (guess < slots.size() && slots[guess].variable == v) return slots[guess];
-    for (auto& s : slots)
-      if (s.variable == v) return s;
-    Slot slot{v, {}};
-    std::string path = v.name();
-    std::replace(path.begin(), path.end(), '/', '_');
-    for (auto& n : state_names)
-      slot.state.emplace_back(full(v.shape(), initial, v.dtype()), fmt::format("{}/{}_{}", name, path, n),
-                              VariableOptions{.trainable = false});
-    return slots.emplace_back(std::move(slot));
-  }
-};
+Optimizer::Impl::Slot& Optimizer::Impl::slot_of(const Variable& v, std::size_t guess) {
+  if (guess < slots.size() && slots[guess].variable == v) return slots[guess];
+  if (Slot* found = find(v)) return *found;
+  Slot slot{v, {}};
+  std::string path = v.name();
+  std::replace(path.begin(), path.end(), '/', '_');
+  const Tensors values = start(v);
+  for (std::size_t k = 0; k < values.size(); ++k)
+    slot.state.emplace_back(values[k], fmt::format("{}/{}_{}", name, path, slot_names[k]),
+                            VariableOptions{.trainable = false});
+  return slots.emplace_back(std::move(slot));
+}
+
+Tensors Optimizer::Impl::start(const Variable& v) const {
+  nn::detail::Unrecorded unrecorded;  // in a trace too these are values
+  Tensors values = fresh(v);
+  if (use_ema) values.push_back(v.value());
+  return values;
+}
+
+Tensor Optimizer::Impl::rate_after(const Tensor& made) const {
+  return learning_rate.scheduled() ? learning_rate.schedule()(made) : rate.value();
+}
 
 namespace {
 
@@ -51,124 +53,82 @@ Tensor scaled(const Tensor& g, const Tensor& norm, double limit) {
 // Halves in f32, where squares do not overflow.
 Tensor square_sum(const Tensor& g) { return sum(square(g.dtype() == DType::f64 ? g : astype(g, DType::f32))); }
 
-void check_options(const char* type, auto& o) {
-  auto refuse = [&](const char* what, double v, const char* rule) {
-    throw UsageError(fmt::format("{}: {} must be {}, got {}.", type, what, rule, v));
-  };
-  auto not_negative = [&](const char* what, double v) {
-    if (!(v >= 0)) refuse(what, v, "0 or more");
-  };
-  auto fraction = [&](const char* what, double v) {
-    if (!(v >= 0 && v < 1)) refuse(what, v, "in [0, 1)");
-  };
-  not_negative("learning_rate", o.learning_rate);
-  not_negative("weight_decay", o.weight_decay);
-  not_negative("clipnorm", o.clipnorm);
-  not_negative("clipvalue", o.clipvalue);
-  not_negative("global_clipnorm", o.global_clipnorm);
-  if ((o.clipnorm != 0) + (o.clipvalue != 0) + (o.global_clipnorm != 0) > 1)
-    throw UsageError(fmt::format("{}: only one of clipnorm, clipvalue and global_clipnorm may be set.", type));
-  if constexpr (requires { o.epsilon; }) not_negative("epsilon", o.epsilon);
-  if constexpr (requires { o.momentum; }) {
-    if (!(o.momentum >= 0 && o.momentum <= 1)) refuse("momentum", o.momentum, "in [0, 1]");
-  }
-  if constexpr (requires { o.beta_1; }) fraction("beta_1", o.beta_1), fraction("beta_2", o.beta_2);
-  if constexpr (requires { o.rho; }) fraction("rho", o.rho);
-  if constexpr (requires { o.initial_accumulator_value; })
-    not_negative("initial_accumulator_value", o.initial_accumulator_value);
-}
-
-// The options that steps depend on beside the learning rate, those of the common ones that are on.
-std::string text_of(const char* type, const auto& o) {
-  std::string text;
-  auto add = [&](const char* what, auto v) { text += fmt::format("{}{}={}", text.empty() ? "" : ", ", what, v); };
-  if constexpr (requires { o.momentum; }) add("momentum", o.momentum);
-  if constexpr (requires { o.nesterov; }) add("nesterov", o.nesterov);
-  if constexpr (requires { o.beta_1; }) add("beta_1", o.beta_1), add("beta_2", o.beta_2);
-  if constexpr (requires { o.rho; }) add("rho", o.rho);
-  if constexpr (requires { o.centered; }) add("centered", o.centered);
-  if constexpr (requires { o.initial_accumulator_value; })
-    add("initial_accumulator_value", o.initial_accumulator_value);
-  if constexpr (requires { o.epsilon; }) add("epsilon", o.epsilon);
-  if constexpr (requires { o.amsgrad; }) add("amsgrad", o.amsgrad);
-  if (o.weight_decay != 0) add("weight_decay", o.weight_decay);
-  if (o.clipnorm != 0) add("clipnorm", o.clipnorm);
-  if (o.clipvalue != 0) add("clipvalue", o.clipvalue);
-  if (o.global_clipnorm != 0) add("global_clipnorm", o.global_clipnorm);
-  return fmt::format("{}({})", type, text);
-}
-
-template <class Rule>
-std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule, std::vector<std::string> state_names,
-                                      const Where& where) {
-  CallSite site(where);
-  check_options(type, o);
-  rule.weight_decay = o.weight_decay;
-  if constexpr (requires { rule.epsilon; }) rule.epsilon = o.epsilon;
-  auto impl = std::make_shared<Optimizer::Impl>();
-  impl->name = o.name;
-  impl->text = text_of(type, o);
-  impl->clipnorm = o.clipnorm;
-  impl->clipvalue = o.clipvalue;
-  impl->global_clipnorm = o.global_clipnorm;
-  impl->state_names = std::move(state_names);
-  impl->update = [rule](const UpdateInputs& in, std::span<const Tensor> state) {
-    return optimizer_update(rule, in, state);
-  };
-  VariableOptions fixed{.trainable = false};
-  impl->iterations = Variable(zeros({}, DType::i64), o.name + "/iterations", fixed);
-  impl->rate = Variable(full({}, o.learning_rate), o.name + "/learning_rate", fixed);
-  return impl;
-}
-
-std::shared_ptr<Optimizer::Impl> adam(const char* type, const auto& o, const Where& where) {
-  AdamUpdate rule{.beta_1 = o.beta_1, .beta_2 = o.beta_2, .amsgrad = o.amsgrad};
-  std::vector<std::string> states{"momentum", "velocity"};
-  if (o.amsgrad) states.push_back("velocity_hat");
-  return make(type, o, rule, states, where);
-}
-
 }  // namespace
 
-SGD::SGD(const SGDOptions& o, Where where)
-    : Optimizer(make("SGD", o, SGDUpdate{.momentum = o.momentum, .nesterov = o.nesterov},
-                     o.momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{}, where)) {}
-Adam::Adam(const AdamOptions& o, Where where) : Optimizer(adam("Adam", o, where)) {}
-AdamW::AdamW(const AdamWOptions& o, Where where) : Optimizer(adam("AdamW", o, where)) {}
-
-RMSprop::RMSprop(const RMSpropOptions& o, Where where) : Optimizer(std::shared_ptr<Impl>()) {
-  std::vector<std::string> states{"velocity"};
-  if (o.centered) states.push_back("average_gradient");
-  if (o.momentum != 0) states.push_back("momentum");
-  impl_ =
-      make("RMSprop", o, RMSpropUpdate{.rho = o.rho, .momentum = o.momentum, .centered = o.centered}, states, where);
+void Optimizer::Impl::apply(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables) {
+  Tensor norm;
+  if (global_clipnorm != 0) {
+    for (auto& g : gradients)
+      if (g.defined()) norm = norm.defined() ? norm + square_sum(g) : square_sum(g);
+    norm = sqrt(norm);
+  }
+  const Tensor now = rate_after(iterations.value());
+  iterations.assign_add(Tensor(1));
+  const Tensor step = iterations.value();
+  if (start_step) start_step(step);
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    Tensor g = gradients[i];
+    if (!g.defined()) continue;
+    if (clipnorm != 0) g = scaled(g, sqrt(square_sum(g)), clipnorm);
+    else if (clipvalue != 0) g = minimum(maximum(g, -clipvalue), clipvalue);
+    else if (norm.defined()) g = scaled(g, norm, global_clipnorm);
+    Slot& slot = slot_of(variables[i], i);
+    std::vector<Tensor> state;
+    for (auto& v : slot.state) state.push_back(v.value());
+    if (use_ema) state.pop_back();
+    const Tensor parameter = slot.variable.value();
+    Tensors fresh = update({parameter, g, now, step}, state);
+    slot.variable.assign(fresh[0]);
+    for (std::size_t k = 0; k < state.size(); ++k) slot.state[k].assign(fresh[k + 1]);
+  }
+  if (use_ema) average(variables, step);
 }
 
-Adagrad::Adagrad(const AdagradOptions& o, Where where)
-    : Optimizer(make("Adagrad", o, AdagradUpdate{}, {"accumulator"}, where)) {
-  impl_->initial = o.initial_accumulator_value;
+// Also of variables that did not move in this step, as in Keras; the average of those that never did is their value.
+void Optimizer::Impl::average(const std::vector<Variable>& variables, const Tensor& step) {
+  const Tensor keep = where(step > 1, full({}, ema_momentum), full({}, 0.0));
+  for (auto& v : variables) {
+    Slot* slot = find(v);
+    if (!slot) continue;
+    Variable& own = slot->state.back();
+    const Tensor k = astype(keep, v.dtype()), value = v.value();
+    own.assign(own.value() * k + value * (1 - k));
+    if (ema_overwrite_frequency > 0)
+      slot->variable.assign(where(equal(remainder(step, ema_overwrite_frequency), 0), own.value(), value));
+  }
 }
 
 Optimizer::Optimizer(const char* name, Where where) {
   CallSite site(where);
   const std::string n = nn::detail::text_of(name);
-  if (n == "sgd") *this = SGD();
-  else if (n == "adam") *this = Adam();
-  else if (n == "adamw") *this = AdamW();
-  else if (n == "rmsprop") *this = RMSprop();
-  else if (n == "adagrad") *this = Adagrad();
-  else nn::detail::unknown_name("optimizer", n, {"adagrad", "adam", "adamw", "rmsprop", "sgd"});
+  static constexpr std::pair<const char*, Optimizer (*)()> table[] = {
+      {"adadelta", [] { return Optimizer(Adadelta()); }}, {"adafactor", [] { return Optimizer(Adafactor()); }},
+      {"adagrad", [] { return Optimizer(Adagrad()); }},   {"adam", [] { return Optimizer(Adam()); }},
+      {"adamax", [] { return Optimizer(Adamax()); }},     {"adamw", [] { return Optimizer(AdamW()); }},
+      {"ftrl", [] { return Optimizer(Ftrl()); }},         {"lamb", [] { return Optimizer(Lamb()); }},
+      {"lion", [] { return Optimizer(Lion()); }},         {"muon", [] { return Optimizer(Muon()); }},
+      {"nadam", [] { return Optimizer(Nadam()); }},       {"rmsprop", [] { return Optimizer(RMSprop()); }},
+      {"sgd", [] { return Optimizer(SGD()); }},
+  };
+  std::vector<std::string> known;
+  for (auto& [own, make] : table) {
+    if (n == own) {
+      *this = make();
+      return;
+    }
+    known.push_back(own);
+  }
+  nn::detail::unknown_name("optimizer", n, known);
 }
 Optimizer::Optimizer(const std::string& name, Where where) : Optimizer(name.c_str(), where) {}
 
 void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables,
                                 Where where) {
   CallSite site(where);
-  Impl& o = *impl_;
   if (gradients.size() != variables.size())
     throw UsageError(
         fmt::format("apply_gradients: {} gradients for {} variables.", gradients.size(), variables.size()));
-  std::vector<std::size_t> moved;
+  bool any = false;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (!variables[i].defined()) throw UsageError(fmt::format("apply_gradients: variable {} is undefined.", i));
     if (!gradients[i].defined()) continue;
@@ -181,33 +141,14 @@ void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std:
     if (gradients[i].dtype() != variables[i].dtype())
       throw DTypeError(fmt::format("apply_gradients: variable '{}' is {}, its gradient {}.", variables[i].name(),
                                    name_of(variables[i].dtype()), name_of(gradients[i].dtype())));
-    moved.push_back(i);
+    any = true;
   }
-  if (moved.empty())
+  if (!any)
     throw UsageError(
         "apply_gradients: no gradient is defined. Does the loss depend on the variables, and was it computed under the "
         "tape?");
 
-  Tensor norm;
-  if (o.global_clipnorm != 0) {
-    for (std::size_t i : moved) norm = norm.defined() ? norm + square_sum(gradients[i]) : square_sum(gradients[i]);
-    norm = sqrt(norm);
-  }
-  o.iterations.assign_add(Tensor(1));
-  const Tensor rate = o.rate.value(), step = o.iterations.value();
-  for (std::size_t i : moved) {
-    Tensor g = gradients[i];
-    if (o.clipnorm != 0) g = scaled(g, sqrt(square_sum(g)), o.clipnorm);
-    else if (o.clipvalue != 0) g = minimum(maximum(g, -o.clipvalue), o.clipvalue);
-    else if (norm.defined()) g = scaled(g, norm, o.global_clipnorm);
-    Impl::Slot& slot = o.slot_of(variables[i], i);
-    std::vector<Tensor> state;
-    for (auto& v : slot.state) state.push_back(v.value());
-    const Tensor parameter = slot.variable.value();
-    Tensors fresh = o.update({parameter, g, rate, step}, state);
-    slot.variable.assign(fresh[0]);
-    for (std::size_t k = 0; k < slot.state.size(); ++k) slot.state[k].assign(fresh[k + 1]);
-  }
+  impl_->apply(gradients, variables);
 }
 
 void Optimizer::build(const std::vector<Variable>& variables, Where where) {
@@ -216,30 +157,49 @@ void Optimizer::build(const std::vector<Variable>& variables, Where where) {
 }
 void Optimizer::reset() {
   impl_->iterations.assign(zeros({}, DType::i64));
-  for (auto& slot : impl_->slots)
-    for (auto& v : slot.state) v.assign(full(v.shape(), impl_->initial, v.dtype()));
+  for (std::size_t i = 0; i < impl_->shared.size(); ++i)
+    impl_->shared[i].assign(astype(full({}, impl_->shared_start[i], DType::f64), impl_->shared[i].dtype()));
+  for (auto& slot : impl_->slots) {
+    const Tensors values = impl_->start(slot.variable);
+    for (std::size_t k = 0; k < values.size(); ++k) slot.state[k].assign(values[k]);
+  }
 }
 
 const std::string& Optimizer::name() const { return impl_->name; }
 const std::string& Optimizer::text() const { return impl_->text; }
-double Optimizer::learning_rate() const { return impl_->rate.value().item<double>(); }
+double Optimizer::learning_rate() const { return impl_->rate_after(impl_->iterations.value()).item<double>(); }
 void Optimizer::set_learning_rate(double rate, Where where) {
   CallSite site(where);
   if (!(rate >= 0)) throw UsageError(fmt::format("set_learning_rate: the rate must be 0 or more, got {}.", rate));
+  if (impl_->learning_rate.scheduled())
+    throw UsageError(fmt::format("set_learning_rate: the rate of '{}' follows a schedule, {}.", name(),
+                                 impl_->learning_rate.schedule().text()));
   impl_->rate.assign(Tensor(rate));
 }
 Variable Optimizer::iterations() const { return impl_->iterations; }
 std::vector<Variable> Optimizer::variables() const {
   std::vector<Variable> all{impl_->iterations, impl_->rate};
+  all.insert(all.end(), impl_->shared.begin(), impl_->shared.end());
   for (auto& s : impl_->slots) all.insert(all.end(), s.state.begin(), s.state.end());
   return all;
 }
 
-const std::vector<std::string>& Optimizer::slot_names() const { return impl_->state_names; }
+const std::vector<Variable>& Optimizer::shared_variables() const { return impl_->shared; }
+const std::vector<std::string>& Optimizer::slot_names() const { return impl_->slot_names; }
+std::vector<TensorSpec> Optimizer::slot_specs(const Variable& variable) const {
+  std::vector<TensorSpec> specs;
+  for (auto& t : impl_->start(variable)) specs.push_back(t.spec());
+  return specs;
+}
 std::vector<Variable> Optimizer::slots(const Variable& variable) const {
-  for (auto& s : impl_->slots)
-    if (s.variable == variable) return s.state;
-  return {};
+  const Impl::Slot* slot = impl_->find(variable);
+  return slot ? slot->state : std::vector<Variable>();
+}
+void Optimizer::finalize_variable_values(const std::vector<Variable>& variables, Where where) {
+  CallSite site(where);
+  if (!impl_->use_ema) return;
+  for (auto v : variables)
+    if (const Impl::Slot* slot = impl_->find(v)) v.assign(slot->state.back().value());
 }
 
 }  // namespace tapir::optim

@@ -29,9 +29,9 @@ TEST_CASE("compile") {
   nn::Sequential model{nn::Dense(1)};
   check_error<UsageError>([&] { model.compile({.optimizer = "adam"}); },
                           "compile: a loss is needed: {.loss = \"mse\"} or a function.");
-  check_error<UsageError>(
-      [&] { model.compile({.optimizer = "adma", .loss = "mse"}); },
-      "optimizer: there is no 'adma'. Did you mean 'adam'? There are: adagrad, adam, adamw, rmsprop, sgd.");
+  check_error<UsageError>([&] { model.compile({.optimizer = "adma", .loss = "mse"}); },
+                          "optimizer: there is no 'adma'. Did you mean 'adam'? There are: adadelta, adafactor, "
+                          "adagrad, adam, adamax, adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd.");
   const char* not_compiled = ": say how to train first: model.compile({.optimizer = \"adam\", .loss = ...}).";
   check_error<UsageError>([&] { model.fit(x, y); }, std::string("fit") + not_compiled);
   check_error<UsageError>([&] { model.evaluate(x, y); }, std::string("evaluate") + not_compiled);

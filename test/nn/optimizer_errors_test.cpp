@@ -56,7 +56,7 @@ TEST_CASE("options") {
                           "Adagrad: only one of clipnorm, clipvalue and global_clipnorm may be set.");
   check_error<UsageError>([] { SGD().set_learning_rate(-0.5); },
                           "set_learning_rate: the rate must be 0 or more, got -0.5.");
-  check_error<UsageError>(
-      [] { Optimizer("rmsprob"); },
-      "optimizer: there is no 'rmsprob'. Did you mean 'rmsprop'? There are: adagrad, adam, adamw, rmsprop, sgd.");
+  check_error<UsageError>([] { Optimizer("rmsprob"); },
+                          "optimizer: there is no 'rmsprob'. Did you mean 'rmsprop'? There are: adadelta, adafactor, "
+                          "adagrad, adam, adamax, adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd.");
 }

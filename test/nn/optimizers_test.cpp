@@ -18,7 +18,7 @@ struct CaseAttrs {
   }
   template <class Options>
   Options common(Options o) {
-    o.learning_rate = take("learning_rate", o.learning_rate);
+    o.learning_rate = take("learning_rate", o.learning_rate.initial());
     o.weight_decay = take("weight_decay", o.weight_decay);
     o.clipnorm = take("clipnorm", o.clipnorm);
     o.clipvalue = take("clipvalue", o.clipvalue);

@@ -1,0 +1,235 @@
+// The training loop: epochs, batches, validation and callbacks.
+#include <tapir/nn/compiled.h>
+#include <tapir/nn/progress.h>
+#include <tapir/nn/steps.h>
+#include <tapir/ops/create.h>
+#include <tapir/ops/elementwise.h>
+#include <tapir/ops/gather.h>
+#include <tapir/ops/index.h>
+#include <tapir/ops/rearrange.h>
+#include <tapir/ops/reduce.h>
+#include <tapir/ops/shaping.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tapir::nn {
+namespace detail {
+
+void check_data(const char* what, const Tensors& xs, const Tensors& ys, const Tensor& weight) {
+  if (!xs.defined() || !ys.defined()) throw UsageError(fmt::format("{}: x and y must be defined tensors.", what));
+  const Tensor& x = xs[0];
+  auto check_beside = [&](const char* name, const Tensor& y) {
+    if (x.rank() < 1 || y.rank() < 1 || x.shape()[0] != y.shape()[0])
+      throw ShapeError(fmt::format("{}: x {} and {} {} must have the same number of examples.", what, x.shape().str(),
+                                   name, y.shape().str()));
+  };
+  for (auto& other : std::span(xs).subspan(1)) check_beside("x", other);
+  for (auto& y : ys) check_beside("y", y);
+  if (x.shape()[0] == 0) throw ShapeError(fmt::format("{}: there are no examples in x {}.", what, x.shape().str()));
+  if (weight.defined() && !(weight.shape() == Shape({x.shape()[0]})))
+    throw ShapeError(
+        fmt::format("{}: sample_weight must have shape [{}], got {}.", what, x.shape()[0], weight.shape().str()));
+}
+
+void check_batch(const char* what, std::int64_t batch_size) {
+  if (batch_size < 1) throw UsageError(fmt::format("{}: batch_size must be at least 1, got {}.", what, batch_size));
+}
+
+void check_verbose(const char* what, int verbose) {
+  if (verbose < 0 || verbose > 2)
+    throw UsageError(fmt::format("{}: verbose must be 0, 1 or 2, got {}.", what, verbose));
+}
+
+Tensor rows(const Tensor& t, std::int64_t begin, std::int64_t end) {
+  return t.defined() ? t[Slice(begin, end)] : Tensor();
+}
+
+Tensors rows(const Tensors& all, std::int64_t begin, std::int64_t end) {
+  Tensors out;
+  for (auto& t : all) out.push_back(rows(t, begin, end));
+  return out;
+}
+
+// What a step is given: part(t) of each input, of each answer and of the weight.
+std::vector<Tensor> batch_of(const Tensors& x, const Tensors& y, const Tensor& weight,
+                             FunctionRef<Tensor(const Tensor&)> part) {
+  std::vector<Tensor> batch;
+  for (auto* list : {&x, &y})
+    for (auto& t : *list) batch.push_back(part(t));
+  batch.push_back(part(weight));
+  return batch;
+}
+
+}  // namespace detail
+
+Callback::~Callback() = default;
+void Callback::on_train_batch_end(std::int64_t, const Logs&) { ignores_batches_ = true; }
+Model& Callback::model() const {
+  if (!model_) throw UsageError("callback: there is a model only while fit runs.");
+  return *model_;
+}
+AnyCallback::AnyCallback(Callback* callback, bool owned)
+    : callback_(owned ? std::shared_ptr<Callback>(callback)
+                      : std::shared_ptr<Callback>(std::shared_ptr<void>(), callback)) {}
+
+namespace {
+
+// FitOptions::on_epoch_end among the callbacks.
+struct EpochEnd final : Callback {
+  Callable<bool(int, const Logs&)> f;
+  explicit EpochEnd(Callable<bool(int, const Logs&)> g) : f(std::move(g)) {}
+  void on_epoch_end(int epoch, Logs& logs) override {
+    if (!f(epoch, logs)) model().stop_training();
+  }
+};
+
+// The weight of each example by its class, [N].
+Tensor class_weights(const Tensor& y, const std::vector<std::pair<std::int64_t, double>>& weight_of) {
+  Tensor classes = y;
+  if (y.rank() > 1) classes = y.shape().back() == 1 ? squeeze(y, {-1}) : argmax(y, {.axis = -1});
+  if (classes.rank() != 1)
+    throw ShapeError(fmt::format("fit: class_weight needs y [N] or [N, classes], got {}.", y.shape().str()));
+  if (is_floating(classes.dtype())) classes = astype(round(classes), DType::i64);
+  Tensor weight = ones(classes.shape());
+  for (auto& [number, w] : weight_of)
+    weight = where(equal(astype(classes, DType::i64), number), full({}, float(w)), weight);
+  return weight;
+}
+
+}  // namespace
+
+void Model::Fit::check(const Tensors& all_x, const Tensors& all_y) const {
+  detail::check_data("fit", all_x, all_y, o.sample_weight);
+  detail::check_batch("fit", o.batch_size);
+  detail::check_verbose("fit", o.verbose);
+  if (o.epochs < 0 || o.initial_epoch < 0)
+    throw UsageError(
+        fmt::format("fit: epochs must not be negative, got {} (initial_epoch {}).", o.epochs, o.initial_epoch));
+  if (!(o.validation_split >= 0 && o.validation_split < 1))
+    throw UsageError(fmt::format("fit: validation_split must be in [0, 1), got {}.", o.validation_split));
+  if (o.validation_freq < 1)
+    throw UsageError(fmt::format("fit: validation_freq must be 1 or more, got {}.", o.validation_freq));
+  if (o.validation_batch_size < 0 || o.steps_per_epoch < 0)
+    throw UsageError(fmt::format("fit: validation_batch_size and steps_per_epoch must be 0 or more, got {} and {}.",
+                                 o.validation_batch_size, o.steps_per_epoch));
+  const auto& [vx, vy] = o.validation_data;
+  if (!vx.empty() || !vy.empty()) detail::check_data("fit: validation_data", vx, vy, {});
+}
+
+Model::Fit::Fit(Model& m, const Tensors& all_x, const Tensors& all_y, const FitOptions& options)
+    : model(m), c(m.compiled("fit")), o(options) {
+  check(all_x, all_y);
+  const auto& [vx, vy] = o.validation_data;
+  const std::int64_t all = all_x.examples();
+  n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
+  if (n < 1)
+    throw UsageError(
+        fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.", o.validation_split, all));
+  using detail::rows;
+  x = rows(all_x, 0, n), y = rows(all_y, 0, n), weight = rows(o.sample_weight, 0, n);
+  if (!o.class_weight.empty()) {
+    if (y.size() > 1) throw UsageError(fmt::format("fit: class_weight is for one output, there are {}.", y.size()));
+    const Tensor by_class = class_weights(y[0], o.class_weight);
+    weight = weight.defined() ? by_class * astype(weight, by_class.dtype()) : by_class;
+  }
+  val_x = vx.defined() ? vx : n < all ? rows(all_x, n, all) : Tensors();
+  val_y = vx.defined() ? vy : n < all ? rows(all_y, n, all) : Tensors();
+  val_w = n < all ? rows(o.sample_weight, n, all) : Tensor();
+  steps = (n + o.batch_size - 1) / o.batch_size;
+  if (o.steps_per_epoch > steps)
+    throw UsageError(fmt::format("fit: steps_per_epoch is {}, but there are {} batches.", o.steps_per_epoch, steps));
+  if (o.steps_per_epoch > 0) steps = o.steps_per_epoch;
+
+  callbacks = o.callbacks;
+  if (o.on_epoch_end) callbacks.emplace_back(EpochEnd(o.on_epoch_end));
+  std::stable_sort(callbacks.begin(), callbacks.end(),
+                   [](auto& a, auto& b) { return a->comes_last() < b->comes_last(); });
+  for (auto& callback : callbacks) {
+    callback->model_ = &model;
+    callback->params_ = {o.epochs, steps, o.verbose};
+    callback->ignores_batches_ = false;
+  }
+  c.fit = this;
+}
+
+Model::Fit::~Fit() {
+  c.fit = nullptr;
+  for (auto& callback : callbacks) callback->model_ = nullptr;
+}
+
+void Model::Fit::each(FunctionRef<void(Callback&)> f) const {
+  for (auto& callback : callbacks) f(*callback);
+}
+
+// Where a backup stands in the middle of an epoch, its order is drawn once more.
+Tensor Model::Fit::draw_order() {
+  const random::GeneratorState now = random::generator_state();
+  if (within_epoch) random::set_generator_state(before_order);
+  else before_order = now;
+  const Tensor order =
+      o.shuffle ? random::permutation(n, {.seed = o.shuffle_seed < 0 ? -1 : o.shuffle_seed + epoch}) : Tensor();
+  if (within_epoch) random::set_generator_state(now);
+  return order;
+}
+
+History Model::Fit::run() {
+  History history;
+  Logs logs;
+  detail::Progress progress(o.verbose, o.epochs);
+  epoch = o.initial_epoch;
+  if (epoch < o.epochs) model.build_for(detail::rows(x, 0, std::min(n, o.batch_size)));
+  each([](Callback& callback) { callback.on_train_begin(); });
+  auto train = [&](std::span<const Tensor> batch) { return model.train_step(batch, x.size()), Tensor(); };
+  for (; epoch < o.epochs && !stop; ++epoch, step = 0) {
+    const Tensor order = draw_order();
+    if (!within_epoch) {
+      c.reset_metrics();
+      each([&](Callback& callback) { callback.on_epoch_begin(epoch); });
+    }
+    within_epoch = false;
+    const std::string key = model.trace_key();
+    progress.start_epoch(epoch, steps);
+    while (step < steps && !stop) {
+      const std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
+      auto part = [&](const Tensor& t) {
+        return !t.defined() || !o.shuffle ? detail::rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
+      };
+      each([&](Callback& callback) { callback.on_train_batch_begin(step); });
+      model.traces_.steps->train.run(c.run_eagerly, key, detail::batch_of(x, y, weight, part), train);
+      ++step;
+      end_batch();
+      if (progress.due()) progress.tell(step, c.logs());
+    }
+    logs = c.logs();
+    const bool validates = val_x.defined() && (epoch + 1) % o.validation_freq == 0;
+    if (validates)
+      for (auto& [name, v] : model.evaluate_batches(
+               val_x, val_y, val_w, o.validation_batch_size > 0 ? o.validation_batch_size : o.batch_size))
+        logs.at_or_new("val_" + name) = v;
+    progress.end_epoch(logs);
+    each([&](Callback& callback) { callback.on_epoch_end(epoch, logs); });
+    for (auto& [name, v] : logs) history.at_or_new(name).push_back(v);
+  }
+  if (o.epochs > 0) c.optimizer.finalize_variable_values(model.trainable_variables());
+  each([&](Callback& callback) { callback.on_train_end(logs); });
+  return history;
+}
+
+void Model::Fit::end_batch() {
+  auto ignored = [](const AnyCallback& callback) { return callback->ignores_batches_; };
+  if (std::all_of(callbacks.begin(), callbacks.end(), ignored)) return;
+  const Logs logs = c.logs();
+  for (auto& callback : callbacks)
+    if (!ignored(callback)) callback->on_train_batch_end(step - 1, logs);
+}
+
+History Model::fit(const Tensors& x, const Tensors& y, const FitOptions& o, Where where) {
+  CallSite site(where);
+  compiled("fit");
+  return Fit(*this, x, y, o).run();
+}
+
+}  // namespace tapir::nn
