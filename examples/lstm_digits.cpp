@@ -14,7 +14,7 @@ int main(int argc, char** argv) try {
                        nn::LSTM(64), nn::Dense(10, {.activation = "softmax"})};
   model.build({28, 28, 1});
   model.summary();
-  model.compile({.optimizer = {"adam", {.learning_rate = 0.003}},
+  model.compile({.optimizer = optim::Adam({.learning_rate = 0.003}),
                  .loss = "sparse_categorical_crossentropy",
                  .metrics = {"accuracy"}});
   model.fit(train.images, train.labels, {.epochs = 6, .batch_size = 64, .shuffle_seed = 1, .verbose = 2});

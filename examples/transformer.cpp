@@ -30,7 +30,7 @@ int main() try {
 
   const Tensor train = random::integers({4000, kLength}, 0, kTokens, {.seed = 1});
   const Tensor test = random::integers({500, kLength}, 0, kTokens, {.seed = 2});
-  model.compile({.optimizer = {"adam", {.learning_rate = 0.003}},
+  model.compile({.optimizer = optim::Adam({.learning_rate = 0.003}),
                  .loss = {"sparse_categorical_crossentropy", {.from_logits = true}},
                  .metrics = {"accuracy"}});
   model.fit(train, flip(train, {.axis = 1}), {.epochs = 12, .batch_size = 64, .shuffle_seed = 1, .verbose = 2});

@@ -137,7 +137,6 @@ def more_layers(fam):
 
     # Augmentation with one-sided ranges, so that nothing is left to chance.
     train = dict(training=True)
-    case(fam, "flip_none", k.RandomFlip(), [2, 4, 5, 3])
     for mode in ("reflect", "constant", "nearest", "wrap"):
         case(fam, f"rotation_{mode}", k.RandomRotation((0.1, 0.1), fill_mode=mode, fill_value=0.5), [2, 6, 5, 2], kwargs=train)
         case(fam, f"translation_{mode}", k.RandomTranslation((0.21, 0.21), (-0.3, -0.3), fill_mode=mode), [2, 6, 5, 2], kwargs=train)

@@ -127,7 +127,6 @@ std::map<std::string, Make> table() {
        [] {
          return nn::Discretization({-1.0, 0.0, 0.5});
        }},
-      {"flip_none", [] { return nn::RandomFlip(); }},
       {"rotation_nearest_pixel",
        [] {
          return nn::RandomRotation({0.13, 0.13}, {.bilinear = false});
@@ -161,8 +160,8 @@ std::map<std::string, Make> table() {
 
 // In these Keras was told that it trains.
 bool in_training(const json& c) {
-  const std::string name = c["name"], op = c["op"];
-  return c["training"].get<bool>() || (op.starts_with("Random") && name != "flip_none");
+  const std::string op = c["op"];
+  return c["training"].get<bool>() || op.starts_with("Random");
 }
 
 // The variables in the order of the case: Keras lists those of a wrapper between those of the layer.

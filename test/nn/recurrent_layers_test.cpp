@@ -61,7 +61,7 @@ TEST_CASE("a recurrent model learns the sum of a sequence, and its weights are s
   const Tensor x = random::uniform({256, 20, 1}, {.seed = 1}), y = mean(x, {.axis = 1});
   auto make = [] { return nn::Sequential{nn::LSTM(8, {.seed = 5}), nn::Dense(1, {.seed = 6})}; };
   nn::Sequential model = make();
-  model.compile({.optimizer = {"adam", {.learning_rate = 0.02}}, .loss = "mse"});
+  model.compile({.optimizer = optim::Adam({.learning_rate = 0.02}), .loss = "mse"});
   auto history = model.fit(x, y, {.epochs = 15, .shuffle_seed = 1, .verbose = 0});
   CHECK(history["loss"].back() < 0.02 * history["loss"].front());
   model.save_weights("recurrent.safetensors");
