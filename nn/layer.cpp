@@ -2,6 +2,7 @@
 #include <tapir/nn/names.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
+#include <tapir/ops/elementwise.h>
 #include <tapir/ops/op.h>
 #include <tapir/ops/random.h>
 
