@@ -1,6 +1,8 @@
 // What recurrent layers do beside Keras's numbers, which more_layers_test.cpp has: state, dropout, training, errors.
 #include <tapir/test/ops/golden.h>
 
+#include <cstdio>
+
 using namespace tapir;
 using golden::check_error;
 using golden::distance;
@@ -68,6 +70,7 @@ TEST_CASE("a recurrent model learns the sum of a sequence, and its weights are s
   nn::Sequential again = make();
   again.build({20, 1});
   again.load_weights("recurrent.safetensors");
+  std::remove("recurrent.safetensors");
   CHECK(distance(again(x), model(x)) == 0);
 }
 
