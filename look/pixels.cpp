@@ -33,7 +33,7 @@ Pixels pixels_of(const char* op, const Tensor& images, std::int64_t most) {
     throw DTypeError(fmt::format("{}: images must be u8, bool or floating, got {}.", op, name_of(d)));
   Shape shape = s;
   shape[0] = std::min(s[0], std::max<std::int64_t>(most, 0));
-  const Tensor part = images.view_as(shape, images.strides());
+  const Tensor part = detail::dense_on_cpu(images.view_as(shape, images.strides()), op, "");
   Pixels out{shape[0], shape[1], shape[2], int(shape[3]), std::vector<std::uint8_t>(std::size_t(shape.size()))};
   if (d == DType::u8) {
     detail::copy_strided(part.data<std::byte>(), d, shape, part.strides(), out.bytes.data(), d);

@@ -140,7 +140,7 @@ Initializer orthogonal(OrthogonalOptions o) {
             using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
             const auto columns = s.back(), rows = s.size() / columns, tall = std::max(rows, columns),
                        thin = std::min(rows, columns);
-            const Tensor draw = random::normal({tall, thin}, {.seed = first_given(o.seed, seed)});
+            const Tensor draw = random::normal({tall, thin}, {.seed = first_given(o.seed, seed)}).to(Device::cpu());
             Eigen::HouseholderQR<Matrix> qr(Eigen::Map<const Matrix>(draw.data<float>(), tall, thin));
             Matrix q = qr.householderQ() * Matrix::Identity(tall, thin);
             for (Eigen::Index j = 0; j < thin; ++j)  // the sign that makes the distribution uniform

@@ -4,6 +4,7 @@
 #include <tapir/ops/ranges.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/tensor/convert.h>
+#include <tapir/tensor/device_scope.h>
 
 #include <fmt/format.h>
 
@@ -101,7 +102,7 @@ Tensor linspace(double start, double stop, std::int64_t num, LinspaceOptions o, 
 Tensor eye(std::int64_t n, std::int64_t m, EyeOptions o, Where w) {
   CallSite site(w);
   detail::check_sizes("eye", {n, m});
-  if (intercepted()) {
+  if (intercepted() || default_device().backend != Backend::cpu) {  // elsewhere nobody writes but kernels
     const Tensor row = arange(o.k, n + o.k, {.dtype = DType::i64}),
                  column = arange(std::int64_t(0), m, {.dtype = DType::i64});
     return equal(reshape(row, {n, 1}), column).astype(o.dtype);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # usage: debian.sh BUILD OUT: makes Debian packages in OUT of what BUILD installs: libtapir0.1, the shared library, and libtapir-dev,
-# all the rest. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
+# all the rest; libtapir0.1-cuda is the CUDA backend, where BUILD has it. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
 set -e
 build=$(readlink -f "$1")
 mkdir -p "$2"
@@ -23,6 +23,13 @@ mkdir -p "$work/debian/$runtime/usr/$libdir" "$work/debian/libtapir-dev/usr"
 cp -a "$tree/." "$work/debian/libtapir-dev/usr"
 cd "$work/debian"
 mv "libtapir-dev/usr/$libdir"/libtapir.so.* "$runtime/usr/$libdir"
+cuda=
+if [ -e "libtapir-dev/usr/$libdir/libtapir_cuda.so" ]; then
+  cuda=$runtime-cuda
+  mkdir -p "$cuda/usr/$libdir" "$cuda/DEBIAN"
+  mv "libtapir-dev/usr/$libdir/libtapir_cuda.so" "$cuda/usr/$libdir"
+  strip --strip-unneeded "$cuda/usr/$libdir/libtapir_cuda.so"
+fi
 rm -r libtapir-dev/usr/share/doc
 strip --strip-unneeded "$runtime/usr/$libdir"/libtapir.so.*.*.*
 strip --strip-debug "libtapir-dev/usr/$libdir/libtapir.a"
@@ -65,6 +72,7 @@ package() {
   echo "$out/$1_${version}_$architecture.deb"
 }
 package "$runtime" libs "$(needs "$runtime")" "" "tensors for C++ (shared library)"
+[ -z "$cuda" ] || package "$cuda" libs "$runtime (= $version)" "" "tensors for C++ (CUDA backend)"
 also=$(needs libtapir-dev)
 archive="libfmt-dev, zlib1g-dev"  # what programs that link it need
 if grep -q -- -ldnnl "$tree/$libdir/pkgconfig/tapir.pc"; then archive="$archive, libdnnl-dev"; fi

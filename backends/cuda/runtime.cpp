@@ -22,10 +22,16 @@ static_assert(int(cudaErrorMemoryAllocation) == out_of_memory && int(cudaStreamN
 
 cudaStream_t as_stream(void* s) { return static_cast<cudaStream_t>(s); }
 
+// Named in full, for the header has an overload for older programs.
+using Gemm = cublasStatus_t (*)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int, const void*,
+                                const void*, cudaDataType, int, long long, const void*, cudaDataType, int, long long,
+                                const void*, void*, cudaDataType, int, long long, int, cublasComputeType_t,
+                                cublasGemmAlgo_t);
+
 struct Blas {
   decltype(&cublasCreate_v2) create = nullptr;
   decltype(&cublasSetStream_v2) set_stream = nullptr;
-  decltype(&cublasGemmStridedBatchedEx) gemm = nullptr;
+  Gemm gemm = nullptr;
   std::string why;
 };
 

@@ -80,6 +80,8 @@ TEST_CASE("a scope is where things are made") {
     CHECK(full({3}, 2.5).to_vector<float>() == std::vector<float>(3, 2.5f));
     CHECK(arange(3).device() == last());
     CHECK(tensor({1, 2}).device() == last());
+    CHECK(eye(3, {.k = 1}).to_vector<float>() == std::vector<float>{0, 1, 0, 0, 0, 1, 0, 0, 0});
+    CHECK(nn::initializers::orthogonal()({4, 3}, 7).device() == last());
     CHECK(random::normal({4}).device() == last());
     {
       DeviceScope inner(Device::cpu());
