@@ -45,6 +45,7 @@ class L2 : public Regularizer {
 struct L1L2Options {
   double l1 = 0, l2 = 0;
 };
+/// l1 * sum(|x|) + l2 * sum(x^2)
 class L1L2 : public Regularizer {
  public:
   explicit L1L2(const L1L2Options& options = {}, Where where = Where::current());
@@ -113,6 +114,7 @@ struct MinMaxNormOptions {
   double rate = 1;  ///< so much of the way at each step
   Axes axis = {0};
 };
+/// Vectors shorter than min_value or longer than max_value come to these lengths.
 class MinMaxNorm : public Constraint {
  public:
   explicit MinMaxNorm(const MinMaxNormOptions& options = {}, Where where = Where::current());

@@ -41,7 +41,7 @@ class Item:
         if not text:
             return
         declared = re.sub(r"^template <.*>\n|^\[\[.*?\]\] |decltype\(auto\) ", "", text)
-        if named := re.match(r"[^=({]*(operator\S+?)\(", declared):
+        if named := re.match(r"[^=({]*(operator\S+?)\(", re.sub(r"^requires\(.*?\) ", "", declared)):
             self.kind, self.code = "function", shown_function(text)
         elif named := re.match(r"(?:class|struct|enum class|enum|using|concept) (\w+)", declared):
             self.kind, self.code = "type", shown_class(text)
