@@ -64,7 +64,7 @@ class Iteration {
   std::int64_t position_;
 };
 
-/// Examples one after the other, made as they are asked for; what this file begins with shows a whole pipeline.
+/// A recipe for elements that are made as they are asked for; each iteration begins anew.
 class Dataset {
  public:
   /// The slices of `tensors` along their first dimension, which must have the same size: element i is {t[i], ...}.
