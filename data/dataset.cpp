@@ -407,8 +407,8 @@ struct Interleave : Through {
           if (++in_block == options.block_length) turn();
           return e;
         }
-        slot.reset();  // the next dataset takes its place
-        in_block = 0;
+        slot.reset();  // the next dataset takes its place, in the next round
+        turn();
         continue;
       }
       ++empty;

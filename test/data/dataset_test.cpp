@@ -75,7 +75,7 @@ TEST_CASE("what each stage does") {
     return Dataset::range(3).map([i](const Element& k) { return Element{k[0] + 10 * i}; });
   };
   CHECK(numbers(Dataset::range(3).interleave(rows, {.cycle_length = 2, .block_length = 2})) ==
-        Numbers{0, 1, 10, 11, 2, 20, 12, 21, 22});
+        Numbers{0, 1, 10, 11, 2, 12, 20, 21, 22});
 }
 
 TEST_CASE("generators start anew") {
