@@ -32,7 +32,7 @@ Tensor AugmentationLayer::images(const Tensor& x) const {
 }
 
 RandomFlip::RandomFlip(const FlipLayerOptions& o)
-    : AugmentationLayer("RandomFlip", o.seed, o.name), horizontal_(o.horizontal), vertical_(o.vertical) {}
+    : LayerOf("RandomFlip", o.seed, o.name), horizontal_(o.horizontal), vertical_(o.vertical) {}
 
 Tensor RandomFlip::call(const Tensor& input, bool training) {
   const Tensor x = images(input);
@@ -126,7 +126,7 @@ TransformLayer::Matrix RandomZoom::matrix(std::int64_t n, double height, double 
 }
 
 RandomCrop::RandomCrop(std::int64_t height, std::int64_t width, const CropLayerOptions& o, Where where)
-    : AugmentationLayer("RandomCrop", o.seed, o.name), height_(height), width_(width) {
+    : LayerOf("RandomCrop", o.seed, o.name), height_(height), width_(width) {
   CallSite site(where);
   detail::check_positive("RandomCrop", "height", height);
   detail::check_positive("RandomCrop", "width", width);

@@ -48,13 +48,12 @@ struct FlipLayerOptions {
   std::string name = "";
 };
 /// Mirrors half of the images, along both axes at once if both are named.
-class RandomFlip : public AugmentationLayer {
+class RandomFlip : public LayerOf<RandomFlip, AugmentationLayer> {
  public:
   explicit RandomFlip(const FlipLayerOptions& options = {});
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomFlip>(*this); }
 
  private:
   bool horizontal_, vertical_;
@@ -76,28 +75,26 @@ class TransformLayer : public AugmentationLayer {
 };
 
 /// Turns images by `factor` full circles, counter-clockwise.
-class RandomRotation : public TransformLayer {
+class RandomRotation : public LayerOf<RandomRotation, TransformLayer> {
  public:
   explicit RandomRotation(const Range& factor, const RandomTransformOptions& options = {})
-      : TransformLayer("RandomRotation", options), factor_(factor) {}
+      : LayerOf("RandomRotation", options), factor_(factor) {}
 
  protected:
   Matrix matrix(std::int64_t n, double height, double width) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomRotation>(*this); }
 
  private:
   Range factor_;
 };
 
 /// Moves images down and to the right by these parts of their height and width.
-class RandomTranslation : public TransformLayer {
+class RandomTranslation : public LayerOf<RandomTranslation, TransformLayer> {
  public:
   RandomTranslation(const Range& height_factor, const Range& width_factor, const RandomTransformOptions& options = {})
-      : TransformLayer("RandomTranslation", options), height_(height_factor), width_(width_factor) {}
+      : LayerOf("RandomTranslation", options), height_(height_factor), width_(width_factor) {}
 
  protected:
   Matrix matrix(std::int64_t n, double height, double width) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomTranslation>(*this); }
 
  private:
   Range height_, width_;
@@ -105,14 +102,13 @@ class RandomTranslation : public TransformLayer {
 
 /// Shows 1 + factor times as much of the image: positive factors make things smaller. Both directions
 /// have the same factor unless `.width_factor` is given.
-class RandomZoom : public TransformLayer {
+class RandomZoom : public LayerOf<RandomZoom, TransformLayer> {
  public:
   explicit RandomZoom(const Range& height_factor, const RandomTransformOptions& options = {})
-      : TransformLayer("RandomZoom", options), height_(height_factor), width_(options.width_factor) {}
+      : LayerOf("RandomZoom", options), height_(height_factor), width_(options.width_factor) {}
 
  protected:
   Matrix matrix(std::int64_t n, double height, double width) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomZoom>(*this); }
 
  private:
   Range height_;
@@ -125,14 +121,13 @@ struct CropLayerOptions {
 };
 /// [N, H, W, C] -> [N, height, width, C]: in training a random part, the same of all images of a batch as in Keras,
 /// else the middle. Throws ShapeError for smaller images.
-class RandomCrop : public AugmentationLayer {
+class RandomCrop : public LayerOf<RandomCrop, AugmentationLayer> {
  public:
   RandomCrop(std::int64_t height, std::int64_t width, const CropLayerOptions& options = {},
              Where where = Where::current());
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomCrop>(*this); }
 
  private:
   std::int64_t height_, width_;
@@ -144,28 +139,26 @@ struct ColourLayerOptions {
   std::string name = "";
 };
 /// Multiplies the distance of each pixel from its channel's mean by 1 + u, u in `factor`.
-class RandomContrast : public AugmentationLayer {
+class RandomContrast : public LayerOf<RandomContrast, AugmentationLayer> {
  public:
   explicit RandomContrast(const Range& factor, const ColourLayerOptions& options = {})
-      : AugmentationLayer("RandomContrast", options.seed, options.name), factor_(factor), options_(options) {}
+      : LayerOf("RandomContrast", options.seed, options.name), factor_(factor), options_(options) {}
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomContrast>(*this); }
 
  private:
   Range factor_;
   ColourLayerOptions options_;
 };
 /// Adds u times the range of values, u in `factor`.
-class RandomBrightness : public AugmentationLayer {
+class RandomBrightness : public LayerOf<RandomBrightness, AugmentationLayer> {
  public:
   explicit RandomBrightness(const Range& factor, const ColourLayerOptions& options = {})
-      : AugmentationLayer("RandomBrightness", options.seed, options.name), factor_(factor), options_(options) {}
+      : LayerOf("RandomBrightness", options.seed, options.name), factor_(factor), options_(options) {}
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<RandomBrightness>(*this); }
 
  private:
   Range factor_;

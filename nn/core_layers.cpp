@@ -109,7 +109,7 @@ Tensor SeededLayer::next_key() {
 }
 
 Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where)
-    : SeededLayer(options.seed, options.name), rate_(rate) {
+    : LayerOf(options.seed, options.name), rate_(rate) {
   CallSite site(where);
   if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
 }

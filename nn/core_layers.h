@@ -76,13 +76,12 @@ struct DropoutLayerOptions {
   std::string name = "";
 };
 /// In training sets each element to 0 with probability `rate` and divides the others by 1 - rate; else x.
-class Dropout : public SeededLayer {
+class Dropout : public LayerOf<Dropout, SeededLayer> {
  public:
   explicit Dropout(double rate, const DropoutLayerOptions& options = {}, Where where = Where::current());
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<Dropout>(*this); }
 
  private:
   double rate_;

@@ -152,7 +152,7 @@ void visit(const std::shared_ptr<SymbolNode>& node, std::set<const SymbolNode*>&
 Functional::~Functional() = default;
 
 Functional::Functional(const Symbols& inputs, const Symbols& outputs, const std::string& name, Where where)
-    : Model(name), inputs_(inputs), outputs_(outputs) {
+    : LayerOf(name), inputs_(inputs), outputs_(outputs) {
   CallSite site(where);
   if (inputs.empty() || outputs.empty()) throw UsageError("Functional: needs inputs and outputs, got none.");
   // An input may be any symbol: what it was made of is then none of this model's business.
@@ -245,8 +245,6 @@ std::vector<detail::SummaryRow> Functional::summary_rows() const {
   }
   return out;
 }
-
-std::shared_ptr<Layer> Functional::clone() const { return std::make_shared<Functional>(*this); }
 
 Tensor Functional::call(const Tensor& x, bool training) { return call_list({x}, training)[0]; }
 

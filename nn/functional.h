@@ -57,7 +57,7 @@ requires(!std::is_same_v<T, Symbol> && std::is_constructible_v<SymbolOperand, co
 /// A model of what leads from `inputs` to `outputs`: several of each, layers that are called twice, branches that meet.
 /// Called on as many tensors as there are inputs, in their order. Itself a layer: it can be called on symbols.
 /// Throws UsageError if the outputs need an Input that is not listed.
-class Functional : public Model {
+class Functional : public LayerOf<Functional, Model> {
  public:
   Functional(const Symbols& inputs, const Symbols& outputs, const std::string& name = "",
              Where where = Where::current());
@@ -74,7 +74,6 @@ class Functional : public Model {
  protected:
   Tensor call(const Tensor& x, bool training) override;
   std::vector<Tensor> call_list(const std::vector<Tensor>& xs, bool training) override;
-  std::shared_ptr<Layer> clone() const override;
   std::vector<detail::SummaryRow> summary_rows() const override;
 
  private:

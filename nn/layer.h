@@ -146,12 +146,16 @@ class LossScope {
   LossScope* outer_;
 };
 
-/// What a layer's class derives from to be called on symbols: `struct Mine : nn::LayerOf<Mine>`, else as from Layer.
-template <class L>
-class LayerOf : public Layer {
+/// What a layer's class derives from to be called on symbols: `struct Mine : nn::LayerOf<Mine>`, else as from `Base`,
+/// whose constructors it has.
+template <class L, class Base = Layer>
+class LayerOf : public Base {
  protected:
-  explicit LayerOf(std::string name = "") : Layer(std::move(name)) {}
-  std::shared_ptr<Layer> clone() const override { return std::shared_ptr<Layer>(new L(static_cast<const L&>(*this))); }
+  using Base::Base;
+  std::shared_ptr<Layer> clone() const override {
+    Layer* copy = new L(static_cast<const L&>(*this));  // a shared pointer to each type of layer is slow to compile
+    return std::shared_ptr<Layer>(copy);
+  }
 };
 
 /// A layer made into a shared pointer by value; what Sequential is listed from.

@@ -263,8 +263,8 @@ std::vector<std::shared_ptr<Layer::State>> Model::summarised() const { return st
 
 Sequential::~Sequential() = default;
 Sequential::Sequential(std::initializer_list<AnyLayer> layers, const std::string& name)
-    : Model(name), layers_(layers) {}
-Sequential::Sequential(const std::vector<AnyLayer>& layers, const std::string& name) : Model(name), layers_(layers) {}
+    : LayerOf(name), layers_(layers) {}
+Sequential::Sequential(const std::vector<AnyLayer>& layers, const std::string& name) : LayerOf(name), layers_(layers) {}
 
 void Sequential::add(const AnyLayer& layer) {
   layers_.push_back(layer);

@@ -154,7 +154,7 @@ class Model : public Layer {
 };
 
 /// Layers one after the other: `nn::Sequential{nn::Dense(64, {.activation = "relu"}), nn::Dense(10)}`.
-class Sequential : public Model {
+class Sequential : public LayerOf<Sequential, Model> {
  public:
   Sequential(std::initializer_list<AnyLayer> layers, const std::string& name = "");
   explicit Sequential(const std::vector<AnyLayer>& layers = {}, const std::string& name = "");
@@ -166,7 +166,6 @@ class Sequential : public Model {
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::shared_ptr<Layer>(new Sequential(*this)); }
   std::vector<std::shared_ptr<State>> summarised() const override;
 
  private:

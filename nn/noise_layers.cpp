@@ -18,7 +18,7 @@ void check_rate(const char* type, double rate) {
 }  // namespace
 
 GaussianNoise::GaussianNoise(double stddev, const NoiseOptions& options, Where where)
-    : SeededLayer(options.seed, options.name), stddev_(stddev) {
+    : LayerOf(options.seed, options.name), stddev_(stddev) {
   CallSite site(where);
   if (!(stddev >= 0)) throw UsageError(fmt::format("GaussianNoise: stddev must be 0 or more, got {}.", stddev));
 }
@@ -28,7 +28,7 @@ Tensor GaussianNoise::call(const Tensor& x, bool training) {
 }
 
 GaussianDropout::GaussianDropout(double rate, const NoiseOptions& options, Where where)
-    : SeededLayer(options.seed, options.name), rate_(rate) {
+    : LayerOf(options.seed, options.name), rate_(rate) {
   CallSite site(where);
   check_rate("GaussianDropout", rate);
 }
@@ -39,7 +39,7 @@ Tensor GaussianDropout::call(const Tensor& x, bool training) {
 }
 
 AlphaDropout::AlphaDropout(double rate, const NoiseOptions& options, Where where)
-    : SeededLayer(options.seed, options.name), rate_(rate) {
+    : LayerOf(options.seed, options.name), rate_(rate) {
   CallSite site(where);
   check_rate("AlphaDropout", rate);
 }
@@ -53,7 +53,7 @@ Tensor AlphaDropout::call(const Tensor& x, bool training) {
 
 SpatialDropoutLayer::SpatialDropoutLayer(const char* type, int rank, double rate, const NoiseOptions& options,
                                          const Where& where)
-    : SeededLayer(options.seed, options.name), type_(type), rank_(rank), rate_(rate) {
+    : LayerOf(options.seed, options.name), type_(type), rank_(rank), rate_(rate) {
   CallSite site(where);
   check_rate(type, rate);
 }

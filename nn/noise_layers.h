@@ -10,13 +10,12 @@ struct NoiseOptions {
 };
 
 /// In training adds normal numbers of this deviation.
-class GaussianNoise : public SeededLayer {
+class GaussianNoise : public LayerOf<GaussianNoise, SeededLayer> {
  public:
   explicit GaussianNoise(double stddev, const NoiseOptions& options = {}, Where where = Where::current());
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<GaussianNoise>(*this); }
 
  private:
   double stddev_;
@@ -24,37 +23,34 @@ class GaussianNoise : public SeededLayer {
 
 /// In training multiplies with normal numbers around 1 of variance rate / (1 - rate). Source: Srivastava et al., JMLR
 /// 2014.
-class GaussianDropout : public SeededLayer {
+class GaussianDropout : public LayerOf<GaussianDropout, SeededLayer> {
  public:
   explicit GaussianDropout(double rate, const NoiseOptions& options = {}, Where where = Where::current());
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<GaussianDropout>(*this); }
 
  private:
   double rate_;
 };
 
 /// Dropout to the negative saturation of selu, which keeps mean and variance. Source: Klambauer et al., NeurIPS 2017.
-class AlphaDropout : public SeededLayer {
+class AlphaDropout : public LayerOf<AlphaDropout, SeededLayer> {
  public:
   explicit AlphaDropout(double rate, const NoiseOptions& options = {}, Where where = Where::current());
 
  protected:
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<AlphaDropout>(*this); }
 
  private:
   double rate_;
 };
 
 /// What SpatialDropout1D to SpatialDropout3D share: dropout of whole channels of [N, spatial..., C].
-class SpatialDropoutLayer : public SeededLayer {
+class SpatialDropoutLayer : public LayerOf<SpatialDropoutLayer, SeededLayer> {
  protected:
   SpatialDropoutLayer(const char* type, int rank, double rate, const NoiseOptions& options, const Where& where);
   Tensor call(const Tensor& x, bool training) override;
-  std::shared_ptr<Layer> clone() const override { return std::shared_ptr<Layer>(new SpatialDropoutLayer(*this)); }
 
  private:
   const char* type_;

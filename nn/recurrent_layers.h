@@ -55,46 +55,37 @@ class RecurrentCell : public Layer {
 };
 
 /// h = activation(x @ kernel + h @ recurrent_kernel + bias). Source: Elman, 1990.
-class SimpleRNNCell : public RecurrentCell {
+class SimpleRNNCell : public LayerOf<SimpleRNNCell, RecurrentCell> {
  public:
   explicit SimpleRNNCell(std::int64_t units, const RecurrentOptions& options = {}, Where where = Where::current())
-      : RecurrentCell("SimpleRNNCell", units, options, where) {}
+      : LayerOf("SimpleRNNCell", units, options, where) {}
   Tensor project(const Tensor& x) const override;
   std::vector<Tensor> step(const Tensor& projected, const std::vector<Tensor>& states) const override;
   std::shared_ptr<RecurrentCell> anew() const override;
   void prepare_weights(std::int64_t features) override;
-
- protected:
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<SimpleRNNCell>(*this); }
 };
 
 /// States: h and c. Gates in the order input, forget, cell, output. Source: Hochreiter and Schmidhuber, 1997.
-class LSTMCell : public RecurrentCell {
+class LSTMCell : public LayerOf<LSTMCell, RecurrentCell> {
  public:
   explicit LSTMCell(std::int64_t units, const RecurrentOptions& options = {}, Where where = Where::current())
-      : RecurrentCell("LSTMCell", units, options, where) {}
+      : LayerOf("LSTMCell", units, options, where) {}
   std::vector<std::int64_t> state_sizes() const override { return {units_, units_}; }
   Tensor project(const Tensor& x) const override;
   std::vector<Tensor> step(const Tensor& projected, const std::vector<Tensor>& states) const override;
   std::shared_ptr<RecurrentCell> anew() const override;
   void prepare_weights(std::int64_t features) override;
-
- protected:
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<LSTMCell>(*this); }
 };
 
 /// Gates in the order update, reset, candidate. Source: Cho et al., EMNLP 2014; with reset_after as in cuDNN.
-class GRUCell : public RecurrentCell {
+class GRUCell : public LayerOf<GRUCell, RecurrentCell> {
  public:
   explicit GRUCell(std::int64_t units, const RecurrentOptions& options = {}, Where where = Where::current())
-      : RecurrentCell("GRUCell", units, options, where) {}
+      : LayerOf("GRUCell", units, options, where) {}
   Tensor project(const Tensor& x) const override;
   std::vector<Tensor> step(const Tensor& projected, const std::vector<Tensor>& states) const override;
   std::shared_ptr<RecurrentCell> anew() const override;
   void prepare_weights(std::int64_t features) override;
-
- protected:
-  std::shared_ptr<Layer> clone() const override { return std::make_shared<GRUCell>(*this); }
 };
 
 /// A cell made into a shared pointer by value; what RNN and StackedRNNCells are made from.
