@@ -118,8 +118,7 @@ MultiHeadAttention::MultiHeadAttention(std::int64_t num_heads, std::int64_t key_
   CallSite site(where);
   detail::check_positive("MultiHeadAttention", "num_heads", num_heads);
   detail::check_positive("MultiHeadAttention", "key_dim", key_dim);
-  if (!(options.dropout >= 0 && options.dropout < 1))
-    throw UsageError(fmt::format("MultiHeadAttention: dropout must be in [0, 1), got {}.", options.dropout));
+  detail::check_rate("MultiHeadAttention", "dropout", options.dropout);
   projections_ = {projection("query", key_dim_), projection("key", key_dim_), projection("value", value_dim_)};
 }
 

@@ -29,6 +29,10 @@ void check_positive(const char* layer, const char* what, std::int64_t n) {
   if (n < 1) throw UsageError(fmt::format("{}: {} must be 1 or more, got {}.", layer, what, n));
 }
 
+void check_rate(const char* layer, const char* what, double rate) {
+  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("{}: {} must be in [0, 1), got {}.", layer, what, rate));
+}
+
 Shape checked_sizes(const char* layer, const char* what, const Shape& given, int rank) {
   bool good = given.rank() == 1 || given.rank() == rank;
   for (auto n : given) good &= n >= 1;
@@ -111,7 +115,7 @@ Tensor SeededLayer::next_key() {
 Dropout::Dropout(double rate, const DropoutLayerOptions& options, Where where)
     : LayerOf(options.seed, options.name), rate_(rate) {
   CallSite site(where);
-  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("Dropout: rate must be in [0, 1), got {}.", rate));
+  detail::check_rate("Dropout", "rate", rate);
 }
 
 Tensor Dropout::call(const Tensor& x, bool training) {

@@ -35,6 +35,8 @@ namespace detail {
 Shape checked_sizes(const char* layer, const char* what, const Shape& given, int rank);
 /// Throws UsageError unless n >= 1.
 void check_positive(const char* layer, const char* what, std::int64_t n);
+/// Throws UsageError unless `rate` is in [0, 1).
+void check_rate(const char* layer, const char* what, double rate);
 /// Throws ShapeError unless x has this rank, batch included.
 void check_rank(const char* layer, const Tensor& x, int rank);
 /// "[3, -1]": sizes as the user gave them.

@@ -9,14 +9,6 @@
 #include <cmath>
 
 namespace tapir::nn {
-namespace {
-
-void check_rate(const char* type, double rate) {
-  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("{}: rate must be in [0, 1), got {}.", type, rate));
-}
-
-}  // namespace
-
 GaussianNoise::GaussianNoise(double stddev, const NoiseOptions& options, Where where)
     : LayerOf(options.seed, options.name), stddev_(stddev) {
   CallSite site(where);
@@ -30,7 +22,7 @@ Tensor GaussianNoise::call(const Tensor& x, bool training) {
 GaussianDropout::GaussianDropout(double rate, const NoiseOptions& options, Where where)
     : LayerOf(options.seed, options.name), rate_(rate) {
   CallSite site(where);
-  check_rate("GaussianDropout", rate);
+  detail::check_rate("GaussianDropout", "rate", rate);
 }
 Tensor GaussianDropout::call(const Tensor& x, bool training) {
   if (!training || rate_ == 0) return x;
@@ -41,7 +33,7 @@ Tensor GaussianDropout::call(const Tensor& x, bool training) {
 AlphaDropout::AlphaDropout(double rate, const NoiseOptions& options, Where where)
     : LayerOf(options.seed, options.name), rate_(rate) {
   CallSite site(where);
-  check_rate("AlphaDropout", rate);
+  detail::check_rate("AlphaDropout", "rate", rate);
 }
 Tensor AlphaDropout::call(const Tensor& x, bool training) {
   if (!training || rate_ == 0) return x;
@@ -55,7 +47,7 @@ SpatialDropoutLayer::SpatialDropoutLayer(const char* type, int rank, double rate
                                          const Where& where)
     : LayerOf(options.seed, options.name), type_(type), rank_(rank), rate_(rate) {
   CallSite site(where);
-  check_rate(type, rate);
+  detail::check_rate(type, "rate", rate);
 }
 Tensor SpatialDropoutLayer::call(const Tensor& x, bool training) {
   detail::check_rank(type_, x, rank_ + 2);

@@ -18,10 +18,6 @@
 namespace tapir::nn {
 namespace {
 
-void check_rate(const char* type, const char* what, double rate) {
-  if (!(rate >= 0 && rate < 1)) throw UsageError(fmt::format("{}: {} must be in [0, 1), got {}.", type, what, rate));
-}
-
 // Columns [i * units, (i + count) * units) of the gates.
 Tensor gate(const Tensor& z, std::int64_t i, std::int64_t units, std::int64_t count = 1) {
   return narrow(z, -1, i * units, count * units);
@@ -35,8 +31,8 @@ RecurrentCell::RecurrentCell(const char* type, std::int64_t units, const Recurre
     : Layer(""), type_(type), units_(units), options_(options) {
   CallSite site(where);
   detail::check_positive(type, "units", units);
-  check_rate(type, "dropout", options.dropout);
-  check_rate(type, "recurrent_dropout", options.recurrent_dropout);
+  detail::check_rate(type, "dropout", options.dropout);
+  detail::check_rate(type, "recurrent_dropout", options.recurrent_dropout);
 }
 
 void RecurrentCell::make_weights(const Shape& s) {
@@ -64,6 +60,11 @@ Tensor RecurrentCell::with_kernel(const Tensor& input) const {
   return matmul(x, kernel_);
 }
 
+Tensor RecurrentCell::project(const Tensor& x) const {
+  Tensor p = with_kernel(x);
+  return options_.use_bias ? std::move(p) + bias_ : p;
+}
+
 Tensor RecurrentCell::call(const Tensor& x, bool training) {
   std::vector<Tensor> xs{x};
   for (auto size : state_sizes()) xs.push_back(zeros({x.shape()[0], size}));
@@ -83,10 +84,6 @@ std::vector<Tensor> RecurrentCell::call_list(const std::vector<Tensor>& xs, bool
 }
 
 void SimpleRNNCell::prepare_weights(std::int64_t features) { make_gates(features, 1, {units_}); }
-Tensor SimpleRNNCell::project(const Tensor& x) const {
-  Tensor p = with_kernel(x);
-  return options_.use_bias ? std::move(p) + bias_ : p;
-}
 std::vector<Tensor> SimpleRNNCell::step(const Tensor& projected, const std::vector<Tensor>& states) const {
   const Tensor h = options_.activation(projected + matmul(states[0], recurrent_));
   return {h, h};
@@ -101,10 +98,6 @@ void LSTMCell::prepare_weights(std::int64_t features) {
     const Tensor start = options_.bias_initializer({units_});
     bias_.assign(concat({start, ones({units_}), options_.bias_initializer({2 * units_})}));
   }
-}
-Tensor LSTMCell::project(const Tensor& x) const {
-  Tensor p = with_kernel(x);
-  return options_.use_bias ? std::move(p) + bias_ : p;
 }
 std::vector<Tensor> LSTMCell::step(const Tensor& projected, const std::vector<Tensor>& states) const {
   const auto& o = options_;
@@ -193,8 +186,8 @@ std::shared_ptr<RecurrentCell> StackedRNNCells::anew() const {
 RNN::RNN(const AnyCell& cell, const RecurrentOptions& options, Where where)
     : LayerOf(options.name), cell_(cell.cell()), options_(options) {
   CallSite site(where);
-  check_rate("RNN", "dropout", options.dropout);
-  check_rate("RNN", "recurrent_dropout", options.recurrent_dropout);
+  detail::check_rate("RNN", "dropout", options.dropout);
+  detail::check_rate("RNN", "recurrent_dropout", options.recurrent_dropout);
 }
 
 RNN RNN::anew(bool reversed, const std::string& name) const {

@@ -31,7 +31,8 @@ class RecurrentCell : public Layer {
   /// How many of them, at the end, are those of the output; the first of these is the output itself.
   virtual std::size_t last_states() const { return state_sizes().size(); }
   /// What of a step does not depend on the state, for any number of steps at once: [..., in] -> [..., gates].
-  virtual Tensor project(const Tensor& x) const = 0;
+  /// Unless overridden, x @ kernel + bias.
+  virtual Tensor project(const Tensor& x) const;
   /// The rest of it: {output, new states...}.
   virtual std::vector<Tensor> step(const Tensor& projected, const std::vector<Tensor>& states) const = 0;
   /// A cell of the same options with weights of its own.
@@ -59,7 +60,6 @@ class SimpleRNNCell : public LayerOf<SimpleRNNCell, RecurrentCell> {
  public:
   explicit SimpleRNNCell(std::int64_t units, const RecurrentOptions& options = {}, Where where = Where::current())
       : LayerOf("SimpleRNNCell", units, options, where) {}
-  Tensor project(const Tensor& x) const override;
   std::vector<Tensor> step(const Tensor& projected, const std::vector<Tensor>& states) const override;
   std::shared_ptr<RecurrentCell> anew() const override;
   void prepare_weights(std::int64_t features) override;
@@ -71,7 +71,6 @@ class LSTMCell : public LayerOf<LSTMCell, RecurrentCell> {
   explicit LSTMCell(std::int64_t units, const RecurrentOptions& options = {}, Where where = Where::current())
       : LayerOf("LSTMCell", units, options, where) {}
   std::vector<std::int64_t> state_sizes() const override { return {units_, units_}; }
-  Tensor project(const Tensor& x) const override;
   std::vector<Tensor> step(const Tensor& projected, const std::vector<Tensor>& states) const override;
   std::shared_ptr<RecurrentCell> anew() const override;
   void prepare_weights(std::int64_t features) override;
