@@ -5,6 +5,8 @@
 #include <tapir/ops/conv_pool.h>
 
 #include <cstring>
+#include <deque>
+#include <vector>
 
 namespace tapir::cpu {
 namespace {
@@ -35,26 +37,27 @@ void forward(const PooledProblem& q, const T* x, const T* w, T* y, std::uint8_t*
   pack_panels(w, p.k, taps, panels, packed.data());
   const bool two_by_two = q.rows == 2 && q.columns == 2;
   parallel_for(p.n * q.height, q.grain(), [&](i64 begin, i64 end) {
-    RowReader<T> first(p), second(p);
-    const ConvRow row = first.row();
+    std::deque<RowReader<T>> readers;  // one for each row of a window
+    for (i64 i = 0; i < q.rows; ++i) readers.emplace_back(p);
+    const ConvRow row = readers[0].row();
+    std::vector<const T*> from(std::size_t(q.rows));
     const i64 widest = 2 * panels.lanes;
     ConvScratch<T> conv(two_by_two ? 0 : q.rows * row.pixels * widest), best(q.width * widest);
     ConvScratch<std::uint8_t> which(q.width * widest);
     for (i64 r = begin; r < end; ++r) {
       const i64 line = r / q.height * p.out[1] + r % q.height * q.rows;
-      const T* a = first.at(x, line);
-      const T* b = two_by_two ? second.at(x, line + 1) : nullptr;
+      for (std::size_t i = 0; i < from.size(); ++i) from[i] = readers[i].at(x, line + i64(i));
       for (i64 panel = 0; panel < panels.count(); ++panel) {
         const i64 width = panels.width(panel), channels = panels.channels(panel);
         const T* kernel = packed.data() + taps * panels.first(panel);
         auto pool = [&](T* to, std::uint8_t* numbers, i64 ld) {
           if (two_by_two) {
-            kernels.forward_pooled(row, a, b, kernel, panels.vectors(panel), q.width, to, numbers, ld);
+            kernels.forward_pooled(row, from[0], from[1], kernel, panels.vectors(panel), q.width, to, numbers, ld);
             return;
           }
-          for (i64 i = 0; i < q.rows; ++i)
-            kernels.forward(row, first.at(x, line + i), kernel, panels.vectors(panel),
-                            conv.data() + i * row.pixels * width, width);
+          T* to_row = conv.data();
+          for (std::size_t i = 0; i < from.size(); ++i, to_row += row.pixels * width)
+            kernels.forward(row, from[i], kernel, panels.vectors(panel), to_row, width);
           kernels.max_pool(conv.data(), row.pixels, int(q.rows), int(q.columns), q.width, panels.vectors(panel), to,
                            numbers, ld);
         };

@@ -111,30 +111,23 @@ inline Mask<T> keep_most(Pack<T>& most, Pack<T> a) {
   return keep;
 }
 
-template <class T, int W>
-void max_pool_windows(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
-                      std::uint8_t* winner, std::int64_t ld) {
+template <class T>
+void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
+              std::uint8_t* winner, std::int64_t ld) {
   using P = Pack<T>;
   const std::int64_t width = vectors * P::width;
-  const int count = W ? W : rows * columns, across = W ? 2 : columns;
+  const int count = rows * columns;
   for (std::int64_t p = 0; p < pooled; ++p)
     for (std::int64_t j = 0; j < width; j += P::width) {
-      const T* from = y + p * across * width + j;
+      const T* from = y + p * columns * width + j;
       P most = P::load(from), which(0.0);
-#pragma GCC unroll 4
       for (int k = 1; k < count; ++k) {
-        P a = P::load(from + (k / across * pixels + k % across) * width);
+        P a = P::load(from + (k / columns * pixels + k % columns) * width);
         which = where(keep_most(most, a), which, P(double(k)));
       }
       most.store(best + p * ld + j);
       if (winner) store_bytes(which, winner + p * ld + j);
     }
-}
-template <class T>
-void max_pool(const T* y, std::int64_t pixels, int rows, int columns, std::int64_t pooled, int vectors, T* best,
-              std::uint8_t* winner, std::int64_t ld) {
-  auto* windows = rows == 2 && columns == 2 ? max_pool_windows<T, 4> : max_pool_windows<T, 0>;
-  windows(y, pixels, rows, columns, pooled, vectors, best, winner, ld);
 }
 
 // B windows of 2x2 pixels, of rows a and b; best[B, ld], winner[B, ld]
