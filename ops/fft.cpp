@@ -22,26 +22,19 @@ using namespace fft;
 Tensor transform(const Tensor& x, bool inverse);
 
 // [..., n, 2] along n. The transpose of the map is the map with the other sign.
-constinit const OpDef fft_op = [] {
-  OpDef d;
-  d.name = "fft";
-  d.infer = [](Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); };
-  d.kernel[int(Backend::cpu)] = cpu::fft;
-  d.gradient = [](const Node& n, std::span<const Tensor> dy) -> Tensors {
-    return {transform(dy[0], !n.attrs.as<FftAttrs>().inverse)};
-  };
-  d.needs_contiguous = true;
-  d.half_via_f32 = true;
-  d.attrs = &attrs_type<FftAttrs>;
-  return d;
-}();
+constinit const OpDef fft_op = dense_row(
+    "fft",
+    [](Inputs in, Attrs, Specs& out) {
+      out.push_back({in[0].shape(), in[0].dtype()});
+    },
+    cpu::fft,
+    [](const Node& n, std::span<const Tensor> dy) -> Tensors {
+      return {transform(dy[0], !n.attrs.as<FftAttrs>().inverse)};
+    },
+    Saves::none, &attrs_type<FftAttrs>);
 
 Tensor transform(const Tensor& x, bool inverse) { return apply(fft_op, {x}, FftAttrs{inverse}, Where::current()); }
 
-void check_floats(const char* op, const Tensor& x) {
-  if (!is_floating(x.dtype()))
-    throw DTypeError(fmt::format("{}: needs floats, got {}. Cast it: x.astype(DType::f32).", op, name_of(x.dtype())));
-}
 void check_complex(const char* op, const Tensor& x) {
   check_floats(op, x);
   if (x.rank() < 2 || x.shape().back() != 2)

@@ -1,6 +1,25 @@
-// The kernels that op rows name; backends/ implements them. One line a kernel.
+// The kernels that op rows name, one line a kernel, and how most rows name them; backends/ implements them.
 #pragma once
 #include <tapir/ops/op.h>
+
+namespace tapir {
+
+/// What most rows with a kernel of their own are: dense inputs, f16 and bf16 by way of f32.
+constexpr OpDef dense_row(const char* name, Infer infer, Kernel on_cpu, Gradient gradient, Saves saves,
+                          const AttrsType* attrs = nullptr) {
+  OpDef d;
+  d.name = name;
+  d.infer = infer;
+  d.kernel[int(Backend::cpu)] = on_cpu;
+  d.gradient = gradient;
+  d.saves = saves;
+  d.needs_contiguous = true;
+  d.half_via_f32 = true;
+  d.attrs = attrs;
+  return d;
+}
+
+}  // namespace tapir
 
 namespace tapir::cpu {
 

@@ -27,8 +27,7 @@ Tensor t(const Tensor& x) { return matrix_transpose(x); }
 void check_matrix(const char* op, const Tensor& x) {
   if (x.rank() < 2)
     throw ShapeError(fmt::format("{}: needs matrices, rank 2 or more, got shape {}.", op, x.shape().str()));
-  if (!is_floating(x.dtype()))
-    throw DTypeError(fmt::format("{}: needs floats, got {}. Cast it: x.astype(DType::f32).", op, name_of(x.dtype())));
+  check_floats(op, x);
 }
 void check_square(const char* op, const Tensor& x) {
   check_matrix(op, x);
@@ -59,20 +58,6 @@ std::pair<Tensor, Tensor> broadcast_pair(const char* op, const Tensor& a, const 
   return {broadcast_to(a, both.concat(a.shape().last(2))), broadcast_to(b, both.concat(b.shape().last(2)))};
 }
 
-constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves,
-                    const AttrsType* attrs = nullptr) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.kernel[int(Backend::cpu)] = kernel;
-  d.gradient = gradient;
-  d.saves = saves;
-  d.needs_contiguous = true;
-  d.half_via_f32 = true;
-  d.attrs = attrs;
-  return d;
-}
-
 Tensor triangular(const Tensor& a, const Tensor& b, bool upper, bool transpose, bool unit = false) {
   return solve_triangular(a, b, {upper, transpose, unit});
 }
@@ -80,7 +65,7 @@ Tensor triangle(const Tensor& x, bool upper, bool strict) { return upper ? triu(
 Tensor transposed_solve(const Tensor& a, const Tensor& b, bool transpose);
 
 // x^-1 between two triangular solves: L^-T s L^-1 with L the Cholesky factor, of symmetric s.
-constinit const OpDef cholesky_op = row(
+constinit const OpDef cholesky_op = dense_row(
     "cholesky",
     [](Inputs in, Attrs, Specs& out) {
       check_square("cholesky", in[0]);
@@ -96,8 +81,11 @@ constinit const OpDef cholesky_op = row(
     },
     Saves::output);
 
-constinit const OpDef triangular_op = row(
-    "solve_triangular", [](Inputs in, Attrs, Specs& out) { out.push_back({in[1].shape(), in[1].dtype()}); },
+constinit const OpDef triangular_op = dense_row(
+    "solve_triangular",
+    [](Inputs in, Attrs, Specs& out) {
+      out.push_back({in[1].shape(), in[1].dtype()});
+    },
     cpu::solve_triangular,
     [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const auto& a = n.attrs.as<TriangularAttrs>();
@@ -110,8 +98,12 @@ constinit const OpDef triangular_op = row(
     },
     Saves::both, &attrs_type<TriangularAttrs>);
 
-constinit const OpDef solve_op = row(
-    "solve", [](Inputs in, Attrs, Specs& out) { out.push_back({in[1].shape(), in[1].dtype()}); }, cpu::solve,
+constinit const OpDef solve_op = dense_row(
+    "solve",
+    [](Inputs in, Attrs, Specs& out) {
+      out.push_back({in[1].shape(), in[1].dtype()});
+    },
+    cpu::solve,
     [](const Node& n, std::span<const Tensor> dy) -> Tensors {
       const bool transpose = n.attrs.as<SolveAttrs>().transpose;
       Tensor db = transposed_solve(n.in(0), dy[0], !transpose), da;
@@ -127,7 +119,7 @@ Tensor transposed_solve(const Tensor& a, const Tensor& b, bool transpose) {
 // Per matrix a number, as a factor of matrices.
 Tensor per_matrix(const Tensor& x) { return expand_dims(expand_dims(x, -1), -1); }
 
-constinit const OpDef det_op = row(
+constinit const OpDef det_op = dense_row(
     "det",
     [](Inputs in, Attrs, Specs& out) {
       check_square("det", in[0]);
@@ -139,7 +131,7 @@ constinit const OpDef det_op = row(
     },
     Saves::both);
 
-constinit const OpDef slogdet_op = row(
+constinit const OpDef slogdet_op = dense_row(
     "slogdet",
     [](Inputs in, Attrs, Specs& out) {
       check_square("slogdet", in[0]);
@@ -155,7 +147,7 @@ constinit const OpDef slogdet_op = row(
 // A gradient, or zeros where nothing flows.
 Tensor or_zeros(const Tensor& dy, const Tensor& y) { return dy.defined() ? dy : zeros_like(y); }
 
-constinit const OpDef qr_op = row(
+constinit const OpDef qr_op = dense_row(
     "qr",
     [](Inputs in, Attrs, Specs& out) {
       check_matrix("qr", in[0]);
@@ -182,7 +174,7 @@ Tensor inverse_differences(const Tensor& b) {
   return (1.0 - one) / (expand_dims(b, -2) - expand_dims(b, -1) + one);
 }
 
-constinit const OpDef eigh_op = row(
+constinit const OpDef eigh_op = dense_row(
     "eigh",
     [](Inputs in, Attrs, Specs& out) {
       check_square("eigh", in[0]);
@@ -199,7 +191,7 @@ constinit const OpDef eigh_op = row(
     },
     Saves::output);
 
-constinit const OpDef svd_op = row(
+constinit const OpDef svd_op = dense_row(
     "svd",
     [](Inputs in, Attrs, Specs& out) {
       check_matrix("svd", in[0]);

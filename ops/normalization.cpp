@@ -40,16 +40,7 @@ double epsilon_of(const void* attrs) { return static_cast<const NormAttrs*>(attr
 
 template <class A = NormAttrs>
 constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves = Saves::inputs) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.kernel[int(Backend::cpu)] = kernel;
-  d.gradient = gradient;
-  d.saves = saves;
-  d.needs_contiguous = true;
-  d.half_via_f32 = true;
-  d.attrs = &attrs_type<A>;
-  return d;
+  return dense_row(name, infer, kernel, gradient, saves, &attrs_type<A>);
 }
 
 void infer_like_x(Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); }

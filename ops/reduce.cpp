@@ -109,14 +109,8 @@ Tensors prod_gradient(const Node& n, std::span<const Tensor> dy) {
 }
 
 constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.kernel[int(Backend::cpu)] = kernel;
-  d.gradient = gradient;
-  d.saves = saves;
-  d.half_via_f32 = true;
-  d.attrs = &attrs_type<ReduceAttrs>;
+  OpDef d = dense_row(name, infer, kernel, gradient, saves, &attrs_type<ReduceAttrs>);
+  d.needs_contiguous = false;
   return d;
 }
 constexpr OpDef arg_row(const char* name, Infer infer, Kernel kernel) {

@@ -16,16 +16,7 @@ Tensor linear_scan(const Tensor& a, const Tensor& b, const ScanAttrs& attrs);
 void infer_scan(Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); }
 
 constexpr OpDef row(const char* name, Kernel kernel, Gradient gradient, Saves saves, const AttrsType* attrs) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer_scan;
-  d.kernel[int(Backend::cpu)] = kernel;
-  d.gradient = gradient;
-  d.saves = saves;
-  d.needs_contiguous = true;
-  d.half_via_f32 = true;
-  d.attrs = attrs;
-  return d;
+  return dense_row(name, infer_scan, kernel, gradient, saves, attrs);
 }
 
 // Moves x by `offset` along the axis into zeros of another size: y[i] = x[i - offset].

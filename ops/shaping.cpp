@@ -29,6 +29,11 @@ static Axes checked_all(const char* op, const Axes& axes, int rank, const Shape*
   return out;
 }
 
+void check_floats(const char* op, const Tensor& x) {
+  if (!is_floating(x.dtype()))
+    throw DTypeError(fmt::format("{}: needs floats, got {}. Cast it: x.astype(DType::f32).", op, name_of(x.dtype())));
+}
+
 int check_axis(const char* op, std::int64_t axis, int rank) { return checked(op, axis, rank, nullptr); }
 int check_axis(const char* op, std::int64_t axis, const Shape& s) { return checked(op, axis, s.rank(), &s); }
 Axes check_axes(const char* op, const Axes& axes, int rank) { return checked_all(op, axes, rank, nullptr); }

@@ -30,6 +30,8 @@ Axes check_axes(const char* op, const Axes& axes, int rank);
 /// The same for axes of a tensor, whose shape the message then names.
 int check_axis(const char* op, std::int64_t axis, const Shape& shape);
 Axes check_axes(const char* op, const Axes& axes, const Shape& shape);
+/// Throws DTypeError naming `op` unless x is of floats.
+void check_floats(const char* op, const Tensor& x);
 
 /// Casts the elements of `from` into the memory of `to`, which has the same shape and is not yet seen by anyone.
 void cast_into(const Tensor& from, const Tensor& to);

@@ -15,16 +15,7 @@ namespace {
 void infer_same(Inputs in, Attrs, Specs& out) { out.push_back({in[0].shape(), in[0].dtype()}); }
 
 constexpr OpDef row(const char* name, Kernel kernel, Gradient gradient, Saves saves) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer_same;
-  d.kernel[int(Backend::cpu)] = kernel;
-  d.gradient = gradient;
-  d.saves = saves;
-  d.needs_contiguous = true;
-  d.half_via_f32 = true;
-  d.attrs = &attrs_type<AxisAttrs>;
-  return d;
+  return dense_row(name, infer_same, kernel, gradient, saves, &attrs_type<AxisAttrs>);
 }
 
 Axes axis_of(const void* attrs) { return static_cast<const AxisAttrs*>(attrs)->axis; }

@@ -15,14 +15,8 @@ Shape with_size(Shape s, int axis, std::int64_t n) {
 
 constexpr OpDef row(const char* name, Infer infer, Kernel kernel, Gradient gradient, Saves saves,
                     const AttrsType* attrs) {
-  OpDef d;
-  d.name = name;
-  d.infer = infer;
-  d.kernel[int(Backend::cpu)] = kernel;
-  d.gradient = gradient;
-  d.saves = saves;
-  d.needs_contiguous = true;
-  d.attrs = attrs;
+  OpDef d = dense_row(name, infer, kernel, gradient, saves, attrs);
+  d.half_via_f32 = false;
   return d;
 }
 
