@@ -3,6 +3,7 @@
 #include <tapir/graph/executable.h>
 #include <tapir/graph/passes.h>
 #include <tapir/graph/trace.h>
+#include <tapir/test/difference.h>
 #include <tapir/test/graph/random_programs.h>
 
 #include <cmath>
@@ -12,27 +13,6 @@ using namespace tapir;
 using namespace random_programs;
 
 namespace {
-
-// The largest difference, relative to the larger of 1 and the largest value; infinite if they are not the same kind of
-// thing.
-double difference(const Tensor& a, const Tensor& b) {
-  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return INFINITY;
-  const std::vector<double> x = a.astype(DType::f64).to_vector<double>(), y = b.astype(DType::f64).to_vector<double>();
-  double worst = 0, scale = 1;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (std::isnan(x[i]) != std::isnan(y[i])) return INFINITY;
-    if (x[i] == y[i] || std::isnan(x[i])) continue;
-    worst = std::max(worst, std::fabs(x[i] - y[i]));
-    scale = std::max(scale, std::fabs(y[i]));
-  }
-  return worst / scale;
-}
-double difference(const List& a, const List& b) {
-  if (a.size() != b.size()) return INFINITY;
-  double worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, difference(a[i], b[i]));
-  return worst;
-}
 
 List with_gradients(const Program& p, const List& in) {
   return random_programs::with_gradients([&](const List& x) { return p.run(x); }, in);

@@ -1,5 +1,6 @@
 // Every case of the op table, traced against eager: values, gradients of both orders, unknown batch sizes.
 #include <doctest/doctest.h>
+#include <tapir/test/difference.h>
 #include <tapir/test/ops/op_cases.h>
 
 #include <cmath>
@@ -9,28 +10,6 @@ using namespace tapir;
 namespace {
 
 using List = std::vector<Tensor>;
-
-double difference(const Tensor& a, const Tensor& b) {  // relative to the largest value
-  if (a.defined() != b.defined()) return INFINITY;
-  if (!a.defined()) return 0;
-  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return INFINITY;
-  std::vector<double> x = a.astype(DType::f64).to_vector<double>(), y = b.astype(DType::f64).to_vector<double>();
-  double worst = 0, scale = 1;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (std::isnan(x[i]) != std::isnan(y[i])) return INFINITY;
-    if (x[i] == y[i] || std::isnan(x[i])) continue;
-    worst = std::max(worst, std::fabs(x[i] - y[i]));
-    scale = std::max(scale, std::fabs(y[i]));
-  }
-  return worst / scale;
-}
-
-double difference(const List& a, const List& b) {
-  if (a.size() != b.size()) return INFINITY;
-  double worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, difference(a[i], b[i]));
-  return worst;
-}
 
 List floating(const List& in) {
   List out;

@@ -15,14 +15,18 @@ namespace golden {
 
 using namespace tapir;
 
+/// The path of `file` of test/golden/.
+inline std::string path_of(const std::string& file) {
+  const char* root = std::getenv("TAPIR_SOURCE_DIR");
+  return std::string(root ? root : ".") + "/test/golden/" + file;
+}
+
 struct Family {
   nlohmann::json cases;
   io::NamedTensors arrays;
   explicit Family(const std::string& name) {
-    const char* root = std::getenv("TAPIR_SOURCE_DIR");
-    std::string base = std::string(root ? root : ".") + "/test/golden/" + name;
-    std::ifstream(base + ".json") >> cases;
-    arrays = io::load_npz(base + ".npz");
+    std::ifstream(path_of(name + ".json")) >> cases;
+    arrays = io::load_npz(path_of(name + ".npz"));
   }
   Tensor get(const std::string& name, const std::string& field) const { return io::find(arrays, name + "." + field); }
 };

@@ -6,14 +6,10 @@ using namespace golden;
 
 namespace {
 
-const io::NamedTensors& numbers() {
-  static const auto all = [] {
-    const char* root = std::getenv("TAPIR_SOURCE_DIR");
-    return io::load_npz(std::string(root ? root : ".") + "/test/golden/linalg.npz");
-  }();
-  return all;
+Tensor get(const std::string& name) {
+  static const io::NamedTensors numbers = io::load_npz(path_of("linalg.npz"));
+  return io::find(numbers, name);
 }
-Tensor get(const std::string& name) { return io::find(numbers(), name); }
 
 // y is what NumPy says, in f64, and in f32 for inputs of f32.
 void same(const Tensor& y, const std::string& name, double tolerance = 1e-12) {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <tapir/tensor/cuda.h>
 #include <tapir/tensor/device_scope.h>
+#include <tapir/test/difference.h>
 #include <tapir/test/ops/op_cases.h>
 
 #include <cmath>
@@ -21,22 +22,6 @@ List to(const List& in, Device device) {
   List out;
   for (auto& t : in) out.push_back(t.to(device));
   return out;
-}
-
-double difference(const Tensor& a, const Tensor& b) {  // relative to the largest value
-  if (a.defined() != b.defined()) return INFINITY;
-  if (!a.defined()) return 0;
-  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return INFINITY;
-  const Tensor there = a.to(Device::cpu());
-  std::vector<double> x = there.astype(DType::f64).to_vector<double>(), y = b.astype(DType::f64).to_vector<double>();
-  double worst = 0, scale = 1;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (std::isnan(x[i]) != std::isnan(y[i])) return INFINITY;
-    if (x[i] == y[i] || std::isnan(x[i])) continue;
-    worst = std::max(worst, std::fabs(x[i] - y[i]));
-    scale = std::max(scale, std::fabs(y[i]));
-  }
-  return worst / scale;
 }
 
 // Rows without a kernel say why; these are known.
