@@ -73,7 +73,7 @@ void* load_image(const std::string& image) {
 
 void launch_fused(void* kernel, unsigned blocks, const FusedArgs& args) {
   void* parameters[] = {const_cast<FusedArgs*>(&args)};
-  const CUresult error = driver().launch(static_cast<CUfunction>(kernel), blocks, 1, 1, 256, 1, 1, 0,
+  const CUresult error = driver().launch(static_cast<CUfunction>(kernel), blocks, 1, 1, kFusedThreads, 1, 1, 0,
                                          static_cast<CUstream>(stream()), parameters, nullptr);
   if (error == CUDA_SUCCESS) return;
   const char* text = nullptr;

@@ -4,6 +4,8 @@
 
 namespace tapir::cuda {
 
+inline constexpr int kFusedThreads = 256;  // of a block
+
 struct FusedArgs {
   static constexpr int max_sources = 24, max_sinks = 8, max_rank = 8, max_bytes = 1024;
   const void* in[max_sources];

@@ -8,8 +8,6 @@
 
 namespace tapir::cuda {
 
-inline constexpr int kFusedThreads = 256;  // of a block
-
 // Sums: a unit is a part of a result; `width` threads share it, and join what they have as a tree.
 struct Unit {
   std::int64_t results, units;

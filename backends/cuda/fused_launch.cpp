@@ -14,7 +14,7 @@
 namespace tapir::cuda {
 namespace {
 
-constexpr std::int64_t kThreads = 256, kMostBlocks = 1 << 16, kMostParts = 256;
+constexpr std::int64_t kThreads = kFusedThreads, kMostBlocks = 1 << 16, kMostParts = 256;
 constexpr std::int64_t kEnoughThreads = 1 << 16;  // to keep a GPU busy
 static_assert(FusedArgs::max_sources == TileProgram::max_sources && FusedArgs::max_sinks == TileProgram::max_sinks &&
               FusedArgs::max_rank == Shape::max_rank);
