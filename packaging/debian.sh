@@ -1,6 +1,7 @@
 #!/bin/sh
 # usage: debian.sh BUILD OUT: makes Debian packages in OUT of what BUILD installs: libtapir0.1, the shared library, and libtapir-dev,
-# all the rest; libtapir0.1-cuda is the CUDA backend, where BUILD has it. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
+# all the rest; where BUILD has them, libtapir0.1-cuda, the CUDA backend, and libtapir0.1-formats
+# with libtapir-formats-dev. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
 set -e
 build=$(readlink -f "$1")
 mkdir -p "$2"
@@ -30,6 +31,16 @@ if [ -e "libtapir-dev/usr/$libdir/libtapir_cuda.so" ]; then
   mv "libtapir-dev/usr/$libdir/libtapir_cuda.so" "$cuda/usr/$libdir"
   strip --strip-unneeded "$cuda/usr/$libdir/libtapir_cuda.so"
 fi
+formats=
+if [ -e "libtapir-dev/usr/$libdir/libtapir_formats.so" ]; then
+  formats=$runtime-formats
+  mkdir -p "$formats/usr/$libdir" "$formats/DEBIAN" "libtapir-formats-dev/usr/$libdir/pkgconfig" libtapir-formats-dev/usr/include/tapir libtapir-formats-dev/DEBIAN
+  mv "libtapir-dev/usr/$libdir"/libtapir_formats.so.* "$formats/usr/$libdir"
+  mv "libtapir-dev/usr/$libdir/libtapir_formats.so" "libtapir-formats-dev/usr/$libdir"
+  mv "libtapir-dev/usr/$libdir/pkgconfig/tapir_formats.pc" "libtapir-formats-dev/usr/$libdir/pkgconfig"
+  mv libtapir-dev/usr/include/tapir/formats libtapir-dev/usr/include/tapir/formats.h libtapir-formats-dev/usr/include/tapir
+  strip --strip-unneeded "$formats/usr/$libdir"/libtapir_formats.so.*.*.*
+fi
 rm -r libtapir-dev/usr/share/doc
 strip --strip-unneeded "$runtime/usr/$libdir"/libtapir.so.*.*.*
 strip --strip-debug "libtapir-dev/usr/$libdir/libtapir.a"
@@ -44,7 +55,7 @@ echo "libtapir ${soname#libtapir.so.} $runtime (>= $version)" > "$runtime/DEBIAN
 echo "activate-noawait ldconfig" > "$runtime/DEBIAN/triggers"
 
 needs() {  # the packages with the libraries that files of package $1 are linked to
-  find "$1" -type f \( -name 'libtapir.so.*' -o -path '*/bin/tapir' \) -printf '-edebian/%p\n' |
+  find "$1" -type f \( -name 'libtapir*.so.*' -o -path '*/bin/tapir' \) -printf '-edebian/%p\n' |
     (cd .. && xargs -r dpkg-shlibdeps -O -x"$runtime" -l"debian/$runtime/usr/$libdir") | sed -n 's/^shlibs:Depends=//p'
 }
 
@@ -74,6 +85,12 @@ package() {
 package "$runtime" libs "$(needs "$runtime")" "" "tensors for C++ (shared library)"
 [ -z "$cuda" ] || package "$cuda" libs "$runtime (= $version)" "" "tensors for C++ (CUDA backend)"
 also=$(needs libtapir-dev)
+if [ -n "$formats" ]; then
+  echo "libtapir_formats ${soname#libtapir.so.} $formats (>= $version)" > "$formats/DEBIAN/shlibs"
+  echo "activate-noawait ldconfig" > "$formats/DEBIAN/triggers"
+  package "$formats" libs "$runtime (= $version), $(needs "$formats")" "" "tensors for C++ (files of other programs)"
+  package libtapir-formats-dev libdevel "libtapir-dev (= $version), $formats (= $version)" "" "tensors for C++ (files of other programs, development)"
+fi
 archive="libfmt-dev, zlib1g-dev"  # what programs that link it need
 if grep -q -- -ldnnl "$tree/$libdir/pkgconfig/tapir.pc"; then archive="$archive, libdnnl-dev"; fi
 package libtapir-dev libdevel "$runtime (= $version)${also:+, $also}" "g++, $archive" "tensors for C++ (development files)"

@@ -22,7 +22,7 @@ done
 export include
 for compiler in $compilers; do
   export compiler
-  headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h)
+  headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h formats.h formats/*.h)
   echo "$compiler: $(echo "$headers" | wc -l) headers"
   # shellcheck disable=SC2016
   echo "$headers" | xargs -P "$(nproc)" -n 1 sh -c 'echo "#include <tapir/$0>" |

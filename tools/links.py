@@ -13,7 +13,7 @@ from pathlib import Path
 import reference
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = "tensor|ops|backends|autograd|graph|nn|data|io|look|command|examples|test|bench|docs|tools"
+ROOMS = "tensor|ops|backends|autograd|graph|nn|data|io|look|formats|command|examples|test|bench|docs|tools"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(rf"`((?:{ROOMS})/[\w/.]+\.(?:h|cpp|md|py|sh))`")
 

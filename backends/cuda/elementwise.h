@@ -1,5 +1,5 @@
 // One elementwise row as kernels: the functor's text for each dtype it has. Operands are read where they lie, broadcast
-// or strided; C++ numbers travel by value; f16 and bf16 are read and rounded on the way.
+// or strided; C++ numbers travel by value; f16, bf16 and narrow integers are read and rounded on the way.
 #pragma once
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
@@ -10,10 +10,25 @@
 
 namespace tapir::cuda {
 
-enum class Stored : std::uint8_t { plain, f16, bf16, number };
+/// How a value lies in memory, where that is not the type it is computed in: f16 and bf16 come as f32, and integers of
+/// 8 and 16 bits as i32, which gives their results modulo 2^8 and 2^16 with a fifth of the kernels.
+enum class Stored : std::uint8_t { plain, f16, bf16, i8, u8, i16, number };
 
 inline Stored stored(DType d) {
-  return d == DType::f16 ? Stored::f16 : d == DType::bf16 ? Stored::bf16 : Stored::plain;
+  switch (d) {
+    case DType::f16:
+      return Stored::f16;
+    case DType::bf16:
+      return Stored::bf16;
+    case DType::i8:
+      return Stored::i8;
+    case DType::u8:
+      return Stored::u8;
+    case DType::i16:
+      return Stored::i16;
+    default:
+      return Stored::plain;
+  }
 }
 
 template <class T>
@@ -28,24 +43,30 @@ struct Source {
       if (kind == Stored::f16) return float(static_cast<const float16*>(data)[i]);
       if (kind == Stored::bf16) return float(static_cast<const bfloat16*>(data)[i]);
     }
+    if constexpr (std::is_same_v<T, std::int32_t>) {
+      if (kind == Stored::i8) return static_cast<const std::int8_t*>(data)[i];
+      if (kind == Stored::u8) return static_cast<const std::uint8_t*>(data)[i];
+      if (kind == Stored::i16) return static_cast<const std::int16_t*>(data)[i];
+    }
     return static_cast<const T*>(data)[i];
   }
 };
 
-/// `kept` holds what `t` had to be cast to.
+/// Operand `t` of an op that computes in `compute`; `kept` holds what had to be cast to it.
 template <class T>
-Source<T> source_of(const Tensor& t, Tensor& kept) {
+Source<T> source_of(const Tensor& t, DType compute, Tensor& kept) {
   Source<T> s;
   if (t.device().backend == Backend::cpu) {  // a C++ number
     s.kind = Stored::number;
-    if constexpr (std::is_floating_point_v<T>) s.number = T(t.item<double>());
-    else s.number = T(t.item<std::int64_t>());
+    visit_dtype(compute, [&]<class C>(C) {
+      if constexpr (std::is_integral_v<C>) s.number = T(C(t.item<std::int64_t>()));
+      else s.number = T(t.item<double>());
+    });
     return s;
   }
   kept = t;
-  const DType want = dtype_of<T>();
-  if (t.dtype() != want && !(want == DType::f32 && is_half(t.dtype()))) {
-    kept = Tensor::empty(t.shape(), want, t.device());
+  if (t.dtype() != compute && !(std::is_same_v<T, float> && is_half(t.dtype()))) {
+    kept = Tensor::empty(t.shape(), compute, t.device());
     cast_into(t, kept);
   }
   s.data = kept.data<std::byte>();
@@ -58,6 +79,11 @@ TAPIR_HD void store(void* out, std::int64_t i, T v, Stored as) {
   if constexpr (std::is_same_v<T, float>) {
     if (as == Stored::f16) return void(static_cast<float16*>(out)[i] = float16(v));
     if (as == Stored::bf16) return void(static_cast<bfloat16*>(out)[i] = bfloat16(v));
+  }
+  if constexpr (std::is_same_v<T, std::int32_t>) {
+    if (as == Stored::i8) return void(static_cast<std::int8_t*>(out)[i] = std::int8_t(v));
+    if (as == Stored::u8) return void(static_cast<std::uint8_t*>(out)[i] = std::uint8_t(v));
+    if (as == Stored::i16) return void(static_cast<std::int16_t*>(out)[i] = std::int16_t(v));
   }
   static_cast<T*>(out)[i] = v;
 }
@@ -99,7 +125,7 @@ struct EachElement {
 };
 
 template <class F, class T>
-void run_elementwise(const Call& call) {
+void run_elementwise(const Call& call, DType compute) {
   constexpr int N = F::arity;
   const Tensor& y = call.out[0];
   EachElement<F, T> each;
@@ -112,10 +138,10 @@ void run_elementwise(const Call& call) {
     const Tensor& x = call.in[std::size_t(k)];
     bool number;
     if (F::first_is_bool && k == 0) {
-      each.condition = source_of<bool>(x, kept[k]);
+      each.condition = source_of<bool>(x, DType::boolean, kept[k]);
       number = each.condition.kind == Stored::number;
     } else {
-      each.in[k] = source_of<T>(x, kept[k]);
+      each.in[k] = source_of<T>(x, compute, kept[k]);
       number = each.in[k].kind == Stored::number;
     }
     operands[k] = number ? nullptr : &kept[k];
@@ -136,27 +162,25 @@ void elementwise(const Call& call) {
   constexpr bool bools = types == Types::boolean || types == Types::any || types == Types::integer_or_bool;
   const DType compute = F::bool_result ? compute_dtype(call.op, call.in) : call.out[0].dtype();
   if constexpr (floats) {
-    if (compute == DType::f32 || is_half(compute)) return run_elementwise<F, float>(call);
-    if (compute == DType::f64) return run_elementwise<F, double>(call);
+    if (compute == DType::f32 || is_half(compute))
+      return run_elementwise<F, float>(call, is_half(compute) ? DType::f32 : compute);
+    if (compute == DType::f64) return run_elementwise<F, double>(call, compute);
   }
   if constexpr (integers) {
     switch (compute) {
       case DType::i8:
-        return run_elementwise<F, std::int8_t>(call);
       case DType::u8:
-        return run_elementwise<F, std::uint8_t>(call);
       case DType::i16:
-        return run_elementwise<F, std::int16_t>(call);
       case DType::i32:
-        return run_elementwise<F, std::int32_t>(call);
+        return run_elementwise<F, std::int32_t>(call, compute);
       case DType::i64:
-        return run_elementwise<F, std::int64_t>(call);
+        return run_elementwise<F, std::int64_t>(call, compute);
       default:
         break;
     }
   }
   if constexpr (bools) {
-    if (compute == DType::boolean) return run_elementwise<F, bool>(call);
+    if (compute == DType::boolean) return run_elementwise<F, bool>(call, compute);
   }
   throw InternalError(std::string(call.op.name) + ": no loop for " + name_of(compute) + ".");
 }

@@ -33,6 +33,30 @@ ninja -C cmake > /dev/null
 ldd cmake/embed | grep libtapir && { echo "the static program needs the library"; exit 1; }
 cmake/embed
 
-install_in_root --remove libtapir-dev $(cd packages && ls libtapir[0-9]*.deb | sed 's/_.*//') >> log
+if [ -e "$libdir/libtapir_formats.so" ]; then
+  mkdir formats
+  cat > formats/main.cpp <<'END'
+#include <tapir/formats.h>
+int main() {
+  tapir::formats::save_hdf5("one.h5", {{"one", tapir::Tensor(1.f)}});
+  return tapir::formats::load_hdf5("one.h5", "one").item<float>() == 1 ? 0 : 1;
+}
+END
+  cat > formats/CMakeLists.txt <<'END'
+cmake_minimum_required(VERSION 3.18)
+project(formats CXX)
+find_package(tapir 0.1 REQUIRED COMPONENTS formats)
+add_executable(main main.cpp)
+target_link_libraries(main tapir::formats)
+END
+  # shellcheck disable=SC2046
+  ${CXX:-g++} formats/main.cpp -o with_formats $(pkg-config --cflags --libs tapir_formats)
+  LD_LIBRARY_PATH=$work/$libdir ./with_formats
+  cmake -S formats -B formats/cmake -G Ninja -DCMAKE_PREFIX_PATH="$work/root/usr" > cmake.log || { cat cmake.log; exit 1; }
+  ninja -C formats/cmake > /dev/null
+  formats/cmake/main
+fi
+
+install_in_root --remove $(cd packages && ls libtapir*.deb | sed 's/_.*//') >> log
 left=$(find root -path root/var -prune -o -type f -print)
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }
