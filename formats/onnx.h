@@ -68,13 +68,15 @@ Model parse(std::string_view bytes, const LoadOptions& options = {}, Where where
 Tensor load_tensor(const std::string& path, Where where = Where::current());
 
 struct SaveOptions {
-  std::vector<std::string> inputs = {}, outputs = {};  ///< names; empty: "input", or "input_0" and so on if there are several
+  std::vector<std::string> inputs = {},
+                           outputs = {};  ///< names; empty: "input", or "input_0" and so on if there are several
 };
 
-/// Writes a trace as an ONNX model of opset 17: `onnx::save("net.onnx", f.get_concrete({TensorSpec({unknown, 28, 28, 1})}))`.
-/// Variables become weights with their present values and names; unknown sizes stay open. The shapes are those of the
-/// function: images stay [N, H, W, C]. The file appears whole or not at all. Throws UsageError for an operation that has no
-/// row (all of them are named), for a function that assigns Variables, and for names that do not fit; FileError.
+/// Writes a trace as an ONNX model of opset 17: `onnx::save("net.onnx", f.get_concrete({TensorSpec({unknown, 28, 28,
+/// 1})}))`. Variables become weights with their present values and names; unknown sizes stay open. The shapes are those
+/// of the function: images stay [N, H, W, C]. The file appears whole or not at all. Throws UsageError for an operation
+/// that has no row (all of them are named), for a function that assigns Variables, and for names that do not fit;
+/// FileError.
 void save(const std::string& path, const tapir::detail::ConcreteCore& f, const SaveOptions& options = {},
           Where where = Where::current());
 /// tapir's operations that save() can write, by name.

@@ -30,8 +30,8 @@ std::vector<std::string> names_of(const char* what, const std::vector<std::strin
   }
   const std::set<std::string> different(given.begin(), given.end());
   if (given.size() != std::size_t(count) || different.size() != given.size() || different.contains(""))
-    throw UsageError(fmt::format("onnx::save: {} names for {} {}s, or names that are empty or there twice.", given.size(),
-                                 count, what));
+    throw UsageError(fmt::format("onnx::save: {} names for {} {}s, or names that are empty or there twice.",
+                                 given.size(), count, what));
   return given;
 }
 
@@ -39,8 +39,7 @@ void check_operations(const graph::Graph& g) {
   std::set<std::string> unknown;
   for (auto& n : g.nodes)
     if (!row_of(n)) unknown.insert(n.op->name);
-  if (!unknown.empty())
-    throw UsageError(fmt::format("onnx::save: no way to write: {}.", fmt::join(unknown, ", ")));
+  if (!unknown.empty()) throw UsageError(fmt::format("onnx::save: no way to write: {}.", fmt::join(unknown, ", ")));
 }
 
 // Results are given their names by nodes of their own, for one value may be several results, or an argument.
@@ -90,8 +89,9 @@ void save(const std::string& path, const tapir::detail::ConcreteCore& f, const S
   CallSite site(where);
   const graph::Concrete& c = *f.concrete();
   if (!c.assigned().empty())
-    throw UsageError("onnx::save: the function assigns Variables, which ONNX cannot do. Trace the forward pass alone: "
-                     "training = false.");
+    throw UsageError(
+        "onnx::save: the function assigns Variables, which ONNX cannot do. Trace the forward pass alone: "
+        "training = false.");
   const std::string bytes = model_of(c, options);
   if (bytes.size() >= (std::size_t(1) << 31))
     throw UsageError("onnx::save: the model has 2 GB or more; a protocol buffer cannot hold it.");

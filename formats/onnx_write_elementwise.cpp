@@ -28,22 +28,22 @@ std::string compared(Writer& w, const Node& n, const char* to) {
   else if (!weak(n.in[1]) && !promote(a, b, both)) both = a;
   return w.add(to, {w.as(n.in[0], both), w.as(n.in[1], both)});
 }
-Names compare(Writer& w, const Node& n, const char* to) {
-  return {compared(w, n, to)};
-}
+Names compare(Writer& w, const Node& n, const char* to) { return {compared(w, n, to)}; }
 Names not_equal(Writer& w, const Node& n, const char*) { return {w.add("Not", {compared(w, n, "Equal")})}; }
 
 // ONNX's own functions of one argument whose results are bools.
-Names test(Writer& w, const Node& n, const char* to) {
-  return {w.add(to, {w.name(n.in[0])})};
-}
+Names test(Writer& w, const Node& n, const char* to) { return {w.add(to, {w.name(n.in[0])})}; }
 Names isfinite(Writer& w, const Node& n, const char*) {
   const std::string x = w.name(n.in[0]);
   return {w.add("Not", {w.add("Or", {w.add("IsNaN", {x}), w.add("IsInf", {x})})})};
 }
-Names where(Writer& w, const Node& n, const char*) { return {w.add("Where", {w.name(n.in[0]), in(w, n, 1), in(w, n, 2)})}; }
+Names where(Writer& w, const Node& n, const char*) {
+  return {w.add("Where", {w.name(n.in[0]), in(w, n, 1), in(w, n, 2)})};
+}
 
-Names clip(Writer& w, const Node& n, const char*) { return {w.add("Min", {w.add("Max", {in(w, n), in(w, n, 1)}), in(w, n, 2)})}; }
+Names clip(Writer& w, const Node& n, const char*) {
+  return {w.add("Min", {w.add("Max", {in(w, n), in(w, n, 1)}), in(w, n, 2)})};
+}
 Names square(Writer& w, const Node& n, const char*) { return {w.add("Mul", {in(w, n), in(w, n)})}; }
 Names squared_difference(Writer& w, const Node& n, const char*) {
   const std::string d = w.add("Sub", {in(w, n), in(w, n, 1)});
@@ -51,6 +51,19 @@ Names squared_difference(Writer& w, const Node& n, const char*) {
 }
 Names rsqrt(Writer& w, const Node& n, const char*) { return {w.add("Reciprocal", {w.add("Sqrt", {in(w, n)})})}; }
 Names exp2(Writer& w, const Node& n, const char*) { return {w.add("Pow", {number(w, n, 2), in(w, n)})}; }
+// Less exact near 0 than ours.
+Names log1p(Writer& w, const Node& n, const char*) {
+  return {w.add("Log", {w.add("Add", {in(w, n), number(w, n, 1)})})};
+}
+Names expm1(Writer& w, const Node& n, const char*) {
+  return {w.add("Sub", {w.add("Exp", {in(w, n)}), number(w, n, 1)})};
+}
+Names erfc(Writer& w, const Node& n, const char*) {
+  return {w.add("Sub", {number(w, n, 1), w.add("Erf", {in(w, n)})})};
+}
+Names trunc(Writer& w, const Node& n, const char*) {
+  return {w.add("Mul", {w.add("Sign", {in(w, n)}), w.add("Floor", {w.add("Abs", {in(w, n)})})})};
+}
 template <int base>
 Names log_base(Writer& w, const Node& n, const char*) {
   return {w.add("Div", {w.add("Log", {in(w, n)}), number(w, n, std::log(double(base)))})};
@@ -58,8 +71,12 @@ Names log_base(Writer& w, const Node& n, const char*) {
 Names leaky_relu(Writer& w, const Node& n, const char*) {
   return {w.add("LeakyRelu", {in(w, n)}, {attribute("alpha", attr<double>(n, "alpha"))})};
 }
-Names elu(Writer& w, const Node& n, const char*) { return {w.add("Elu", {in(w, n)}, {attribute("alpha", attr<double>(n, "alpha"))})}; }
-Names relu6(Writer& w, const Node& n, const char*) { return {w.add("Clip", {in(w, n), number(w, n, 0), number(w, n, 6)})}; }
+Names elu(Writer& w, const Node& n, const char*) {
+  return {w.add("Elu", {in(w, n)}, {attribute("alpha", attr<double>(n, "alpha"))})};
+}
+Names relu6(Writer& w, const Node& n, const char*) {
+  return {w.add("Clip", {in(w, n), number(w, n, 0), number(w, n, 6)})};
+}
 Names gelu(Writer& w, const Node& n, const char*) {
   const std::string x = in(w, n), erf = w.add("Erf", {w.add("Mul", {x, number(w, n, std::sqrt(0.5))})});
   return {w.add("Mul", {w.add("Mul", {x, number(w, n, 0.5)}), w.add("Add", {erf, number(w, n, 1)})})};
@@ -107,7 +124,9 @@ constexpr WriteRow rows[] = {
     {"elu", elu},
     {"equal", compare, "Equal"},
     {"erf", same, "Erf"},
+    {"erfc", erfc},
     {"exp", same, "Exp"},
+    {"expm1", expm1},
     {"exp2", exp2},
     {"floor", same, "Floor"},
     {"floor_divide", floor_divide},
@@ -124,6 +143,7 @@ constexpr WriteRow rows[] = {
     {"less", compare, "Less"},
     {"less_equal", compare, "LessOrEqual"},
     {"log", same, "Log"},
+    {"log1p", log1p},
     {"log10", log_base<10>},
     {"log2", log_base<2>},
     {"log_sigmoid", log_sigmoid},
@@ -158,6 +178,7 @@ constexpr WriteRow rows[] = {
     {"subtract", same, "Sub"},
     {"tan", same, "Tan"},
     {"tanh", same, "Tanh"},
+    {"trunc", trunc},
     {"where", where},
 };
 

@@ -1,4 +1,5 @@
-// Writing ONNX: shapes, reductions, products, windows, normalisation. Images are [N, H, W, C] here and [N, C, H, W] there.
+// Writing ONNX: shapes, reductions, products, windows, normalisation. Images are [N, H, W, C] here and [N, C, H, W]
+// there.
 #include <tapir/formats/onnx_writer.h>
 #include <tapir/ops/padding.h>
 
@@ -96,12 +97,14 @@ Names pad(Writer& w, const Node& n, const char*) {
                 {attribute("mode", name)})};
 }
 Names triangle(Writer& w, const Node& n, const char*) {
-  return {w.add("Trilu", {w.name(n.in[0]), w.constant(Tensor::from_vector(Integers{attr<std::int64_t>(n, "offset")}, Shape{}))},
+  return {w.add("Trilu",
+                {w.name(n.in[0]), w.constant(Tensor::from_vector(Integers{attr<std::int64_t>(n, "offset")}, Shape{}))},
                 {attribute("upper", std::int64_t(attr<bool>(n, "upper")))})};
 }
 
 Names take(Writer& w, const Node& n, const char*) {
-  return {w.add("Gather", {w.name(n.in[0]), w.as(n.in[1], w.spec(n.in[1]).dtype == DType::i32 ? DType::i32 : DType::i64)},
+  return {w.add("Gather",
+                {w.name(n.in[0]), w.as(n.in[1], w.spec(n.in[1]).dtype == DType::i32 ? DType::i32 : DType::i64)},
                 {attribute("axis", attr<std::int64_t>(n, "axis"))})};
 }
 
@@ -138,7 +141,8 @@ Names matmul(Writer& w, const Node& n, const char*) {
     std::swap(order[order.size() - 1], order[order.size() - 2]);
     return w.permuted(v, order);
   };
-  return {w.add("MatMul", {operand(n.in[0], attr<bool>(n, "transpose_a")), operand(n.in[1], attr<bool>(n, "transpose_b"))})};
+  return {w.add("MatMul",
+                {operand(n.in[0], attr<bool>(n, "transpose_a")), operand(n.in[1], attr<bool>(n, "transpose_b"))})};
 }
 
 Integers channels_first(int rank) {
@@ -166,7 +170,8 @@ Integers pads_of(const Shape& before, const Shape& after) {
 }
 std::vector<Proto> window_attributes(const Node& n) {
   return {attribute("strides", attr<Shape>(n, "strides").to_vector()),
-          attribute("dilations", attr<Shape>(n, "dilations").to_vector()), attribute("group", attr<std::int64_t>(n, "groups")),
+          attribute("dilations", attr<Shape>(n, "dilations").to_vector()),
+          attribute("group", attr<std::int64_t>(n, "groups")),
           attribute("pads", pads_of(attr<Shape>(n, "before"), attr<Shape>(n, "after")))};
 }
 Names conv(Writer& w, const Node& n, const char*) {
@@ -185,7 +190,8 @@ Names conv_transpose(Writer& w, const Node& n, const char*) {
   }
   auto attributes = window_attributes(n);
   attributes.push_back(attribute("output_padding", more));
-  const std::string out = w.add("ConvTranspose", {w.permuted(n.in[0], channels_first(x.rank())), kernel(w, n)}, attributes);
+  const std::string out =
+      w.add("ConvTranspose", {w.permuted(n.in[0], channels_first(x.rank())), kernel(w, n)}, attributes);
   return {channels_last(w, out, x.rank())};
 }
 // Always three spatial dimensions here: [N, D, H, W, C].
@@ -205,7 +211,8 @@ Names pool(Writer& w, const Node& n, const char* to) {
 // x, mean, variance, scale, offset, as what they are made of: their shapes are free.
 Names batch_norm(Writer& w, const Node& n, const char*) {
   const DType wide = w.spec(n.in[1]).dtype;
-  const std::string deviation = w.add("Sqrt", {w.add("Add", {w.name(n.in[2]), w.number(attr<double>(n, "epsilon"), wide)})});
+  const std::string deviation =
+      w.add("Sqrt", {w.add("Add", {w.name(n.in[2]), w.number(attr<double>(n, "epsilon"), wide)})});
   const std::string factor = w.add("Div", {w.name(n.in[3]), deviation});
   const std::string apart = w.add("Sub", {w.as(n.in[0], wide), w.name(n.in[1])});
   const std::string y = w.add("Add", {w.add("Mul", {apart, factor}), w.name(n.in[4])});
@@ -221,7 +228,8 @@ Names rms_norm(Writer& w, const Node& n, const char*) {
   if (attr<std::int64_t>(n, "groups") != 1) refuse(n, "groups cannot be written");
   const std::string x = w.name(n.in[0]);
   const std::string squares = w.add("ReduceMean", {w.add("Mul", {x, x})}, {attribute("axes", Integers{-1})});
-  const std::string size = w.add("Sqrt", {w.add("Add", {squares, w.number(attr<double>(n, "epsilon"), w.spec(n.in[0]).dtype)})});
+  const std::string size =
+      w.add("Sqrt", {w.add("Add", {squares, w.number(attr<double>(n, "epsilon"), w.spec(n.in[0]).dtype)})});
   return {w.add("Mul", {w.add("Div", {x, size}), w.name(n.in[1])})};
 }
 

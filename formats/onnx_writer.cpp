@@ -77,15 +77,15 @@ void Writer::add_all(const char* op, const Names& in, const Names& out, const st
       }
 }
 
-std::string Writer::constant(const Tensor& t) {
-  const std::string n = fresh("c");
+std::string Writer::constant(const Tensor& t, const std::string& prefix) {
+  const std::string n = fresh(prefix);
   initializers_.message(5, tensor_proto(n, t));
   return n;
 }
 
 std::string Writer::number(double v, DType dtype) { return constant(full({}, v, dtype)); }
 
-std::string Writer::fresh(const char* prefix) {
+std::string Writer::fresh(const std::string& prefix) {
   std::string name;
   do name = prefix + std::to_string(next_++);
   while (!taken_.insert(name).second);
@@ -106,8 +106,9 @@ std::string Writer::as(int value, DType dtype) {
 
 std::string Writer::permuted(int value, const Integers& order) {
   if (const Tensor t = known(value); t.defined()) {
-    const std::string n = names_.contains(value) ? names_[value] + "_onnx" : fresh();
-    if (taken_.insert(n).second) initializers_.message(5, tensor_proto(n, permute_dims(t, Axes(order))));
+    std::string& n = permuted_[{value, order}];
+    if (n.empty())
+      n = constant(permute_dims(t, Axes(order)), names_.contains(value) ? names_[value] + "_permuted" : "c");
     return n;
   }
   return add("Transpose", {name(value)}, {attribute("perm", order)});
@@ -133,7 +134,8 @@ std::string Writer::open_size(std::int64_t v) {
         return b ? add("Add", {n, constant(Integers{b})}) : n;
       }
   }
-  throw UsageError("onnx::save: a size depends on unknown sizes in a way that cannot be written. Trace with known sizes.");
+  throw UsageError(
+      "onnx::save: a size depends on unknown sizes in a way that cannot be written. Trace with known sizes.");
 }
 
 std::string Writer::sizes(const Shape& s, bool reshape) {

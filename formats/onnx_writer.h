@@ -38,12 +38,12 @@ class Writer {
   std::string add(const char* op, const Names& in, const std::vector<Proto>& attributes = {});
   /// Adds a node of several outputs.
   void add_all(const char* op, const Names& in, const Names& out, const std::vector<Proto>& attributes = {});
-  std::string constant(const Tensor& t);
+  std::string constant(const Tensor& t, const std::string& prefix = "c");
   std::string constant(const Integers& numbers) { return constant(Tensor::from_vector(numbers)); }
   /// A number of a value's dtype.
   std::string number(double v, DType dtype);
   /// A name that nothing has.
-  std::string fresh(const char* prefix = "v");
+  std::string fresh(const std::string& prefix = "v");
 
   const Spec& spec(int value) const { return g_.spec(value); }
   const Shape& shape(int value) const { return g_.spec(value).shape; }
@@ -51,7 +51,8 @@ class Writer {
   std::string as(int value, DType dtype);
   /// The value with its dimensions in another order; done now if it is a weight or constant.
   std::string permuted(int value, const Integers& order);
-  /// A shape as a tensor: a constant, with -1 for one size that is open if `reshape`, or computed from an input's shape.
+  /// A shape as a tensor: a constant, with -1 for one size that is open if `reshape`, or computed from an input's
+  /// shape.
   std::string sizes(const Shape& s, bool reshape = false);
   bool is_open(std::int64_t size) const { return symbols_.in(Shape{size}); }
   bool is_open(const Shape& s) const { return symbols_.in(s); }
@@ -70,7 +71,8 @@ class Writer {
   const graph::Graph& g_;
   const graph::Symbols& symbols_;
   std::map<int, std::string> names_;
-  std::map<int, Tensor> weights_;
+  std::map<int, Tensor> weights_;  // not yet written
+  std::map<std::pair<int, Integers>, std::string> permuted_;
   std::set<std::string> taken_;
   Proto nodes_, initializers_;
   int next_ = 0;
