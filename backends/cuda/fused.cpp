@@ -1,5 +1,6 @@
-// Tile programs of traced functions, step by step with the kernels of the ops alone: results are right, nothing is
-// saved yet. (NVRTC will make one kernel of each: docs/roadmap.md.)
+// Tile programs of traced functions: one kernel each, compiled at run time (fused_launch.h). Where that cannot be, the
+// kernels of the ops alone, step by step: results are right, nothing is saved.
+#include <tapir/backends/cuda/fused_launch.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
 #include <tapir/ops/fused.h>
@@ -67,10 +68,34 @@ void run(const TileProgram& p, std::span<const Tensor> in, std::span<const Tenso
   for (int k = 0; k < p.sinks; ++k) i.give(p.sink[k], out[std::size_t(k)]);
 }
 
+template <class T>
+struct JoinSums {
+  const double* partial;
+  std::int64_t parts, results;
+  T* out;
+  TAPIR_HD void operator()(std::int64_t r) const {
+    double sum = 0;
+    for (std::int64_t k = 0; k < parts; ++k) sum += partial[k * results + r];
+    out[r] = T(sum);
+  }
+};
+
+void finish(const SumsToFinish::Sum& s, const SumsToFinish& of) {
+  const auto* partial = static_cast<const double*>(s.partial->data());
+  if (s.out->dtype() == DType::f64) {
+    launch(of.results, JoinSums<double>{partial, of.parts, of.results, s.out->mutable_data<double>()});
+  } else {
+    launch(of.results, JoinSums<float>{partial, of.parts, of.results, s.out->mutable_data<float>()});
+  }
+}
+
 void tile_program(const Call& call) {
   std::vector<Tensor> in;
   for (std::size_t k = 0; k < call.in.size(); ++k) in.push_back(call.in[k]);
-  run(*call.attrs.as<TileProgramAttrs>().program, in, call.out);
+  const auto& a = call.attrs.as<TileProgramAttrs>();
+  SumsToFinish sums;
+  if (!launch_program(a, in, call.out, sums)) return run(*a.program, in, call.out);
+  for (const SumsToFinish::Sum& s : sums.all) finish(s, sums);
 }
 
 }  // namespace

@@ -124,7 +124,7 @@ int main() {
   }
   const char* root = std::getenv("TAPIR_SOURCE_DIR");
   const std::string base = root ? std::string(root) + "/" : "";
-  std::string source = read(base + "test/backends/cuda/nvrtc_prelude.h");
+  std::string source = read(base + "backends/cuda/nvrtc_prelude.h");
   for (const char* header : {"tensor/host_device.h", "ops/saves.h", "ops/functors/scalar_math.h", "backends/cpu/lane.h",
                              "backends/cuda/number.h", "ops/functors/functor.h"})
     source += text_of(base + header);

@@ -11,6 +11,7 @@ using uint32_t = unsigned;
 using int64_t = long;
 using uint64_t = unsigned long;
 using size_t = unsigned long;
+class ostream;
 
 template <bool c, class A, class B> struct conditional { using type = A; };
 template <class A, class B> struct conditional<false, A, B> { using type = B; };
@@ -25,6 +26,7 @@ template <class T> inline constexpr bool is_integral_v =
     is_same_v<T, unsigned long> || is_same_v<T, long long> || is_same_v<T, unsigned long long>;
 template <class T> inline constexpr bool is_arithmetic_v = is_integral_v<T> || is_floating_point_v<T>;
 template <class T> inline constexpr bool is_signed_v = is_arithmetic_v<T> && T(-1) < T(0);
+template <class T> inline constexpr bool is_class_v = __is_class(T);
 template <class T> concept floating_point = is_floating_point_v<T>;
 template <class T> struct make_unsigned { using type = T; };
 template <> struct make_unsigned<signed char> { using type = unsigned char; };
@@ -32,7 +34,10 @@ template <> struct make_unsigned<short> { using type = unsigned short; };
 template <> struct make_unsigned<int> { using type = unsigned; };
 template <> struct make_unsigned<long> { using type = unsigned long; };
 
-template <class T> struct numeric_limits;
+template <class T> struct numeric_limits {  // of integers
+  static constexpr T min() { return is_signed_v<T> ? T(T(1) << (8 * sizeof(T) - 1)) : T(0); }
+  static constexpr T max() { return T(~min()); }
+};
 template <> struct numeric_limits<float> {
   static constexpr float infinity() { return __builtin_bit_cast(float, 0x7f800000); }
   static constexpr float quiet_NaN() { return __builtin_bit_cast(float, 0x7fc00000); }
