@@ -9,7 +9,8 @@ namespace tapir::onnx::detail {
 
 namespace {
 
-// Values that are shapes, bounds and the like stay constants; so do statistics.
+// Values that are shapes, bounds and the like stay constants; so do statistics, and single numbers, which exporters
+// make of literals.
 bool may_be_weight(const std::string& name, const Graph& g, int opset) {
   bool read = false;
   for (auto& n : g.nodes) {
@@ -62,7 +63,7 @@ class Builder {
  private:
   void add_constant(const std::string& name, const Tensor& value, const Graph& g) {
     const int place = define(name);
-    if (!options_.trainable || !is_floating(value.dtype()) || !may_be_weight(name, g, p_.opset)) {
+    if (!options_.trainable || !is_floating(value.dtype()) || value.rank() == 0 || !may_be_weight(name, g, p_.opset)) {
       p_.constants.emplace_back(place, value);
       return;
     }

@@ -2,16 +2,12 @@
 // came of them is compared with onnx_nodes.txt, line by line, so that nothing is lost, nor won in silence.
 #include <tapir/formats/onnx.h>
 #include <tapir/ops/shaping.h>
-
-#include <doctest/doctest.h>
+#include <tapir/test/io/files.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <set>
-#include <sstream>
 
 using namespace tapir;
 namespace fs = std::filesystem;
@@ -170,19 +166,12 @@ Report run_all(const fs::path& folder) {
   return r;
 }
 
-const fs::path here = fs::path(__FILE__).parent_path();
-
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
+fs::path here(const std::string& name) { return files::source_path("test/formats/" + name); }
 
 }  // namespace
 
 TEST_CASE("the node tests that are committed pass, eager and traced") {
-  const Report r = run_all(here / "onnx_nodes");
+  const Report r = run_all(here("onnx_nodes"));
   CHECK_MESSAGE(r.passed == r.all, r.text());
   CHECK(r.all >= 20);
 }
@@ -196,5 +185,6 @@ TEST_CASE("all node tests of Debian's libonnx-testdata do what onnx_nodes.txt sa
   const Report r = run_all(all);
   std::cout << r.text();
   CHECK(r.passed >= 0.85 * r.ours);
-  CHECK_MESSAGE(r.text() == text_of(here / "onnx_nodes.txt"), "if it is better: onnx_nodes_test > onnx_nodes.txt");
+  CHECK_MESSAGE(r.text() == files::bytes_of(here("onnx_nodes.txt")),
+                "if it is better: onnx_nodes_test > onnx_nodes.txt");
 }

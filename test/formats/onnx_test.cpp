@@ -1,38 +1,18 @@
 // ONNX models: files of real exporters, what is written here and read again, training on, errors, damaged files.
 #include <tapir/test/formats/onnx_models.h>
+#include <tapir/test/io/files.h>
 
 #include <tapir/io/protobuf.h>
 
-#include <doctest/doctest.h>
-
-#include <unistd.h>
-#include <filesystem>
-#include <fstream>
-#include <random>
-#include <sstream>
-
 using namespace tapir;
+using namespace files;
 namespace fs = std::filesystem;
 
 namespace {
 
 using tapir::detail::Proto;
 
-const fs::path here = fs::path(__FILE__).parent_path();
-
-std::string bytes_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-void write(const fs::path& file, const std::string& bytes) { std::ofstream(file, std::ios::binary) << bytes; }
-
-fs::path scratch() {
-  const fs::path folder = fs::temp_directory_path() / ("tapir_onnx_" + std::to_string(getpid()));
-  fs::create_directories(folder);
-  return folder;
-}
+std::string here(const std::string& name) { return source_path("test/formats/" + name); }
 
 // The largest difference, relative to the largest value.
 double difference(const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
@@ -50,22 +30,10 @@ double difference(const std::vector<Tensor>& got, const std::vector<Tensor>& wan
 std::vector<Tensor> results_of(const std::string& name) {
   std::vector<Tensor> out;
   for (int i = 0;; ++i) {
-    const fs::path file = here / "onnx_files" / (name + ".output_" + std::to_string(i) + ".npy");
+    const fs::path file = here("onnx_files/" + name + ".output_" + std::to_string(i) + ".npy");
     if (!fs::exists(file)) return out;
     out.push_back(io::load_npy(file));
   }
-}
-
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    const std::string text = e.what();  // without the file and line, which come first
-    const auto at = text.find(": ");
-    return text.find(".cpp:") < at ? text.substr(at + 2) : text;
-  }
-  return "no error";
 }
 
 // ---- models by hand
@@ -104,22 +72,24 @@ std::string with_external(const std::string& location, const std::string& offset
 }  // namespace
 
 TEST_CASE("models that PyTorch exported predict what PyTorch predicts: eager, traced, as a function file") {
+  const TempFolder folder;
   for (const std::string name : {"torch_images_script", "torch_images_dynamo", "torch_sequences_script"}) {
     CAPTURE(name);
-    const auto model = onnx::load(here / "onnx_files" / (name + ".onnx"));
-    const std::vector<Tensor> in{io::load_npy(here / "onnx_files" / (name + ".input_0.npy"))}, want = results_of(name);
+    const auto model = onnx::load(here("onnx_files/" + name + ".onnx"));
+    const std::vector<Tensor> in{io::load_npy(here("onnx_files/" + name + ".input_0.npy"))}, want = results_of(name);
     CHECK(difference(model(in), want) < 1e-5);
     auto f = function([&](const std::vector<Tensor>& xs) { return model(xs); });
     CHECK(difference(f(in), want) < 1e-5);
-    f.save(scratch() / "f.tapir");
-    CHECK(difference(load_function(scratch() / "f.tapir")(in), want) < 1e-5);
+    f.save(folder / "f.tapir");
+    CHECK(difference(load_function(folder / "f.tapir")(in), want) < 1e-5);
   }
 }
 
 TEST_CASE("what is saved comes back the same, also for another batch") {
+  const TempFolder folder;
   for (auto& c : onnx_models::all()) {
     CAPTURE(c.name);
-    const std::string path = scratch() / "m.onnx";
+    const std::string path = folder / "m.onnx";
     onnx_models::save(c, path);
     const auto model = onnx::load(path);
     CHECK(difference(model(c.inputs), c.run(c.inputs)) < 1e-5);
@@ -131,13 +101,14 @@ TEST_CASE("what is saved comes back the same, also for another batch") {
 }
 
 TEST_CASE("a model's weights train on, eager and traced, and go out again") {
-  const auto model = onnx::load(here / "onnx_files/torch_images_script.onnx", {.trainable = true});
+  const TempFolder folder;
+  const auto model = onnx::load(here("onnx_files/torch_images_script.onnx"), {.trainable = true});
   std::vector<Variable> weights;
   int fixed = 0;
   for (auto& w : model.weights()) weights.push_back(w.variable), fixed += !w.variable.trainable();
   CHECK(weights.size() >= 8);
   CHECK(fixed == 0);
-  const Tensor x = io::load_npy(here / "onnx_files/torch_images_script.input_0.npy"), wanted = ones({2, 5});
+  const Tensor x = io::load_npy(here("onnx_files/torch_images_script.input_0.npy")), wanted = ones({2, 5});
   auto loss = [&] { return mean(square(model({x})[0] - wanted)); };
   auto step = function([&] {
     GradientTape tape;
@@ -151,30 +122,31 @@ TEST_CASE("a model's weights train on, eager and traced, and go out again") {
   const float after = loss().item<float>();
   CHECK(after < 0.2f * before);
   auto f = function([&](const Tensor& t) { return model({t})[0]; });
-  onnx::save(scratch() / "on.onnx", f.get_concrete({TensorSpec({2, 2, 8, 8})}), {.inputs = {"x"}, .outputs = {"y"}});
-  const auto again = onnx::load(scratch() / "on.onnx");
+  onnx::save(folder / "on.onnx", f.get_concrete({TensorSpec({2, 2, 8, 8})}), {.inputs = {"x"}, .outputs = {"y"}});
+  const auto again = onnx::load(folder / "on.onnx");
   CHECK(difference(again({x}), model({x})) < 1e-5);
   CHECK(again(io::NamedTensors{{"x", x}})[0].first == "y");
 }
 
 TEST_CASE("a model says what it takes, and errors say what is wrong") {
-  const fs::path file = here / "onnx_nodes/test_add_bcast/model.onnx";
+  const TempFolder folder;
+  const fs::path file = here("onnx_nodes/test_add_bcast/model.onnx");
   const auto model = onnx::load(file);
   CHECK(model.inputs()[1].name == "y");
   CHECK(model.inputs()[1].shape == Shape{5});
   CHECK(model.outputs()[0].dtype == DType::f32);
   const Tensor x = ones({3, 4, 5});
-  CHECK(error_of([&] { model({x}); }) == "onnx: the model takes 2 inputs, got 1. They are: \"x\", \"y\".");
-  CHECK(error_of([&] {
+  CHECK(error_of<Error>([&] { model({x}); }) == "onnx: the model takes 2 inputs, got 1. They are: \"x\", \"y\".");
+  CHECK(error_of<Error>([&] {
           model({x, ones({5}, DType::f64)});
         }) == "onnx: input \"y\" is f64, the model takes f32. Cast it: x.astype(DType::f32).");
-  CHECK(error_of([&] { model({x, ones({4})}); }) == "onnx: input \"y\" is [4], the model takes [5].");
-  CHECK(error_of([&] {
+  CHECK(error_of<Error>([&] { model({x, ones({4})}); }) == "onnx: input \"y\" is [4], the model takes [5].");
+  CHECK(error_of<Error>([&] {
           model(io::NamedTensors{{"z", x}});
         }) == "onnx: \"z\" is no input of the model. They are: \"x\", \"y\".");
-  CHECK(error_of([] { onnx::load("nowhere.onnx"); }).starts_with("onnx::load: nowhere.onnx: cannot be opened"));
+  CHECK(error_of<Error>([] { onnx::load("nowhere.onnx"); }).starts_with("onnx::load: nowhere.onnx: cannot be opened"));
   auto parsed = [](const Proto& graph, int opset = 17) {
-    return error_of([&] { onnx::parse(model_with(graph, opset)); });
+    return error_of<Error>([&] { onnx::parse(model_with(graph, opset)); });
   };
   CHECK(parsed(Proto().message(1, node("Nonsense", {}, "a")).message(1, node("Fft2", {}, "b"))) ==
         "onnx::parse: model: has operators that are not supported: Fft2, Nonsense (opset 17).");
@@ -183,27 +155,28 @@ TEST_CASE("a model says what it takes, and errors say what is wrong") {
   CHECK(parsed(Proto().message(1, node("Abs", {"b"}, "a")).message(1, node("Abs", {"a"}, "b"))) ==
         "onnx::parse: model: Abs \"n\" reads \"b\", which no node before it makes.");
   auto sorted = function([](const Tensor& t) { return sort(t); });
-  CHECK(error_of([&] { onnx::save(scratch() / "s.onnx", sorted.get_concrete({TensorSpec({3})})); }) ==
+  CHECK(error_of<Error>([&] { onnx::save(folder / "s.onnx", sorted.get_concrete({TensorSpec({3})})); }) ==
         "onnx::save: no way to write: sort.");
-  CHECK_FALSE(fs::exists(scratch() / "s.onnx"));
+  CHECK_FALSE(fs::exists(folder / "s.onnx"));
 }
 
 TEST_CASE("weights in other files must lie beside the model and be whole") {
+  const TempFolder folder;
   const float two[] = {10, 20};
-  write(scratch() / "w.bin", std::string("....") + std::string(reinterpret_cast<const char*>(two), 8));
+  write_bytes(folder / "w.bin", std::string("....") + std::string(reinterpret_cast<const char*>(two), 8));
   auto load = [&](const std::string& location, const std::string& offset) {
-    write(scratch() / "e.onnx", with_external(location, offset));
-    return onnx::load(scratch() / "e.onnx");
+    write_bytes(folder / "e.onnx", with_external(location, offset));
+    return onnx::load(folder / "e.onnx");
   };
   CHECK(load("w.bin", "4")({tensor({1.f, 2.f})})[0].to_vector<float>() == std::vector<float>{11, 22});
-  const std::string name = "onnx::load: " + (scratch() / "e.onnx").string();
-  CHECK(error_of([&] { load("../w.bin", "4"); }) ==
+  const std::string name = "onnx::load: " + folder / "e.onnx";
+  CHECK(error_of<Error>([&] { load("../w.bin", "4"); }) ==
         name + ": tensor \"w\" lies in \"../w.bin\", which is not beside the model.");
-  CHECK(error_of([&] { load("/etc/passwd", "0"); }) ==
+  CHECK(error_of<Error>([&] { load("/etc/passwd", "0"); }) ==
         name + ": tensor \"w\" lies in \"/etc/passwd\", which is not beside the model.");
-  CHECK(error_of([&] { load("w.bin", "5"); }).find("ends at byte 13, the file at 12.") != std::string::npos);
-  CHECK(error_of([&] { load("w.bin", "18446744073709551615"); }).find("of a file.") != std::string::npos);
-  CHECK(error_of([&] { onnx::parse(with_external("w.bin", "4")); }) ==
+  CHECK(error_of<Error>([&] { load("w.bin", "5"); }).find("ends at byte 13, the file at 12.") != std::string::npos);
+  CHECK(error_of<Error>([&] { load("w.bin", "18446744073709551615"); }).find("of a file.") != std::string::npos);
+  CHECK(error_of<Error>([&] { onnx::parse(with_external("w.bin", "4")); }) ==
         "onnx::parse: model: tensor \"w\" lies in another file, which cannot be read from here.");
 }
 
@@ -217,7 +190,7 @@ TEST_CASE("damaged models are refused or read, and do no harm") {
     }
   };
   for (const char* name : {"onnx_nodes/test_loop11", "onnx_nodes/test_if", "onnx_nodes/test_lstm_with_peepholes"}) {
-    const std::string whole = bytes_of(here / name / "model.onnx");
+    const std::string whole = bytes_of(here(name + std::string("/model.onnx")));
     for (std::size_t n = 0; n < whole.size(); ++n) attempt(whole.substr(0, n));
     std::mt19937 random(1);
     for (int i = 0; i < 3000; ++i) {
@@ -230,20 +203,20 @@ TEST_CASE("damaged models are refused or read, and do no harm") {
   // A tensor of 2^62 elements in a few bytes, and graphs within graphs.
   Proto huge;
   huge.integer(1, std::int64_t(1) << 31).integer(1, std::int64_t(1) << 31).integer(2, 1).text(8, "w").text(9, "....");
-  CHECK(error_of([&] { onnx::parse(model_with(Proto().message(5, huge))); }).find("tensor \"w\"") != std::string::npos);
+  CHECK(error_of<Error>([&] { onnx::parse(model_with(Proto().message(5, huge))); }).find("tensor \"w\"") !=
+        std::string::npos);
   Proto deep;
   for (int i = 0; i < 1000; ++i) {
     Proto attribute, n;
     attribute.text(1, "body").message(6, deep);
     deep = Proto().message(1, n.text(4, "Loop").message(5, attribute));
   }
-  CHECK(error_of([&] { onnx::parse(model_with(deep)); }) ==
+  CHECK(error_of<Error>([&] { onnx::parse(model_with(deep)); }) ==
         "onnx::parse: model: has graphs within graphs, more than 32 deep.");
-  fs::remove_all(scratch());
 }
 
 TEST_CASE("docs/moving_models.md names the operators that are read and the operations that are written") {
-  const std::string page = bytes_of(here / "../../docs/moving_models.md");
+  const std::string page = bytes_of(source_path("docs/moving_models.md"));
   auto listed = [&](const std::string& heading) {
     const auto at = page.find(heading);
     REQUIRE(at != std::string::npos);
