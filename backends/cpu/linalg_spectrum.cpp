@@ -33,21 +33,22 @@ void eigh(const Call& call) {
   });
 }
 
+// In f64, also of f32: exact beyond need, and each dtype of BDCSVD takes g++ most of a minute.
 void svd(const Call& call) {
   for_each_matrix(call, 20, [&]<class T>(std::int64_t i) {
     auto u = matrix_out<T>(call.out[0], i), vh = matrix_out<T>(call.out[2], i);
     auto s = vector_out<T>(call.out[1], i);
     if (s.size() == 0) return;
-    const MatrixOf<T> m = matrix_in<T>(call.in[0], i);
+    const MatrixOf<double> m = matrix_in<T>(call.in[0], i).template cast<double>();
     if (!m.allFinite()) {
       for (auto* out : {&u, &vh}) out->setConstant(std::numeric_limits<T>::quiet_NaN());
       s.setConstant(std::numeric_limits<T>::quiet_NaN());
       return;
     }
-    const Eigen::BDCSVD<MatrixOf<T>> svd(m, Eigen::ComputeThinU | Eigen::ComputeThinV);
-    u = svd.matrixU();
-    s = svd.singularValues();
-    vh = svd.matrixV().transpose();
+    const Eigen::BDCSVD<MatrixOf<double>> svd(m, Eigen::ComputeThinU | Eigen::ComputeThinV);
+    u = svd.matrixU().template cast<T>();
+    s = svd.singularValues().template cast<T>();
+    vh = svd.matrixV().transpose().template cast<T>();
   });
 }
 
