@@ -1,5 +1,7 @@
 #include <tapir/graph/executable.h>
+#include <tapir/graph/executable_frame.h>
 #include <tapir/graph/memory_plan.h>
+#include <tapir/graph/replay.h>
 #include <tapir/graph/trace.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/tile_program.h>
@@ -13,32 +15,6 @@
 #include <set>
 
 namespace tapir::graph {
-
-struct Executable::Step {
-  const Node* node;
-  Attrs attrs;
-  std::uint32_t first_in, first_out;            // in the frame's `ins` and `outs`
-  bool made;                                    // by a view or by control flow; else by a kernel
-  bool fresh;                                   // some outputs are allocated in each call
-  bool empty;                                   // nothing to compute
-  std::uint32_t first_target = 0, targets = 0;  // in `targets_`
-};
-
-// What one call needs. Tensor headers are made once; a call sets the pointers.
-struct Executable::Frame {
-  detail::Storage arena;  // stands for the arena's memory in headers; never released by them
-  std::vector<Tensor> values;
-  std::vector<Inputs::Ref> ins;  // the inputs of the steps, one after the other
-  std::vector<Tensor> outs;      // the outputs alike, the same headers as in `values`
-  std::vector<std::pair<detail::TensorImpl*, std::size_t>> in_arena;  // and where
-  std::byte* base = nullptr;
-
-  void move_to(std::byte* memory) {
-    if (base == memory) return;
-    for (auto& [impl, at] : in_arena) impl->data = memory + at;
-    base = memory;
-  }
-};
 
 namespace {
 
@@ -63,6 +39,7 @@ Executable::Executable(Graph g, std::vector<Assignment> assignments, std::string
     : graph_(std::move(g)), device_(default_device()), assignments_(std::move(assignments)), name_(std::move(name)) {
   plan();
   idle_.push_back(make_frame());
+  if (Replay::possible(*this)) replay_ = std::make_unique<Replay>(*this);
 }
 Executable::~Executable() = default;
 
@@ -221,6 +198,10 @@ std::vector<Tensor> Executable::run(std::vector<Tensor> inputs) {
 }
 
 std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
+  DeviceScope there(device_);
+  for (auto& t : inputs) check_device(t);
+  if (replay_)
+    if (auto results = replay_->run(inputs)) return std::move(*results);
   std::unique_ptr<Frame> frame;
   {
     std::lock_guard lock(mutex_);
@@ -240,12 +221,20 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
   } arena{arena_bytes_ ? detail::new_storage(arena_bytes_, device_) : nullptr};
   if (arena.storage) f.move_to(arena.storage->data);
 
-  DeviceScope there(device_);
-  for (auto& t : inputs) check_device(t);
   for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = std::move(inputs[i]);
-  std::vector<int> done;  // outputs that variables have already
+  const std::vector<int> done = run_steps(f, nullptr);
+  std::vector<Tensor> results = results_of(f, done);
+  forget(f);
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(frame));
+  return results;
+}
+
+std::vector<int> Executable::run_steps(Frame& f, Overwrites* kept) {
+  std::vector<int> done;
   for (const Step& s : steps_) {
     const Node& n = *s.node;
+    if (kept && Replay::before(n)) continue;
     CallSite site(n.where, CallSite::Inner());
     if (s.made) {
       if (n.op->view) {
@@ -259,12 +248,14 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
       continue;
     }
     std::optional<std::array<detail::Overwrite, kMostTargets>> overwrites;
-    if (s.targets) overwrites.emplace();
+    if (s.targets && !kept) overwrites.emplace();
     for (std::uint32_t t = 0; t < std::min(s.targets, kMostTargets); ++t) {
       const Target& target = targets_[s.first_target + t];
       for (int v : target.views) f.values[std::size_t(v)] = Tensor();
-      if (!(*overwrites)[t].take(target.variable, f.values[std::size_t(target.input)])) continue;
-      f.values[std::size_t(target.output)] = (*overwrites)[t].next();
+      if (kept) kept->push_back(std::make_unique<detail::Overwrite>());
+      detail::Overwrite& overwrite = kept ? *kept->back() : (*overwrites)[t];
+      if (!overwrite.take(target.variable, f.values[std::size_t(target.input)])) continue;
+      f.values[std::size_t(target.output)] = overwrite.next();
       done.push_back(target.output);
     }
     if (s.fresh)
@@ -281,22 +272,26 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
     run_kernel(*n.op, Inputs(std::span(f.ins).subspan(s.first_in, n.in.size())),
                std::span<const Tensor>(f.outs).subspan(s.first_out, n.out.size()), s.attrs, device_);
   }
+  return done;
+}
+
+std::vector<Tensor> Executable::results_of(const Frame& f, const std::vector<int>& done) const {
   std::vector<Tensor> results;
   results.reserve(graph_.outputs.size());
   for (int v : graph_.outputs) {
     const bool assigned = std::find(done.begin(), done.end(), v) != done.end();
     results.push_back(assigned ? Tensor() : f.values[std::size_t(v)]);
   }
+  return results;
+}
 
+void Executable::forget(Frame& f) const {
   for (std::size_t v = 0; v < f.values.size(); ++v)
     if (place_[v] == Place::input || place_[v] == Place::fresh || place_[v] == Place::made) f.values[v] = Tensor();
   for (const Step& s : steps_)
     if (s.fresh)
       for (std::size_t k = 0; k < s.node->out.size(); ++k)
         if (place_[std::size_t(s.node->out[k])] == Place::fresh) f.outs[s.first_out + k] = Tensor();
-  std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(frame));
-  return results;
 }
 
 }  // namespace tapir::graph

@@ -38,12 +38,18 @@ class Executable {
   double seconds_per_call() const;
 
  private:
+  friend class Replay;
   struct Step;
   struct Frame;
   void plan();
   bool only_as_it_is(const Node& n, int value) const;
   void plan_overwrites(const std::vector<int>& last);
   std::vector<Tensor> run_once(std::vector<Tensor> inputs);
+  /// The outputs that variables have already. `kept`: the call is noted for a replay (replay.h), and what is being
+  /// written over is held there.
+  std::vector<int> run_steps(Frame& f, std::vector<std::unique_ptr<detail::Overwrite>>* kept);
+  std::vector<Tensor> results_of(const Frame& f, const std::vector<int>& done) const;
+  void forget(Frame& f) const;
   std::unique_ptr<Frame> make_frame() const;
   Tensor constant_there(const Tensor& c) const;
   void check_device(const Tensor& input) const;
@@ -70,6 +76,7 @@ class Executable {
   std::size_t arena_bytes_ = 0, unplanned_bytes_ = 0;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Frame>> idle_;
+  std::unique_ptr<class Replay> replay_;  // null: calls run node by node
   std::atomic<std::int64_t> calls_{0}, timed_{0}, nanoseconds_{0};
 };
 

@@ -23,6 +23,14 @@ struct CudaModule {
   void (*set_limit)(Device device, std::size_t bytes);
   void (*release_cached)(Device device);
   void (*use)(Device device);  // makes it this thread's: kernels run there
+  /// What this thread gives to `device` from here on is noted, not done; memory that it takes and gives back is kept
+  /// for the notes. What needs the host (a copy up or down, waiting) throws. Null if another capture is under way.
+  void* (*begin_capture)(Device device);
+  /// Ends it. False: nothing can be replayed, `capture` is gone.
+  bool (*end_capture)(void* capture, bool keep);
+  /// Does what was noted, in the order of the device's work.
+  void (*replay)(void* capture);
+  void (*drop_capture)(void* capture);
   /// The kernel of an op by its row's name; null if there is none.
   void (*(*kernel)(const char* op))(const Call& call);
   const char* (*why_not)(const char* op);  // why there is none: "cuSOLVER is not used yet"

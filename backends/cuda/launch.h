@@ -67,16 +67,16 @@ void launch(std::int64_t n, const F& f) {
   static_assert(std::is_trivially_copyable_v<F>, "a GPU gets the bytes alone");
   if (n <= 0) return;
   struct Work {
-    const F* f;
+    F f;
     std::int64_t n;
-  } work{&f, n};
+  } work{f, n};
   runtime().on_device(
       [](void* p) {
         auto& w = *static_cast<Work*>(p);
-        const F copy = *w.f;
+        const F& copy = w.f;
         for (std::int64_t i = 0; i < w.n; ++i) copy(i);
       },
-      &work);
+      &work, sizeof work, stream());
 }
 
 // Eight "threads", so that accumulators are joined as on a GPU.
@@ -84,14 +84,14 @@ template <class F>
 void fold_blocks(std::int64_t results, std::int64_t count, const F& f) {
   static_assert(std::is_trivially_copyable_v<F>, "a GPU gets the bytes alone");
   struct Work {
-    const F* f;
+    F f;
     std::int64_t results, count;
-  } work{&f, results, count};
+  } work{f, results, count};
   runtime().on_device(
       [](void* p) {
         auto& w = *static_cast<Work*>(p);
         constexpr int threads = 8;
-        const F copy = *w.f;
+        const F& copy = w.f;
         for (std::int64_t r = 0; r < w.results; ++r) {
           typename F::Acc all[threads];
           for (int t = 0; t < threads; ++t) {
@@ -103,7 +103,7 @@ void fold_blocks(std::int64_t results, std::int64_t count, const F& f) {
           copy.give(r, all[0]);
         }
       },
-      &work);
+      &work, sizeof work, stream());
 }
 
 #endif

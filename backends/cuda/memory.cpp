@@ -1,3 +1,4 @@
+#include <tapir/backends/cuda/capture.h>
 #include <tapir/backends/cuda/fault.h>
 #include <tapir/backends/cuda/memory.h>
 #include <tapir/backends/cuda/runtime.h>
@@ -8,6 +9,7 @@
 #include <bit>
 #include <map>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace tapir::cuda {
@@ -47,6 +49,15 @@ void release(DeviceState& s) {
       s.stats.cached -= bytes;
     }
   s.free_blocks.clear();
+}
+
+// A block that this capture gave back before; null if there is none.
+void* from_capture(Capture& c, std::size_t bytes) {
+  auto found = c.given_back.find(bytes);
+  if (found == c.given_back.end() || found->second.empty()) return nullptr;
+  void* block = found->second.back();
+  found->second.pop_back();
+  return block;
 }
 
 [[noreturn]] void refuse(const DeviceState& s, std::size_t bytes, const char* why) {
@@ -94,6 +105,7 @@ void use(Device device) {
 }
 
 void* stream() {
+  if (capturing()) return capturing()->stream;
   DeviceState& s = state();
   std::lock_guard lock(s.mutex);
   constexpr unsigned non_blocking = 1;
@@ -105,6 +117,8 @@ void* allocate(std::size_t asked) {
   DeviceState& s = state();
   std::lock_guard lock(s.mutex);
   const std::size_t bytes = rounded(asked);
+  Capture* capture = capturing();
+  if (void* kept = capture ? from_capture(*capture, bytes) : nullptr) return kept;
   if (s.stats.limit && s.stats.in_use + bytes > s.stats.limit) refuse(s, asked, "would exceed the memory limit");
   void* block = nullptr;
   if (auto found = s.free_blocks.find(bytes); found != s.free_blocks.end() && !found->second.empty()) {
@@ -128,6 +142,7 @@ void* allocate(std::size_t asked) {
   ++s.stats.allocations;
   s.stats.in_use += bytes;
   s.stats.peak = std::max(s.stats.peak, s.stats.in_use);
+  if (capture) capture->taken[block] = bytes;
   return block;
 }
 
@@ -135,6 +150,7 @@ void free(void* block, std::size_t asked, int device) noexcept {
   DeviceState& s = state_of(device);
   std::lock_guard lock(s.mutex);
   const std::size_t bytes = rounded(asked);
+  if (Capture* c = capturing(); c && c->taken.contains(block)) return c->given_back[bytes].push_back(block);
   s.stats.in_use -= bytes;
   try {
     s.free_blocks[bytes].push_back(block);
@@ -156,6 +172,7 @@ tapir::detail::Storage* new_storage(std::size_t bytes, Device device) {
 }
 
 void copy(void* to, Device to_device, const void* from, Device from_device, std::size_t bytes) {
+  if (from_device != to_device) refuse_in_capture("copy");
   const bool up = from_device.backend == Backend::cpu, down = to_device.backend == Backend::cpu;
   if (!up && !down && from_device != to_device) synchronize(from_device);  // what makes it runs in another stream
   use(up ? to_device : down ? from_device : to_device);
@@ -165,6 +182,7 @@ void copy(void* to, Device to_device, const void* from, Device from_device, std:
 }
 
 void synchronize(Device device) {
+  refuse_in_capture("synchronize");
   use(device);
   check(runtime().stream_synchronize(stream()), "synchronize");
   throw_faults();
@@ -190,12 +208,15 @@ void release_cached(Device device) {
 Fault* fault_word() {
   DeviceState& s = state();
   std::lock_guard lock(s.mutex);
+  Capture* capture = std::exchange(capturing(), nullptr);  // the word is everybody's
   if (!s.fault) {
     void* block = allocate(sizeof(Fault));
     check(runtime().memset_async(block, 0, sizeof(Fault), stream()), "allocate");
     s.fault = static_cast<Fault*>(block);
   }
-  s.may_fault = true;
+  capturing() = capture;
+  if (capture) capture->faults = true;
+  else s.may_fault = true;
   return s.fault;
 }
 

@@ -1,4 +1,5 @@
 // What libtapir finds in this library: see tensor/cuda_module.h.
+#include <tapir/backends/cuda/capture.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/memory.h>
 #include <tapir/tensor/cuda_module.h>
@@ -49,6 +50,10 @@ extern "C" [[gnu::visibility("default")]] const tapir::detail::CudaModule* tapir
       cuda::set_limit,
       cuda::release_cached,
       cuda::use,
+      cuda::begin_capture,
+      cuda::end_capture,
+      cuda::replay,
+      cuda::drop_capture,
       cuda::kernel_of,
       cuda::why_not,
   };

@@ -80,6 +80,18 @@ const Runtime& runtime() {
           },
       .stream_synchronize = [](void* s) { return int(cudaStreamSynchronize(as_stream(s))); },
       .get_last_error = [] { return int(cudaGetLastError()); },
+      .capture_begin = [](void* s) { return int(cudaStreamBeginCapture(as_stream(s), cudaStreamCaptureModeRelaxed)); },
+      .capture_end =
+          [](void* s, void** exec) {
+            cudaGraph_t graph = nullptr;
+            int error = int(cudaStreamEndCapture(as_stream(s), &graph));
+            if (error == success) error = int(cudaGraphInstantiate(reinterpret_cast<cudaGraphExec_t*>(exec), graph, 0));
+            if (graph) cudaGraphDestroy(graph);
+            return error;
+          },
+      .capture_launch = [](void* exec,
+                           void* s) { return int(cudaGraphLaunch(static_cast<cudaGraphExec_t>(exec), as_stream(s))); },
+      .capture_destroy = [](void* exec) { return int(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(exec))); },
       .get_error_string = [](int error) { return cudaGetErrorString(cudaError_t(error)); },
       .load_blas = []() -> const char* { return blas().why.empty() ? nullptr : blas().why.c_str(); },
       .blas_create = [](void** handle) { return int(blas().create(reinterpret_cast<cublasHandle_t*>(handle))); },

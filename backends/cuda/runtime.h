@@ -25,6 +25,12 @@ struct Runtime {
   int (*stream_create)(void** stream, unsigned flags);
   int (*stream_synchronize)(void* stream);
   int (*get_last_error)();
+  /// cudaStreamBeginCapture in relaxed mode; cudaStreamEndCapture and cudaGraphInstantiate; cudaGraphLaunch;
+  /// cudaGraphExecDestroy.
+  int (*capture_begin)(void* stream);
+  int (*capture_end)(void* stream, void** exec);
+  int (*capture_launch)(void* exec, void* stream);
+  int (*capture_destroy)(void* exec);
   const char* (*get_error_string)(int error);
 
   /// cuBLAS, loaded at the first call; null, or why it could not be.
@@ -36,8 +42,9 @@ struct Runtime {
                                       int ldb, long long stride_b, const void* beta, void* c, int type_c, int ldc,
                                       long long stride_c, int count, int compute, int algorithm);
 
-  /// The double alone: runs a kernel's loop where device memory may be touched. Null on a GPU.
-  void (*on_device)(void (*kernel)(void* context), void* context);
+  /// The double alone: runs a kernel's loop where device memory may be touched, on a copy of `bytes` at `context`. Null
+  /// on a GPU.
+  void (*on_device)(void (*kernel)(void* context), const void* context, std::size_t bytes, void* stream);
 };
 
 const Runtime& runtime();

@@ -1,6 +1,7 @@
 // The CUDA backend around its kernels: devices, copies, scopes, memory, faults. On the host double.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/backends/cuda/replays.h>
 
 #include <cstdlib>
 #include <thread>
@@ -112,6 +113,95 @@ TEST_CASE("an index out of range is told when the device is waited for") {
   CHECK(take(x, i % 5).to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 2});  // and only once
   (void)take(x, i);
   CHECK(message([&] { synchronize(Device::cuda()); }) == "take: index 7 is out of range for size 5.");
+}
+
+TEST_CASE("a traced call is replayed as a whole, with fresh inputs and results of its own") {
+  if (!std::getenv("TAPIR_CUDA_LIBRARY")) return;
+  const Device gpu = Device::cuda();
+  DeviceScope scope(gpu);
+  const Tensor w = random::normal({8, 8}, {.seed = 1});
+  auto f = function([&](const Tensor& x) { return sum(tanh(matmul(x, w)) * x + 1, {.axis = 1}); });
+  const Tensor w_here = w.to(Device::cpu());
+  std::vector<Tensor> kept, expected;
+  const int before = replays();
+  for (int i = 0; i < 12; ++i) {
+    const Tensor x = random::normal({4, 8}, {.seed = i});
+    kept.push_back(x.to(gpu));  // so each call's input is somewhere else
+    DeviceScope here(Device::cpu());
+    const Tensor xc = kept.back().to(Device::cpu());
+    expected.push_back(sum(tanh(matmul(xc, w_here)) * xc + 1, {.axis = 1}));
+  }
+  std::vector<Tensor> results;
+  for (auto& x : kept) results.push_back(f(x));
+  CHECK(replays() - before >= 9);
+  for (std::size_t i = 0; i < results.size(); ++i)  // nobody wrote over an earlier one
+    CHECK(allclose(results[i].to(Device::cpu()), expected[i], {.rtol = 1e-5, .atol = 1e-6}));
+  // Memory that the notes use is nobody else's.
+  std::vector<Tensor> others;
+  for (int i = 0; i < 8; ++i) others.push_back(full({4, 8}, double(i)));
+  (void)f(kept[0]);
+  for (int i = 0; i < 8; ++i) CHECK(sum(others[std::size_t(i)]).item<float>() == 32.f * float(i));
+}
+
+TEST_CASE("variables are written over in a replay, and others may hold their values") {
+  if (!std::getenv("TAPIR_CUDA_LIBRARY")) return;
+  DeviceScope scope(Device::cuda());
+  Variable v(zeros({100}), "v");
+  auto f = function([&](const Tensor& x) {
+    v.assign(v * 0.5 + x);
+    return matmul(v.value(), v.value());
+  });
+  const Tensor x = ones({100});
+  const int before = replays();
+  double expected = 0;
+  std::vector<Tensor> held;
+  std::vector<double> held_values;
+  for (int i = 0; i < 40; ++i) {
+    const float got = f(x).item<float>();
+    expected = expected * 0.5 + 1;
+    REQUIRE(got == doctest::Approx(100 * expected * expected));
+    REQUIRE(v.value()[0].item<float>() == doctest::Approx(expected));
+    if (i % 13 == 5) held.push_back(v.value()), held_values.push_back(expected);
+    if (i == 20) v.assign(full({100}, 3.0)), expected = 3;
+  }
+  CHECK(replays() - before >= 20);
+  for (std::size_t i = 0; i < held.size(); ++i) CHECK(held[i][7].item<float>() == doctest::Approx(held_values[i]));
+}
+
+TEST_CASE("draws differ from replay to replay, as on the CPU; faults are told; what needs the host is not replayed") {
+  if (!std::getenv("TAPIR_CUDA_LIBRARY")) return;
+  auto draws = [](Device device) {
+    DeviceScope scope(device);
+    random::set_seed(5);
+    auto f = function([&](const Tensor& x) { return random::uniform({50}) * x + random::uniform({50}); });
+    std::vector<float> all;
+    const Tensor x = ones({50});
+    for (int i = 0; i < 6; ++i)
+      for (float n : f(x).to_vector<float>()) all.push_back(n);
+    return all;
+  };
+  const int before = replays();
+  const std::vector<float> gpu = draws(Device::cuda());
+  CHECK(replays() > before);
+  const std::vector<float> cpu = draws(Device::cpu());
+  REQUIRE(gpu.size() == cpu.size());
+  for (std::size_t i = 0; i < gpu.size(); ++i) REQUIRE(gpu[i] == doctest::Approx(cpu[i]));
+
+  DeviceScope scope(Device::cuda());
+  auto g = function([](const Tensor& x, const Tensor& i) { return take(x * 2 + 1, i) * 3; });
+  const Tensor x = arange(5).astype(DType::f32), good = tensor({1, 2}), bad = tensor({1, 7});
+  for (int i = 0; i < 6; ++i) CHECK(g(x, good).to_vector<float>() == std::vector<float>{9, 15});
+  const Tensor y = g(x, bad);
+  CHECK(message([&] { y.to_vector<float>(); }) == "take: index 7 is out of range for size 5.");
+  CHECK(g(x, good).to_vector<float>() == std::vector<float>{9, 15});
+
+  const int then = replays();
+  auto h = function([&](const Tensor& t) {
+    check(all(t < 100), "small");
+    return exp(t * 0.1) + sum(t);
+  });
+  for (int i = 0; i < 5; ++i) (void)h(x);
+  CHECK(replays() == then);
 }
 
 TEST_CASE("memory is counted, kept, limited and given back") {

@@ -2,6 +2,7 @@
 // op and traced.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/backends/cuda/replays.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -47,7 +48,11 @@ TEST_CASE("the digits: training on CUDA is training on the CPU") {
     for (bool eagerly : {true, false}) {
       CAPTURE(std::string(optimizer));
       CAPTURE(eagerly);
-      const Run cpu = train(Device::cpu(), eagerly, optimizer), gpu = train(Device::cuda(), eagerly, optimizer);
+      const Run cpu = train(Device::cpu(), eagerly, optimizer);
+      const int before = replays();
+      const Run gpu = train(Device::cuda(), eagerly, optimizer);
+      const int replayed = replays() - before;
+      if (before >= 0) CHECK((eagerly ? replayed == 0 : replayed >= 4));  // steps as CUDA graphs
       REQUIRE(cpu.losses.size() == 2);
       REQUIRE(gpu.losses.size() == 2);
       CHECK(cpu.losses[1] < cpu.losses[0]);

@@ -9,10 +9,15 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 namespace tapir::cuda {
 namespace {
@@ -78,26 +83,54 @@ int device_count() {
 }
 thread_local int device = 0;
 
+using Notes = std::vector<std::function<void()>>;
 struct Stream {
   int device;
+  Notes* notes = nullptr;  // what is given to it is noted here
 };
 int checked(void* stream) {  // work must be given to a stream of the current device
   return stream && static_cast<Stream*>(stream)->device == device ? success : invalid_value;
+}
+// Done at once, or noted.
+int give(void* stream, std::function<void()> work) {
+  if (checked(stream) != success) return invalid_value;
+  if (Notes* notes = static_cast<Stream*>(stream)->notes) return notes->push_back(std::move(work)), success;
+  Open open;
+  work();
+  return success;
+}
+
+int capture_begin(void* stream) {
+  if (checked(stream) != success || static_cast<Stream*>(stream)->notes) return invalid_value;
+  static_cast<Stream*>(stream)->notes = new Notes;
+  return success;
+}
+int capture_end(void* stream, void** exec) {
+  *exec = std::exchange(static_cast<Stream*>(stream)->notes, nullptr);
+  return *exec ? success : invalid_value;
+}
+std::atomic<int> replays{0};
+int capture_launch(void* exec, void* stream) {
+  if (checked(stream) != success || static_cast<Stream*>(stream)->notes) return invalid_value;
+  ++replays;
+  Open open;
+  for (auto& note : *static_cast<Notes*>(exec)) note();
+  return success;
+}
+int synchronize(void* stream) {
+  constexpr int unsupported_in_capture = 900;
+  return stream && static_cast<Stream*>(stream)->notes ? unsupported_in_capture : checked(stream);
 }
 
 int memcpy_async(void* to, const void* from, std::size_t bytes, int kind, void* stream) {
   const bool to_device = memory().holds(to), from_device = memory().holds(from);
   const int is = to_device ? (from_device ? device_to_device : host_to_device) : from_device ? device_to_host : 0;
-  if (is != kind || checked(stream) != success) return invalid_value;
-  Open open;
-  std::memcpy(to, from, bytes);
-  return success;
+  if (is != kind) return invalid_value;
+  return give(stream, [=] { std::memcpy(to, from, bytes); });
 }
 int memset_async(void* to, int value, std::size_t bytes, void* stream) {
-  if (!memory().holds(to) || checked(stream) != success) return invalid_value;
-  Open open;
-  std::memset(to, value, bytes);
-  return success;
+  if (!memory().holds(to)) return invalid_value;
+  return give(stream, [=] { std::memset(to, value, bytes); });
 }
 int malloc_bytes(void** block, std::size_t bytes) {
   std::lock_guard lock(memory().mutex);
@@ -136,24 +169,24 @@ struct BlasHandle {
 int gemm(void* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a, int type_a, int lda,
          long long stride_a, const void* b, int type_b, int ldb, long long stride_b, const void* beta, void* c,
          int type_c, int ldc, long long stride_c, int count, int compute, int) {
-  if (!handle || checked(static_cast<BlasHandle*>(handle)->stream) != success) return invalid_value;
+  if (!handle) return invalid_value;
   if (lda < (op_a ? k : m) || ldb < (op_b ? n : k) || ldc < m) return 7;  // CUBLAS_STATUS_INVALID_VALUE
   if (!memory().holds(a) || !memory().holds(b) || !memory().holds(c)) return 7;
   const bool wide = compute == compute_f64;
   const double scale = wide ? *static_cast<const double*>(alpha) : *static_cast<const float*>(alpha);
   const double keep = wide ? *static_cast<const double*>(beta) : *static_cast<const float*>(beta);
-  Open open;
-  for (std::int64_t batch = 0; batch < count; ++batch)
-    for (std::int64_t j = 0; j < n; ++j)
-      for (std::int64_t i = 0; i < m; ++i) {
-        double sum = 0;
-        for (std::int64_t l = 0; l < k; ++l)
-          sum += element(a, batch * stride_a + (op_a ? l + i * lda : i + l * lda), type_a) *
-                 element(b, batch * stride_b + (op_b ? j + l * ldb : l + j * ldb), type_b);
-        const std::int64_t at = batch * stride_c + i + j * ldc;
-        put(c, at, type_c, scale * sum + (keep != 0 ? keep * element(c, at, type_c) : 0));
-      }
-  return success;
+  return give(static_cast<BlasHandle*>(handle)->stream, [=] {
+    for (std::int64_t batch = 0; batch < count; ++batch)
+      for (std::int64_t j = 0; j < n; ++j)
+        for (std::int64_t i = 0; i < m; ++i) {
+          double sum = 0;
+          for (std::int64_t l = 0; l < k; ++l)
+            sum += element(a, batch * stride_a + (op_a ? l + i * lda : i + l * lda), type_a) *
+                   element(b, batch * stride_b + (op_b ? j + l * ldb : l + j * ldb), type_b);
+          const std::int64_t at = batch * stride_c + i + j * ldc;
+          put(c, at, type_c, scale * sum + (keep != 0 ? keep * element(c, at, type_c) : 0));
+        }
+  });
 }
 
 const char* text_of(int error) {
@@ -171,6 +204,9 @@ const char* text_of(int error) {
 
 }  // namespace
 
+// For tests: how many calls were replayed so far.
+extern "C" [[gnu::visibility("default")]] int tapir_double_replays() { return replays; }
+
 const Runtime& runtime() {
   static const Runtime double_of = {
       .get_device_count =
@@ -186,8 +222,12 @@ const Runtime& runtime() {
       .memcpy_async = memcpy_async,
       .memset_async = memset_async,
       .stream_create = [](void** stream, unsigned) { return *stream = new Stream{device}, success; },
-      .stream_synchronize = checked,
+      .stream_synchronize = synchronize,
       .get_last_error = [] { return success; },
+      .capture_begin = capture_begin,
+      .capture_end = capture_end,
+      .capture_launch = capture_launch,
+      .capture_destroy = [](void* exec) { return delete static_cast<Notes*>(exec), success; },
       .get_error_string = text_of,
       .load_blas = []() -> const char* { return nullptr; },
       .blas_create = [](void** handle) { return *handle = new BlasHandle, success; },
@@ -195,9 +235,11 @@ const Runtime& runtime() {
                             void* stream) { return static_cast<BlasHandle*>(handle)->stream = stream, success; },
       .blas_gemm_strided_batched_ex = gemm,
       .on_device =
-          [](void (*kernel)(void*), void* context) {
-            Open open;
-            kernel(context);
+          [](void (*kernel)(void*), const void* context, std::size_t bytes, void* stream) {
+            // A copy, as a GPU gets the bytes of arguments.
+            auto copy = std::make_shared<std::vector<std::max_align_t>>(bytes / sizeof(std::max_align_t) + 1);
+            std::memcpy(copy->data(), context, bytes);
+            check(give(stream, [=] { kernel(copy->data()); }), "launch");
           },
   };
   return double_of;
