@@ -3,3 +3,4 @@
 #pragma once
 #include <tapir/formats/hdf5.h>
 #include <tapir/formats/keras.h>
+#include <tapir/formats/onnx.h>

@@ -1,6 +1,7 @@
 #include <tapir/formats/keras.h>
 #include <tapir/formats/keras_config.h>
 #include <tapir/formats/keras_weights.h>
+#include <tapir/io/output_file.h>
 #include <tapir/io/zip.h>
 #include <tapir/nn/layer_state.h>
 #include <tapir/nn/merge_layers.h>
@@ -18,7 +19,7 @@ constexpr std::int64_t kLargestInput = std::int64_t(1) << 28;  // elements of on
 
 // The members of a .keras archive that matter.
 struct Archive {
-  std::string config, weights;
+  std::string config, weights, metadata;
 };
 
 Archive read_archive(const FileContext& context) {
@@ -27,6 +28,7 @@ Archive read_archive(const FileContext& context) {
   for (auto& member : read_zip_directory(file)) {
     std::string* to = member.name == "config.json"        ? &out.config
                       : member.name == "model.weights.h5" ? &out.weights
+                      : member.name == "metadata.json"    ? &out.metadata
                                                           : nullptr;
     if (to) *to = read_all(*open_zip_member(file, member), member.name.c_str());
   }
@@ -285,6 +287,40 @@ class Builder {
   std::int64_t limit_;
 };
 
+// What goes wrong with a file is a FileError, whatever found it.
+template <class F>
+auto in_one_line(const FileContext& context, F f) {
+  try {
+    return f();
+  } catch (const Json::exception&) {
+    context.fail("config.json is damaged.");
+  } catch (const FileError&) {
+    throw;
+  } catch (const OutOfMemoryError&) {
+    throw;
+  } catch (const Error& e) {
+    context.fail(without_place(e));
+  }
+}
+
+// Has the model of `config` these weights? A size of None counts as any, for no weight may depend on it.
+void check_same(const FileContext& context, const Json& config, const KerasWeights& weights, std::int64_t elements) {
+  const formats::LoadKerasOptions options{.unknown_size = 64};
+  Builder builder(context, options, elements + 1);
+  builder.model(config, "", 0);
+  std::map<std::string, Shape> there;
+  for (auto& [path, variable] : builder.weights.variables) there[path] = variable.shape();
+  for (auto& [path, variable] : weights.variables) {
+    const auto it = there.find(path);
+    if (it == there.end() || it->second != variable.shape())
+      context.fail(fmt::format("its model has no '{}' {}; '{}' of this one is that.", path, variable.shape().str(),
+                               variable.name()));
+    there.erase(it);
+  }
+  if (!there.empty())
+    context.fail(fmt::format("its model has '{}', and this one nothing like it.", there.begin()->first));
+}
+
 }  // namespace
 }  // namespace tapir::detail
 
@@ -297,21 +333,35 @@ nn::Functional load_keras(const std::string& path, const LoadKerasOptions& optio
   const io::NamedTensors values = detail::read_hdf5(context, archive.weights);
   std::int64_t elements = 1;  // a size may be 1 where there are no weights
   for (auto& [name, x] : values) elements += x.size();
-  detail::Builder builder(context, options, elements);
-  try {
-    const detail::Json config = detail::parse_config(context, archive.config);
-    nn::Functional model = builder.model(config, "", 0);
+  return detail::in_one_line(context, [&] {
+    detail::Builder builder(context, options, elements);
+    nn::Functional model = builder.model(detail::parse_config(context, archive.config), "", 0);
     detail::assign_keras(context, builder.weights, values);
     return model;
-  } catch (const detail::Json::exception&) {
-    context.fail("config.json is damaged.");
-  } catch (const FileError&) {
-    throw;
-  } catch (const OutOfMemoryError&) {
-    throw;
-  } catch (const Error& e) {
-    context.fail(detail::without_place(e));
-  }
+  });
+}
+
+void save_keras(const std::string& path, const nn::Model& model, const std::string& original, Where where) {
+  CallSite site(where);
+  const detail::FileContext context{"save_keras", original};
+  detail::KerasWeights weights;
+  detail::add_keras_model(weights, model, "");
+  const detail::Archive archive = detail::read_archive(context);
+  const std::string config = detail::in_one_line(context, [&] {
+    detail::Json json = detail::parse_config(context, archive.config);
+    detail::check_same(context, json, weights, model.count_params());
+    json.erase("compile_config");
+    return json.dump();
+  });
+  const std::string bytes = detail::make_keras_weights(context, weights);
+  detail::OutputFile out({"save_keras", path});
+  detail::ZipWriter zip(out);
+  auto add = [&](const char* name, const std::string& text) { zip.add(name, {{text.data(), text.size()}}, false); };
+  add("metadata.json", archive.metadata);
+  add("config.json", config);
+  add("model.weights.h5", bytes);
+  zip.finish();
+  out.commit();
 }
 
 }  // namespace tapir::formats

@@ -18,6 +18,14 @@ struct LoadKerasOptions {
 nn::Functional load_keras(const std::string& path, const LoadKerasOptions& options = {},
                           Where where = Where::current());
 
+/// Writes `model` as a .keras file for `keras.models.load_model`: with the layers and settings of `original`, a .keras
+/// file of the same layers (the one that the model was read from, and trained on), and the weights of `model`. What the
+/// original was compiled with is left out. The file appears whole or not at all; it may be `original` itself. Throws
+/// FileError, also where layers or shapes of the weights are not those of the original; UsageError as
+/// `load_keras_weights`.
+void save_keras(const std::string& path, const nn::Model& model, const std::string& original,
+                Where where = Where::current());
+
 /// Reads the weights that Keras 3 saved with `model.save_weights("m.weights.h5")` into a Sequential or Functional of
 /// the same layers, which must be built. Keras numbers the layers of a kind; names of layers do not matter. Throws
 /// FileError, changing nothing, if layers or shapes are others; UsageError for a model that is not built, or holds a

@@ -154,6 +154,14 @@ void assign_keras(const FileContext& context, const KerasWeights& weights, const
   for (std::size_t i = 0; i < values.size(); ++i) Variable(weights.variables[i].variable).assign(values[i]);
 }
 
+std::string make_keras_weights(const FileContext& context, const KerasWeights& weights) {
+  io::NamedTensors tensors;
+  std::vector<Hdf5Text> texts;
+  for (auto& [name, variable] : weights.variables) tensors.emplace_back(name, variable.value());
+  for (auto& group : weights.groups) texts.push_back({group.path, "name", group.name});
+  return make_hdf5(context, tensors, texts);
+}
+
 }  // namespace tapir::detail
 
 namespace tapir::formats {
@@ -173,13 +181,8 @@ void save_keras_weights(const std::string& path, const nn::Model& model, Where w
   const detail::FileContext context{"save_keras_weights", path};
   detail::KerasWeights weights;
   detail::add_keras_model(weights, model, "");
-  io::NamedTensors tensors;
-  std::vector<detail::Hdf5Text> texts;
-  for (auto& [name, variable] : weights.variables) tensors.emplace_back(name, variable.value());
-  for (auto& group : weights.groups) texts.push_back({group.path, "name", group.name});
-  const std::string bytes = detail::make_hdf5(context, tensors, texts);
   detail::OutputFile out(context);
-  out.write(bytes);
+  out.write(detail::make_keras_weights(context, weights));
   out.commit();
 }
 

@@ -42,6 +42,9 @@ void add_keras_model(KerasWeights& out, const nn::Layer& model, const std::strin
 /// before.
 void assign_keras(const FileContext& context, const KerasWeights& weights, const io::NamedTensors& file);
 
+/// The bytes of a .weights.h5 file.
+std::string make_keras_weights(const FileContext& context, const KerasWeights& weights);
+
 /// The layers of a functional model as `model.layers` lists them in Keras; null stands for an input.
 std::vector<std::shared_ptr<nn::Layer>> keras_order(const nn::Functional& model);
 

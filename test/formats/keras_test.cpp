@@ -87,6 +87,16 @@ TEST_CASE("a model of Keras gives what it gave there, and its weights go out and
     formats::load_keras_weights(folder / "w.h5", model);
     check();
   }
+  nn::Functional model = formats::load_keras(golden("words.keras"));
+  for (auto v : model.variables()) v.assign(full(v.shape(), 0.25f));
+  formats::save_keras(folder / "m.keras", model, golden("words.keras"));
+  nn::Functional again = formats::load_keras(folder / "m.keras");
+  const std::vector<Tensor> x = named(io::load_npz(golden("words.npz")), 'x');
+  CHECK(apart(model.outputs(x)[0], again.outputs(x)[0]) == 0);
+  CHECK(has(refusal([&] { formats::save_keras(folder / "n.keras", model, golden("volumes.keras")); }),
+            "its model has no 'layers/embedding/vars/0' [20, 6]"));
+  CHECK(folder.count() == 2);
+
   const nn::Functional signals = formats::load_keras(golden("signals.keras"));
   CHECK(signals.trainable_variables().size() < signals.variables().size());  // one layer is frozen
 }

@@ -1,5 +1,5 @@
 // usage: keras_files NAME: reads NAME.keras, writes what it gives for the inputs in NAME.npz (x0, x1, ...) to
-// NAME.out.npz (y0, ...), and its weights to NAME.ours.weights.h5. For check_keras.py.
+// NAME.out.npz (y0, ...), its weights to NAME.ours.weights.h5, and the model to NAME.ours.keras. For check_keras.py.
 #include <tapir/formats.h>
 #include <tapir/io/npy.h>
 
@@ -16,4 +16,5 @@ int main(int argc, char** argv) {
   for (auto& y : model.outputs(inputs)) out.emplace_back("y" + std::to_string(out.size()), y);
   io::save_npz(name + ".out.npz", out);
   formats::save_keras_weights(name + ".ours.weights.h5", model);
+  formats::save_keras(name + ".ours.keras", model, name + ".keras");
 }
