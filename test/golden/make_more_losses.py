@@ -1,21 +1,11 @@
 #!/usr/bin/env python3
 """Writes the family more_losses: the losses of Keras 3 that came after make_golden.py's (README.md)."""
-from make_golden import Family, f32, keras, normal, np, probabilities, tf
+from make_golden import Family, f32, loss_case, normal, np, probabilities
 
 
 def more_losses(fam):
-    def case(name, kind, y_true, y_pred, weights=None, **options):
-        loss = getattr(keras.losses, kind)(**options)
-        each = getattr(keras.losses, kind)(**{**options, "reduction": None})
-        pred = tf.constant(y_pred)
-        with tf.GradientTape() as tape:
-            tape.watch(pred)
-            value = loss(y_true, pred, sample_weight=weights)
-        fields = dict(y_true=y_true, y_pred=y_pred, loss=value, dy_pred=tape.gradient(value, pred),
-                      loss_each=each(y_true, pred, sample_weight=weights))
-        if weights is not None:
-            fields["sample_weight"] = weights
-        fam.add(name, kind, options, fields)
+    def case(*args, **options):
+        loss_case(fam, *args, **options)
 
     rng = fam.rng("all")
     mask = (rng.random((2, 4, 5, 1)) < 0.4).astype(f32)
