@@ -1,4 +1,5 @@
-# Makes small ONNX files with real exporters.
+"""Made the files of this folder: python make.py FOLDER, with PyTorch 2.15, onnx 1.23 and onnxscript 0.7.2. Both of PyTorch's exporters write each
+model; torch_sequences_dynamo is left out, for its size."""
 import torch, numpy as np, sys, io
 from torch import nn
 torch.manual_seed(3)
