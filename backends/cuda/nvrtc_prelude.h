@@ -1,4 +1,5 @@
 // What the texts of functors take from the standard library, for a compiler that has none: NVRTC.
+// clang-format off
 #define HUGE_VAL __longlong_as_double(0x7ff0000000000000ll)
 #define TAPIR_ISA gpu
 namespace std {

