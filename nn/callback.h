@@ -14,7 +14,7 @@ class Model;
 /// What a call of fit was asked for.
 struct FitParams {
   int epochs = 0;          ///< the number of the last one
-  std::int64_t steps = 0;  ///< batches an epoch
+  std::int64_t steps = 0;  ///< batches an epoch; -1: not known before its end
   int verbose = 0;
 };
 

@@ -284,7 +284,8 @@ void BackupAndRestore::on_train_begin() {
 // Of the last batch the end of the epoch will tell.
 void BackupAndRestore::on_train_batch_end(std::int64_t batch, const Logs& logs) {
   if (options_.save_freq == 0) return Callback::on_train_batch_end(batch, logs);
-  if ((batch + 1) % options_.save_freq == 0 && batch + 1 < params().steps) model().save_progress(path(), false);
+  const bool last = batch + 1 == params().steps;
+  if ((batch + 1) % options_.save_freq == 0 && !last) model().save_progress(path(), false);
 }
 void BackupAndRestore::on_epoch_end(int, Logs&) { model().save_progress(path(), true); }
 

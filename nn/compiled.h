@@ -1,5 +1,6 @@
 // What a model was compiled with, and how its training stands. Internal to nn/.
 #pragma once
+#include <tapir/nn/dataset_batches.h>
 #include <tapir/nn/model.h>
 #include <tapir/ops/random.h>
 
@@ -59,7 +60,8 @@ struct Model::Fit {
   const FitOptions& o;
   Tensors x, y, val_x, val_y;
   Tensor weight, val_w;
-  std::int64_t n = 0, steps = 0;
+  std::optional<detail::DatasetBatches> batches;  // in place of x, y and weight
+  std::int64_t n = 0, steps = 0;                  // steps: of an epoch, -1 if not known
   std::vector<AnyCallback> callbacks;
 
   int epoch = 0;
@@ -69,12 +71,18 @@ struct Model::Fit {
   bool stop = false;
 
   Fit(Model& model, const Tensors& x, const Tensors& y, const FitOptions& options);
+  Fit(Model& model, const data::Dataset& batches, const FitOptions& options);
   Fit(const Fit&) = delete;
   ~Fit();
   History run();
 
  private:
-  void check(const Tensors& all_x, const Tensors& all_y) const;
+  void check() const;
+  void take_callbacks();
+  void open_batches();
+  std::vector<Tensor> next_batch(const Tensor& order);
+  Tensors first_inputs();
+  void validate(Logs& logs);
   void each(FunctionRef<void(Callback&)> f) const;
   void end_batch();
   Tensor draw_order();

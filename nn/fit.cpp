@@ -101,8 +101,7 @@ Tensor class_weights(const Tensor& y, const std::vector<std::pair<std::int64_t, 
 
 }  // namespace
 
-void Model::Fit::check(const Tensors& all_x, const Tensors& all_y) const {
-  detail::check_data("fit", all_x, all_y, o.sample_weight);
+void Model::Fit::check() const {
   detail::check_batch("fit", o.batch_size);
   detail::check_verbose("fit", o.verbose);
   if (o.epochs < 0 || o.initial_epoch < 0)
@@ -115,16 +114,20 @@ void Model::Fit::check(const Tensors& all_x, const Tensors& all_y) const {
   if (o.validation_batch_size < 0 || o.steps_per_epoch < 0)
     throw UsageError(fmt::format("fit: validation_batch_size and steps_per_epoch must be 0 or more, got {} and {}.",
                                  o.validation_batch_size, o.steps_per_epoch));
-  const auto& [vx, vy] = o.validation_data;
-  if (!vx.empty() || !vy.empty()) detail::check_data("fit: validation_data", vx, vy, {});
+  if (o.validation_data.batches)
+    model.batches_of("fit: validation_data", *o.validation_data.batches, o.validation_steps);
+  const auto& v = o.validation_data;
+  if (!v.x.empty() || !v.y.empty()) detail::check_data("fit: validation_data", v.x, v.y, v.sample_weight);
 }
 
 Model::Fit::Fit(Model& m, const Tensors& all_x, const Tensors& all_y, const FitOptions& options)
     : model(m), c(m.compiled("fit")), o(options) {
-  check(all_x, all_y);
-  const auto& [vx, vy] = o.validation_data;
+  detail::check_data("fit", all_x, all_y, o.sample_weight);
+  check();
+  const auto& given = o.validation_data;
+  const bool validates = given.batches || given.x.defined();
   const std::int64_t all = all_x.examples();
-  n = vx.defined() ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
+  n = validates ? all : std::int64_t(std::floor(double(all) * (1 - o.validation_split)));
   if (n < 1)
     throw UsageError(
         fmt::format("fit: validation_split {} leaves nothing of {} examples to train on.", o.validation_split, all));
@@ -135,14 +138,31 @@ Model::Fit::Fit(Model& m, const Tensors& all_x, const Tensors& all_y, const FitO
     const Tensor by_class = class_weights(y[0], o.class_weight);
     weight = weight.defined() ? by_class * astype(weight, by_class.dtype()) : by_class;
   }
-  val_x = vx.defined() ? vx : n < all ? rows(all_x, n, all) : Tensors();
-  val_y = vx.defined() ? vy : n < all ? rows(all_y, n, all) : Tensors();
-  val_w = n < all ? rows(o.sample_weight, n, all) : Tensor();
+  val_x = n < all ? rows(all_x, n, all) : given.x;
+  val_y = n < all ? rows(all_y, n, all) : given.y;
+  val_w = n < all ? rows(o.sample_weight, n, all) : given.sample_weight;
   steps = (n + o.batch_size - 1) / o.batch_size;
   if (o.steps_per_epoch > steps)
     throw UsageError(fmt::format("fit: steps_per_epoch is {}, but there are {} batches.", o.steps_per_epoch, steps));
   if (o.steps_per_epoch > 0) steps = o.steps_per_epoch;
+  take_callbacks();
+}
 
+Model::Fit::Fit(Model& m, const data::Dataset& dataset, const FitOptions& options)
+    : model(m), c(m.compiled("fit")), o(options) {
+  check();
+  if (o.validation_split > 0)
+    throw UsageError("fit: validation_split needs tensors; a dataset is cut by take() and skip().");
+  if (o.sample_weight.defined())
+    throw UsageError("fit: a dataset's batches bring their sample weights: {x, y, sample_weight}.");
+  batches = model.batches_of("fit", dataset, o.steps_per_epoch);
+  steps = o.steps_per_epoch > 0 ? o.steps_per_epoch : dataset.cardinality();
+  val_x = o.validation_data.x, val_y = o.validation_data.y, val_w = o.validation_data.sample_weight;
+  batches->open(o.steps_per_epoch > 0 ? 0 : o.initial_epoch, 0);
+  take_callbacks();
+}
+
+void Model::Fit::take_callbacks() {
   callbacks = o.callbacks;
   if (o.on_epoch_end) callbacks.emplace_back(EpochEnd(o.on_epoch_end));
   std::stable_sort(callbacks.begin(), callbacks.end(),
@@ -167,6 +187,7 @@ void Model::Fit::each(FunctionRef<void(Callback&)> f) const {
 // Where a backup stands in the middle of an epoch, its order is drawn once more.
 Tensor Model::Fit::draw_order() {
   const random::GeneratorState now = random::generator_state();
+  if (batches) return before_order = now, Tensor();
   if (within_epoch) random::set_generator_state(before_order);
   else before_order = now;
   const Tensor order =
@@ -175,16 +196,68 @@ Tensor Model::Fit::draw_order() {
   return order;
 }
 
+// Without steps_per_epoch each epoch is a pass of its own; with it, it goes on where the last one stopped.
+void Model::Fit::open_batches() {
+  if (!batches || within_epoch) return;
+  if (o.steps_per_epoch == 0) batches->open(epoch, 0);
+  else if (batches->at_end()) batches->open(batches->pass() + 1, 0);
+}
+
+Tensors Model::Fit::first_inputs() {
+  return batches ? batches->peek_inputs() : detail::rows(x, 0, std::min(n, o.batch_size));
+}
+
+// The weights of a batch of a Dataset, those of its classes among them, are found here; of tensors, once and for all.
+std::vector<Tensor> Model::Fit::next_batch(const Tensor& order) {
+  if (step == steps) return {};
+  if (batches) {
+    auto batch = batches->next();
+    if (batch.empty() && step == 0 && batches->position() > 0) {  // the last epoch had come to the end, unseen
+      batches->open(batches->pass() + 1, 0);
+      batch = batches->next();
+    }
+    if (batch.empty()) {
+      if (step == 0) throw UsageError(fmt::format("fit: the dataset has no batches in epoch {}.", epoch + 1));
+      return batch;
+    }
+    if (o.class_weight.empty()) return batch;
+    if (c.losses.size() > 1)
+      throw UsageError(fmt::format("fit: class_weight is for one output, there are {}.", c.losses.size()));
+    const Tensor by_class = class_weights(batch[batches->inputs()], o.class_weight);
+    batch.back() = batch.back().defined() ? by_class * astype(batch.back(), by_class.dtype()) : by_class;
+    return batch;
+  }
+  const std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
+  auto part = [&](const Tensor& t) {
+    return !t.defined() || !o.shuffle ? detail::rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
+  };
+  return detail::batch_of(x, y, weight, part);
+}
+
+// Adds what the validation data give.
+void Model::Fit::validate(Logs& logs) {
+  const auto& dataset = o.validation_data.batches;
+  if ((!dataset && !val_x.defined()) || (epoch + 1) % o.validation_freq != 0) return;
+  const Logs found = dataset
+                         ? model.evaluate_dataset("fit: validation_data", *dataset, o.validation_steps)
+                         : model.evaluate_tensors(val_x, val_y, val_w,
+                                                  o.validation_batch_size > 0 ? o.validation_batch_size : o.batch_size,
+                                                  o.validation_steps);
+  for (auto& [name, v] : found) logs.at_or_new("val_" + name) = v;
+}
+
 History Model::Fit::run() {
   History history;
   Logs logs;
   detail::Progress progress(o.verbose, o.epochs);
   epoch = o.initial_epoch;
-  if (epoch < o.epochs) model.build_for(detail::rows(x, 0, std::min(n, o.batch_size)));
+  if (epoch < o.epochs) model.build_for(first_inputs());
   each([](Callback& callback) { callback.on_train_begin(); });
-  auto train = [&](std::span<const Tensor> batch) { return model.train_step(batch, x.size()), Tensor(); };
+  const std::size_t inputs = batches ? batches->inputs() : x.size();
+  auto train = [&](std::span<const Tensor> batch) { return model.train_step(batch, inputs), Tensor(); };
   for (; epoch < o.epochs && !stop; ++epoch, step = 0) {
     const Tensor order = draw_order();
+    open_batches();
     if (!within_epoch) {
       c.reset_metrics();
       each([&](Callback& callback) { callback.on_epoch_begin(epoch); });
@@ -192,24 +265,18 @@ History Model::Fit::run() {
     within_epoch = false;
     const std::string key = model.trace_key();
     progress.start_epoch(epoch, steps);
-    while (step < steps && !stop) {
-      const std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
-      auto part = [&](const Tensor& t) {
-        return !t.defined() || !o.shuffle ? detail::rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
-      };
+    while (!stop) {
+      const std::vector<Tensor> batch = next_batch(order);
+      if (batch.empty()) break;
       each([&](Callback& callback) { callback.on_train_batch_begin(step); });
-      model.traces_.steps->train.run(c.run_eagerly, key, detail::batch_of(x, y, weight, part), train);
+      model.traces_.steps->train.run(c.run_eagerly, key, batch, train);
       ++step;
       end_batch();
       if (progress.due()) progress.tell(step, c.logs());
     }
     logs = c.logs();
-    const bool validates = val_x.defined() && (epoch + 1) % o.validation_freq == 0;
-    if (validates)
-      for (auto& [name, v] : model.evaluate_batches(
-               val_x, val_y, val_w, o.validation_batch_size > 0 ? o.validation_batch_size : o.batch_size))
-        logs.at_or_new("val_" + name) = v;
-    progress.end_epoch(logs);
+    validate(logs);
+    progress.end_epoch(batches ? step : steps, logs);
     each([&](Callback& callback) { callback.on_epoch_end(epoch, logs); });
     for (auto& [name, v] : logs) history.at_or_new(name).push_back(v);
   }

@@ -66,6 +66,7 @@ class Functional : public LayerOf<Functional, Model> {
   /// The layers in the order in which they run; a shared one once.
   std::vector<AnyLayer> layers() const;
   std::vector<std::string> output_names() const override;
+  std::size_t input_count() const override { return inputs_.size(); }
 
   Functional(const Functional&) = default;
   Functional& operator=(const Functional&) = default;

@@ -4,6 +4,9 @@
 #include <tapir/ops/create.h>
 #include <tapir/ops/cross_entropy.h>
 #include <tapir/ops/elementwise.h>
+#include <tapir/ops/gather.h>
+#include <tapir/ops/matmul.h>
+#include <tapir/ops/ranges.h>
 #include <tapir/ops/rearrange.h>
 #include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
@@ -207,8 +210,9 @@ Tensor binary_focal_crossentropy(const Operand& y_true, const Operand& y_pred, c
   return mean_of(name, y_true, y_pred, o, [&](auto& labels, auto& given) {
     const Tensor t = smooth_binary(name, labels, o.label_smoothing), p = o.from_logits ? sigmoid(given) : given;
     const Tensor entropy = binary_entropy(t, p, o.from_logits ? given : known_logits(y_pred, "sigmoid", p));
-    const Tensor value = focus(name, t * p + (1 - t) * (1 - p), o.gamma) * entropy;
-    return o.apply_class_balancing ? (t * o.alpha + (1 - t) * (1 - o.alpha)) * value : value;
+    const Tensor value = focus(name, t * p + (1 - t) * (1 - p), o.gamma.value_or(2)) * entropy;
+    const double alpha = o.alpha.value_or(0.25);
+    return o.apply_class_balancing ? (t * alpha + (1 - t) * (1 - alpha)) * value : value;
   });
 }
 
@@ -226,26 +230,79 @@ Tensor categorical_focal_crossentropy(const Operand& y_true, const Operand& y_pr
   CallSite site(y_true.where());
   const auto [t, p] = smooth_classes(name, y_true, y_pred, o.label_smoothing);
   const Tensor q = normalised(o.from_logits ? softmax(p) : p);
-  return reduced(name, -last_sum(o.alpha * focus(name, q, o.gamma) * t * log(q)), o);
+  return reduced(name, -last_sum(o.alpha.value_or(0.25) * focus(name, q, o.gamma.value_or(2)) * t * log(q)), o);
 }
+
+namespace {
+
+// The class numbers of y_pred's [N, ..., classes]: y_true [N, ...], or [N, ..., 1].
+Tensor class_numbers(const char* name, const Tensor& y_true, const Tensor& p) {
+  Tensor t = y_true;
+  if (p.rank() >= 1 && t.rank() == p.rank() && t.shape().back() == 1) t = squeeze(t, {-1});
+  if (p.rank() < 1 || t.shape() != p.shape().first(p.rank() - 1))
+    throw ShapeError(fmt::format(
+        "{}: y_true {} are not the class numbers of y_pred {}.{}", name, y_true.shape().str(), p.shape().str(),
+        t.shape() == p.shape() ? " For distributions there is categorical_crossentropy." : ""));
+  return is_integer(t.dtype()) ? t : astype(t, DType::i64);
+}
+
+}  // namespace
 
 Tensor sparse_categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
   const char* name = "sparse_categorical_crossentropy";
   CallSite site(y_true.where());
   const Tensor p = prediction(name, y_true, y_pred);
-  Tensor t = y_true;
-  if (p.rank() >= 1 && t.rank() == p.rank() && t.shape().back() == 1) t = squeeze(t, {-1});
-  if (p.rank() < 1 || t.shape() != p.shape().first(p.rank() - 1))
-    throw ShapeError(fmt::format(
-        "{}: y_true {} are not the class numbers of y_pred {}.{}", name, y_true.tensor().shape().str(), p.shape().str(),
-        t.shape() == p.shape() ? " For distributions there is categorical_crossentropy." : ""));
-  if (!is_integer(t.dtype()) || o.ignore_class) t = astype(t, DType::i64);
+  Tensor t = class_numbers(name, y_true, p);
+  if (o.ignore_class) t = astype(t, DType::i64);
   Tensor logits = o.from_logits ? p : known_logits(y_pred, "softmax", p);
   if (!logits.defined()) logits = log(clipped(p));
   if (!o.ignore_class) return reduced(name, sparse_softmax_cross_entropy_with_logits(t, logits), o);
   const Tensor counted = not_equal(t, *o.ignore_class);
   const Tensor values = sparse_softmax_cross_entropy_with_logits(where(counted, t, 0), logits);
   return reduced(name, where(counted, values, 0), o, counted);
+}
+
+Tensor categorical_generalized_cross_entropy(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  const char* name = "categorical_generalized_cross_entropy";
+  CallSite site(y_true.where());
+  if (!(o.q > 0 && o.q < 1)) throw UsageError(fmt::format("{}: q must be in (0, 1), got {}.", name, o.q));
+  const Tensor p = prediction(name, y_true, y_pred), t = class_numbers(name, y_true, p);
+  const Tensor given = last_sum(p * one_hot(t, p.shape().back(), {.dtype = p.dtype()}));
+  return reduced(name, (1 - pow(given, o.q)) / o.q, o);
+}
+
+Tensor dice(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  const auto [t, p] = fitted("dice", y_true, y_pred);
+  auto total = [&](const Tensor& v) { return sum(v, {.axis = o.axes}); };
+  return reduced("dice", 1 - 2 * total(t * p) / (total(t) + total(p) + kEpsilon), o);
+}
+
+Tensor tversky(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  const auto [t, p] = fitted("tversky", y_true, y_pred);
+  auto total = [&](const Tensor& v) { return sum(v, {.axis = o.axes}); };
+  const Tensor both = total(t * p), missed = total((1 - p) * t), wrong = total(p * (1 - t));
+  return reduced("tversky", 1 - both / (both + missed * o.alpha.value_or(0.5) + wrong * o.beta + kEpsilon), o);
+}
+
+Tensor circle(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  const char* name = "circle";
+  CallSite site(y_true.where());
+  const Tensor p = prediction(name, y_true, y_pred), t = class_numbers(name, y_true, p);
+  if (p.rank() != 2)
+    throw ShapeError(fmt::format("circle: y_pred must be embeddings [N, size], got {}.", p.shape().str()));
+  const double gamma = o.gamma.value_or(80);
+  const Tensor same = equal(expand_dims(t, 1), expand_dims(t, 0)), other = logical_not(same);
+  const Tensor itself = equal(expand_dims(arange(t.size()), 1), arange(t.size()));
+  const Tensor partner = o.remove_diagonal ? logical_and(same, logical_not(itself)) : same;
+  const Tensor distance = maximum(1 - matmul(p, p, {.transpose_b = true}), 0);
+  // Of what has no partner this is so small that it drops out, and its gradient is finite.
+  auto joined = [](const Tensor& counts, const Tensor& v) { return logsumexp(where(counts, v, -1e30), {.axis = 1}); };
+  const Tensor near = joined(partner, -gamma * (o.margin + distance) * (o.margin - distance));
+  const Tensor far = joined(other, gamma * maximum(1 + o.margin - distance, 0) * (1 - o.margin - distance));
+  const Tensor values = softplus(near + far);
+  return reduced(name, values, o, greater(values, 0));
 }
 
 namespace {
@@ -256,8 +313,11 @@ const std::pair<const char*, Function> table[] = {
     {"binary_focal_crossentropy", binary_focal_crossentropy},
     {"categorical_crossentropy", categorical_crossentropy},
     {"categorical_focal_crossentropy", categorical_focal_crossentropy},
+    {"categorical_generalized_cross_entropy", categorical_generalized_cross_entropy},
     {"categorical_hinge", categorical_hinge},
+    {"circle", circle},
     {"cosine_similarity", cosine_similarity},
+    {"dice", dice},
     {"hinge", hinge},
     {"huber", huber},
     {"kl_divergence", kl_divergence},
@@ -274,6 +334,7 @@ const std::pair<const char*, Function> table[] = {
     {"poisson", poisson},
     {"sparse_categorical_crossentropy", sparse_categorical_crossentropy},
     {"squared_hinge", squared_hinge},
+    {"tversky", tversky},
 };
 }  // namespace
 

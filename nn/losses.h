@@ -16,13 +16,21 @@ enum class Reduction : std::uint8_t {
 };
 
 struct LossOptions {
-  bool from_logits = false;            ///< cross entropies: y_pred is not yet a probability
-  double label_smoothing = 0;          ///< binary and categorical cross entropy, also focal
-  double delta = 1;                    ///< huber: from where on it is linear
-  int axis = -1;                       ///< cosine_similarity
-  double gamma = 2;                    ///< focal: the larger, the less count examples that are right already
-  double alpha = 0.25;                 ///< focal: the weight of class 1, the others' is 1 - alpha; categorical: of all
+  bool from_logits = false;    ///< cross entropies: y_pred is not yet a probability
+  double label_smoothing = 0;  ///< binary and categorical cross entropy, also focal
+  double delta = 1;            ///< huber: from where on it is linear
+  int axis = -1;               ///< cosine_similarity
+  /// focal (2): the larger, the less count examples that are right already; circle (80): scales the exponents
+  std::optional<double> gamma = {};
+  /// focal (0.25): the weight of class 1, the others' is 1 - alpha; categorical: of all; tversky (0.5): of true values
+  /// that are missed
+  std::optional<double> alpha = {};
   bool apply_class_balancing = false;  ///< binary focal: whether alpha counts
+  double beta = 0.5;                   ///< tversky: the weight of values that are not true
+  Axes axes = {};                      ///< dice, tversky: what is summed over; empty: all, which gives one value
+  double q = 0.5;               ///< categorical_generalized_cross_entropy: near 0 cross entropy, near 1 absolute error
+  double margin = 0.4;          ///< circle: how far from perfect a similarity may be
+  bool remove_diagonal = true;  ///< circle: an example is no partner of itself
   std::optional<std::int64_t> ignore_class = {};  ///< sparse categorical: examples of this class count nothing
   Reduction reduction = Reduction::mean;
   Tensor sample_weight = {};  ///< multiplies the value of each example, [N] or of the values' shape
@@ -60,6 +68,17 @@ Tensor categorical_crossentropy(const Operand& y_true, const Operand& y_pred, co
 Tensor categorical_focal_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 /// y_true: class numbers [N, ...], or [N, ..., 1]; y_pred [N, ..., classes].
 Tensor sparse_categorical_crossentropy(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// (1 - p^q) / q, where p is the probability given to the class number y_true [N, ...]; y_pred [N, ..., classes].
+/// Throws UsageError unless q is in (0, 1). Source: Zhang and Sabuncu, NeurIPS 2018.
+Tensor categorical_generalized_cross_entropy(const Operand& y_true, const Operand& y_pred,
+                                             const LossOptions& options = {});
+/// 1 - 2 sum(t p) / (sum(t) + sum(p)) over `.axes`.
+Tensor dice(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// 1 - s / (s + alpha sum(t (1 - p)) + beta sum((1 - t) p)) over `.axes`, s = sum(t p). Source: Salehi et al., 2017.
+Tensor tversky(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+/// y_true: class numbers [N]; y_pred: embeddings [N, size] of length 1, which are drawn together within a class and
+/// apart between them. The mean is over examples with a loss above 0. Source: Sun et al., CVPR 2020.
+Tensor circle(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 
 /// What `.loss` takes: a name ("mse", "sparse_categorical_crossentropy", ...; UsageError for an unknown one), a name
 /// with options, `{"huber", {.delta = 2}}`, or a function `Tensor(const Tensor& y_true, const Tensor& y_pred)`.

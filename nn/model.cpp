@@ -198,18 +198,34 @@ void Model::test_step(std::span<const Tensor> batch, std::size_t inputs) {
   (*compiled_)->update_metrics(loss, ys, predicted, batch.back());
 }
 
-Logs Model::evaluate_batches(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size) {
+Logs Model::evaluate_batches(std::size_t inputs, Batches next) {
   Compiled& c = **compiled_;
-  const std::int64_t n = x.examples();
-  build_for(rows(x, 0, std::min(n, batch_size)));
   c.reset_metrics();
   const std::string key = trace_key();
-  for (std::int64_t begin = 0; begin < n; begin += batch_size) {
-    auto part = [&](const Tensor& t) { return rows(t, begin, std::min(n, begin + batch_size)); };
-    traces_.steps->test.run(c.run_eagerly, key, batch_of(x, y, weight, part),
-                            [&](std::span<const Tensor> batch) { return test_step(batch, x.size()), Tensor(); });
-  }
+  auto test = [&](std::span<const Tensor> batch) { return test_step(batch, inputs), Tensor(); };
+  for (auto batch = next(); !batch.empty(); batch = next()) traces_.steps->test.run(c.run_eagerly, key, batch, test);
   return c.logs();
+}
+
+// How many of n examples the first so many batches hold; 0 steps: all.
+static std::int64_t examples_of(const char* what, std::int64_t n, std::int64_t batch_size, std::int64_t steps) {
+  if (steps < 0) throw UsageError(fmt::format("{}: steps must be 0 or more, got {}.", what, steps));
+  return steps > 0 && steps < n / batch_size + 1 ? std::min(n, steps * batch_size) : n;
+}
+
+Logs Model::evaluate_tensors(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size,
+                             std::int64_t steps) {
+  const std::int64_t n = examples_of("evaluate", x.examples(), batch_size, steps);
+  build_for(rows(x, 0, std::min(n, batch_size)));
+  std::int64_t begin = 0;
+  return evaluate_batches(x.size(), [&] {
+    if (begin >= n) return std::vector<Tensor>();
+    const std::int64_t end = std::min(n, begin + batch_size);
+    auto part = [&](const Tensor& t) { return rows(t, begin, end); };
+    auto batch = batch_of(x, y, weight, part);
+    begin = end;
+    return batch;
+  });
 }
 
 Logs Model::evaluate(const Tensors& x, const Tensors& y, const EvaluateOptions& o, Where where) {
@@ -218,40 +234,50 @@ Logs Model::evaluate(const Tensors& x, const Tensors& y, const EvaluateOptions& 
   check_data("evaluate", x, y, o.sample_weight);
   check_batch("evaluate", o.batch_size);
   check_verbose("evaluate", o.verbose);
-  Logs logs = evaluate_batches(x, y, o.sample_weight, o.batch_size);
+  Logs logs = evaluate_tensors(x, y, o.sample_weight, o.batch_size, o.steps);
   if (o.verbose) fmt::print("{}\n", detail::metrics_text(logs).substr(3));
   return logs;
 }
 
 Tensor Model::predict(const Tensors& x, const PredictOptions& o, Where where) {
   CallSite site(where);
-  return predict_batches(x, o.batch_size, 1)[0];
+  return predict_tensors(x, o, 1)[0];
 }
 std::vector<Tensor> Model::predict_outputs(const Tensors& x, const PredictOptions& o, Where where) {
   CallSite site(where);
-  return predict_batches(x, o.batch_size, std::max<std::size_t>(1, output_names().size()));
+  return predict_tensors(x, o, std::max<std::size_t>(1, output_names().size()));
 }
 
-std::vector<Tensor> Model::predict_batches(const Tensors& x, std::int64_t batch_size, std::size_t count) {
-  check_batch("predict", batch_size);
+std::vector<Tensor> Model::predict_tensors(const Tensors& x, const PredictOptions& o, std::size_t count) {
+  check_batch("predict", o.batch_size);
   if (!x.defined()) throw UsageError("predict: x is an undefined tensor.");
   for (auto& t : x)
     if (t.rank() < 1) throw ShapeError("predict: x needs a batch dimension, got a scalar.");
-  const std::int64_t n = x.examples();
+  const std::int64_t all = x.examples();
   for (auto& t : x)
-    if (t.shape()[0] != n) throw ShapeError(fmt::format("predict: inputs have {} and {} examples.", n, t.shape()[0]));
-  build_for(rows(x, 0, std::min(n, batch_size)));
+    if (t.shape()[0] != all)
+      throw ShapeError(fmt::format("predict: inputs have {} and {} examples.", all, t.shape()[0]));
+  const std::int64_t n = examples_of("predict", all, o.batch_size, o.steps);
+  build_for(rows(x, 0, std::min(n, o.batch_size)));
+  std::int64_t begin = 0;
+  return predict_batches(count, [&]() -> std::vector<Tensor> {
+    if (begin > 0 && begin >= n) return {};  // no examples are one batch of none
+    const std::int64_t start = begin;
+    begin += o.batch_size;
+    return rows(x, start, std::min(n, begin));
+  });
+}
+
+std::vector<Tensor> Model::predict_batches(std::size_t count, Batches next) {
   const std::string key = trace_key() + std::to_string(count);
   std::vector<std::vector<Tensor>> parts(count);
-  for (std::int64_t begin = 0; begin < std::max<std::int64_t>(n, 1); begin += batch_size) {
-    const auto ys = traces_.steps->predict.run_all(
-        eagerly(), key, rows(x, begin, std::min(n, begin + batch_size)), [&](std::span<const Tensor> in) {
-          std::vector<Tensor> all = count == 1 && in.size() == 1
-                                        ? std::vector<Tensor>{(*this)(in[0], {.training = false})}
-                                        : outputs({in.begin(), in.end()}, {.training = false});
-          all.resize(std::min(all.size(), count));
-          return all;
-        });
+  for (auto batch = next(); !batch.empty(); batch = next()) {
+    const auto ys = traces_.steps->predict.run_all(eagerly(), key, batch, [&](std::span<const Tensor> in) {
+      std::vector<Tensor> all = count == 1 && in.size() == 1 ? std::vector<Tensor>{(*this)(in[0], {.training = false})}
+                                                             : outputs({in.begin(), in.end()}, {.training = false});
+      all.resize(std::min(all.size(), count));
+      return all;
+    });
     for (std::size_t i = 0; i < ys.size(); ++i) parts[i].push_back(ys[i]);
   }
   std::vector<Tensor> out;

@@ -8,7 +8,17 @@
 #include <tapir/nn/optimizers.h>
 #include <tapir/nn/tensors.h>
 
+namespace tapir::data {
+class Dataset;
+}
+
 namespace tapir::nn {
+
+namespace detail {
+class DatasetBatches;
+struct Steps;
+struct SummaryRow;
+}  // namespace detail
 
 struct CompileOptions {
   optim::Optimizer optimizer = "rmsprop";
@@ -23,20 +33,35 @@ struct CompileOptions {
   bool run_eagerly = false;  ///< true: fit, evaluate and predict run op by op, for a debugger say
 };
 
+/// What fit evaluates after each epoch: `{x, y}`, `{x, y, sample_weight}`, or a Dataset of batches.
+struct ValidationData {
+  Tensors x = {}, y = {};
+  Tensor sample_weight = {};                          ///< [N]
+  std::shared_ptr<const data::Dataset> batches = {};  ///< in place of x and y
+  ValidationData() = default;
+  ValidationData(Tensors inputs, Tensors answers, Tensor weight = {})
+      : x(std::move(inputs)), y(std::move(answers)), sample_weight(std::move(weight)) {}
+  ValidationData(const data::Dataset& dataset);
+};
+
+/// Where fit is given a Dataset, batch_size, validation_split, shuffle and sample_weight are the Dataset's affair.
 struct FitOptions {
   int epochs = 1;
   std::int64_t batch_size = 32;
-  double validation_split = 0;  ///< this last part of the data is evaluated instead; without validation_data
-  std::pair<Tensors, Tensors> validation_data = {};  ///< x and y to evaluate after each epoch
-  bool shuffle = true;                               ///< in each epoch another order
-  std::int64_t shuffle_seed = -1;                    ///< fixes the orders; -1: the global generator
-  int verbose = 1;  ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
+  double validation_split = 0;          ///< this last part of the data is evaluated instead; without validation_data
+  ValidationData validation_data = {};  ///< evaluated after each epoch
+  bool shuffle = true;                  ///< in each epoch another order
+  std::int64_t shuffle_seed = -1;       ///< fixes the orders; -1: the global generator
+  int verbose = 1;                      ///< 0 silent; 1 a progress bar on a terminal, else as 2; 2 one line an epoch
   int initial_epoch = 0;
   Tensor sample_weight = {};  ///< [N]
   /// The weight of the examples of each class, {{0, 1}, {1, 5.5}}: y are class numbers or one-hot; others weigh 1.
   /// Times sample_weight.
   std::vector<std::pair<std::int64_t, double>> class_weight = {};
-  std::int64_t steps_per_epoch = 0;         ///< an epoch ends after so many batches; 0: when all were seen
+  /// An epoch ends after so many batches; 0: when all were seen. The next epoch goes on in a Dataset where this one
+  /// stopped, and begins anew when there is nothing left, as in Keras.
+  std::int64_t steps_per_epoch = 0;
+  std::int64_t validation_steps = 0;        ///< so many batches of a validation Dataset, from its start; 0: all
   std::int64_t validation_batch_size = 0;   ///< 0: batch_size
   int validation_freq = 1;                  ///< every so many epochs
   std::vector<AnyCallback> callbacks = {};  ///< called in this order
@@ -47,16 +72,14 @@ struct EvaluateOptions {
   std::int64_t batch_size = 32;
   Tensor sample_weight = {};  ///< [N]
   int verbose = 0;
+  std::int64_t steps = 0;  ///< so many batches at most; 0: all
 };
 
 struct PredictOptions {
   std::int64_t batch_size = 32;
+  std::int64_t steps = 0;  ///< so many batches at most; 0: all
 };
 
-namespace detail {
-struct Steps;
-struct SummaryRow;
-}  // namespace detail
 namespace callbacks {
 class BackupAndRestore;
 }
@@ -77,15 +100,29 @@ class Model : public Layer {
   /// (running means over its batches), and of the validation data as "val_...". Throws UsageError if not compiled or an
   /// option is out of range, ShapeError.
   History fit(const Tensors& x, const Tensors& y, const FitOptions& options = {}, Where where = Where::current());
+  /// Trains on a Dataset of batches, {x, y} or {x, y, sample_weight}; of a model of several inputs or outputs, all the
+  /// inputs, then all the answers. Each epoch is a pass of that number, so that `shuffle` gives another order. The last
+  /// batch may be smaller. Throws UsageError for options that only tensors have, if a batch has too few or too many
+  /// tensors, and if there is no end and no steps_per_epoch.
+  History fit(const data::Dataset& batches, const FitOptions& options = {}, Where where = Where::current());
   /// Loss and metrics over x and y.
   Logs evaluate(const Tensors& x, const Tensors& y, const EvaluateOptions& options = {},
                 Where where = Where::current());
+  /// The same over batches such as fit takes; throws as fit.
+  Logs evaluate(const data::Dataset& batches, const EvaluateOptions& options = {}, Where where = Where::current());
   /// The outputs for x, batch by batch, joined: [N, ...]. Of several, the first.
   Tensor predict(const Tensors& x, const PredictOptions& options = {}, Where where = Where::current());
   /// All outputs of a model that has several.
   std::vector<Tensor> predict_outputs(const Tensors& x, const PredictOptions& options = {},
                                       Where where = Where::current());
 
+  /// The same of a Dataset of batches, which begin with the inputs; what comes after them is not looked at.
+  Tensor predict(const data::Dataset& batches, const PredictOptions& options = {}, Where where = Where::current());
+  std::vector<Tensor> predict_outputs(const data::Dataset& batches, const PredictOptions& options = {},
+                                      Where where = Where::current());
+
+  /// How many tensors of a Dataset's batch are inputs. Override it in a model of several (Functional does).
+  virtual std::size_t input_count() const { return 1; }
   /// What the losses of several outputs are logged under: "<name>_loss".
   virtual std::vector<std::string> output_names() const { return {}; }
 
@@ -142,8 +179,16 @@ class Model : public Layer {
   // A batch is the inputs, the answers, and the weight of the examples.
   void train_step(std::span<const Tensor> batch, std::size_t inputs);
   void test_step(std::span<const Tensor> batch, std::size_t inputs);
-  std::vector<Tensor> predict_batches(const Tensors& x, std::int64_t batch_size, std::size_t count);
-  Logs evaluate_batches(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size);
+  // A source of batches gives one at a time, nothing at the end.
+  using Batches = FunctionRef<std::vector<Tensor>()>;
+  std::vector<Tensor> predict_batches(std::size_t count, Batches next);
+  std::vector<Tensor> predict_tensors(const Tensors& x, const PredictOptions& options, std::size_t count);
+  std::vector<Tensor> predict_dataset(const data::Dataset& batches, const PredictOptions& options, std::size_t count);
+  Logs evaluate_batches(std::size_t inputs, Batches next);
+  Logs evaluate_tensors(const Tensors& x, const Tensors& y, const Tensor& weight, std::int64_t batch_size,
+                        std::int64_t steps);
+  Logs evaluate_dataset(const char* what, const data::Dataset& batches, std::int64_t steps);
+  detail::DatasetBatches batches_of(const char* what, const data::Dataset& dataset, std::int64_t steps) const;
   std::shared_ptr<std::shared_ptr<Compiled>> compiled_;  // copies of a model share it
   struct Traces {                                        // but a copy may have other members, so it traces anew
     std::shared_ptr<detail::Steps> steps;

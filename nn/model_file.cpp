@@ -196,15 +196,16 @@ io::NamedTensors Model::read_state(const char* what, const std::string& path) {
   return of_fit;
 }
 
-// fit/at: epoch, batches done, was it to stop; fit/generator: where it stood before the order was drawn, and now;
-// fit/metric/i/j; fit/callback/i/NAME.
+// fit/at: epoch, batches done, was it to stop, pass over a Dataset and place in it; fit/generator: where it stood
+// before the order was drawn, and now; fit/metric/i/j; fit/callback/i/NAME.
 void Model::save_progress(const std::string& path, bool whole) const {
   Compiled& c = **compiled_;
   const Fit& fit = *c.fit;
   const random::GeneratorState now = random::generator_state();
   auto numbers = [](const std::vector<std::int64_t>& v) { return Tensor::from_vector(v); };
   io::NamedTensors state{
-      {"fit/at", numbers({fit.epoch + whole, whole ? 0 : fit.step, fit.stop})},
+      {"fit/at", numbers({fit.epoch + whole, whole ? 0 : fit.step, fit.stop, fit.batches ? fit.batches->pass() : 0,
+                          fit.batches ? fit.batches->position() : 0})},
       {"fit/generator", numbers({fit.before_order.seed, fit.before_order.stream, now.seed, now.stream})}};
   if (!whole) {
     const std::vector<std::vector<Variable>> metrics = c.metric_variables();
@@ -227,6 +228,7 @@ void Model::load_progress(const std::string& path) {
   fit.step = number("fit/at", 1);
   fit.stop = number("fit/at", 2) != 0;
   fit.within_epoch = fit.step > 0;
+  if (fit.batches) fit.batches->open(number("fit/at", 3), number("fit/at", 4));
   fit.before_order = {number("fit/generator", 0), number("fit/generator", 1)};
   random::set_generator_state({number("fit/generator", 2), number("fit/generator", 3)});
   if (fit.within_epoch) {

@@ -52,6 +52,12 @@ void Progress::tell(std::int64_t step, const Logs& logs) {
   constexpr int bar_width = 20;
   const int done = int(bar_width * step / std::max<std::int64_t>(steps_, 1));
   const double s = seconds(), each = s / double(std::max<std::int64_t>(step, 1));
+  if (steps_ < 0) {
+    fmt::print("\r\033[K{:7}/Unknown \033[1m{}\033[0m {}{}", step, clock_text(s), step_text(each), metrics_text(logs));
+    std::fflush(stdout);
+    drawn_ = Clock::now();
+    return;
+  }
   const std::string count = fmt::format("{}/{}", step, steps_);
   std::string line = fmt::format("\033[1m{:>{}}\033[0m \033[32m", count, 2 * std::to_string(steps_).size() + 1);
   for (int i = 0; i < bar_width; ++i) {
@@ -65,7 +71,8 @@ void Progress::tell(std::int64_t step, const Logs& logs) {
   drawn_ = Clock::now();
 }
 
-void Progress::end_epoch(const Logs& logs) {
+void Progress::end_epoch(std::int64_t steps, const Logs& logs) {
+  steps_ = steps;
   if (style_ == Style::none) return;
   if (style_ == Style::bar) {
     tell(steps_, logs);

@@ -13,11 +13,13 @@ class Progress {
   /// verbose as in FitOptions.
   Progress(int verbose, int epochs);
   bool bar() const { return style_ == Style::bar; }
+  /// steps: -1 if not known.
   void start_epoch(int epoch, std::int64_t steps);
   /// True if it is time to draw: then tell() may be called with what there is to say.
   bool due() const;
   void tell(std::int64_t step, const Logs& logs);
-  void end_epoch(const Logs& logs);
+  /// steps: as many as there turned out to be.
+  void end_epoch(std::int64_t steps, const Logs& logs);
 
  private:
   enum class Style : std::uint8_t { none, bar, lines };

@@ -349,19 +349,23 @@ def probabilities(rng, *shape):
     return (e / e.sum(-1, keepdims=True)).astype(f32)
 
 
+def loss_case(fam, name, kind, y_true, y_pred, weights=None, **options):
+    loss = getattr(keras.losses, kind)(**options)
+    each = getattr(keras.losses, kind)(**{**options, "reduction": None})
+    pred = tf.constant(y_pred)
+    with tf.GradientTape() as tape:
+        tape.watch(pred)
+        value = loss(y_true, pred, sample_weight=weights)
+    fields = dict(y_true=y_true, y_pred=y_pred, loss=value, dy_pred=tape.gradient(value, pred))
+    fields["loss_each"] = each(y_true, pred, sample_weight=weights)
+    if weights is not None:
+        fields["sample_weight"] = weights
+    fam.add(name, kind, options, fields)
+
+
 def losses(fam):
-    def case(name, kind, y_true, y_pred, weights=None, **options):
-        loss = getattr(keras.losses, kind)(**options)
-        each = getattr(keras.losses, kind)(**{**options, "reduction": None})
-        pred = tf.constant(y_pred)
-        with tf.GradientTape() as tape:
-            tape.watch(pred)
-            value = loss(y_true, pred, sample_weight=weights)
-        fields = dict(y_true=y_true, y_pred=y_pred, loss=value, dy_pred=tape.gradient(value, pred))
-        fields["loss_each"] = each(y_true, pred, sample_weight=weights)
-        if weights is not None:
-            fields["sample_weight"] = weights
-        fam.add(name, kind, options, fields)
+    def case(*args, **options):
+        loss_case(fam, *args, **options)
 
     def draw(name, *shape):
         return normal(fam.rng(name), *shape)

@@ -75,10 +75,11 @@ TEST_CASE("names") {
   check_error<UsageError>(
       [] { nn::Loss("mean_square_error"); },
       "loss: there is no 'mean_square_error'. Did you mean 'mean_squared_error'? There are: bce, binary_crossentropy, "
-      "binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_hinge, "
-      "cosine_similarity, hinge, huber, kl_divergence, kld, log_cosh, mae, mape, mean_absolute_error, "
+      "binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, "
+      "categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, dice, hinge, huber, "
+      "kl_divergence, kld, log_cosh, mae, mape, mean_absolute_error, "
       "mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, mse, msle, poisson, "
-      "sparse_categorical_crossentropy, squared_hinge.");
+      "sparse_categorical_crossentropy, squared_hinge, tversky.");
   CHECK(!nn::Loss().defined());
   CHECK(nn::Loss("mse").name() == "mse");
   const nn::Loss own([](const Tensor& a, const Tensor& b) { return abs(a - b); });

@@ -20,8 +20,12 @@ const std::map<std::string, Row> table{
     {"BinaryFocalCrossentropy", {nn::binary_focal_crossentropy, "binary_focal_crossentropy"}},
     {"CategoricalCrossentropy", {nn::categorical_crossentropy, "categorical_crossentropy"}},
     {"CategoricalFocalCrossentropy", {nn::categorical_focal_crossentropy, "categorical_focal_crossentropy"}},
+    {"CategoricalGeneralizedCrossEntropy",
+     {nn::categorical_generalized_cross_entropy, "categorical_generalized_cross_entropy"}},
     {"CategoricalHinge", {nn::categorical_hinge, "categorical_hinge"}},
+    {"Circle", {nn::circle, "circle"}},
     {"CosineSimilarity", {nn::cosine_similarity, "cosine_similarity"}},
+    {"Dice", {nn::dice, "dice"}},
     {"Hinge", {nn::hinge, "hinge"}},
     {"Huber", {nn::huber, "huber"}},
     {"KLDivergence", {nn::kl_divergence, "kl_divergence"}},
@@ -33,6 +37,7 @@ const std::map<std::string, Row> table{
     {"Poisson", {nn::poisson, "poisson"}},
     {"SparseCategoricalCrossentropy", {nn::sparse_categorical_crossentropy, "sparse_categorical_crossentropy"}},
     {"SquaredHinge", {nn::squared_hinge, "squared_hinge"}},
+    {"Tversky", {nn::tversky, "tversky"}},
 };
 
 nn::LossOptions options_of(const json& attrs) {
@@ -40,11 +45,17 @@ nn::LossOptions options_of(const json& attrs) {
   for (auto& [key, v] : attrs.items()) {
     if (key == "reduction") o.reduction = v == "sum" ? nn::Reduction::sum : nn::Reduction::mean;
     else if (key == "delta") o.delta = v;
+    else if (key == "axis" && v.is_array())
+      for (int axis : v.get<std::vector<int>>()) o.axes.push_back(axis);
     else if (key == "axis") o.axis = v;
+    else if (key == "beta") o.beta = v;
+    else if (key == "q") o.q = v;
+    else if (key == "margin") o.margin = v;
+    else if (key == "remove_diagonal") o.remove_diagonal = v;
     else if (key == "from_logits") o.from_logits = v;
     else if (key == "label_smoothing") o.label_smoothing = v;
-    else if (key == "gamma") o.gamma = v;
-    else if (key == "alpha") o.alpha = v;
+    else if (key == "gamma") o.gamma = v.get<double>();
+    else if (key == "alpha") o.alpha = v.get<double>();
     else if (key == "apply_class_balancing") o.apply_class_balancing = v;
     else if (key == "ignore_class") o.ignore_class = v.get<std::int64_t>();
     else FAIL("no option " << key);
@@ -53,7 +64,12 @@ nn::LossOptions options_of(const json& attrs) {
 }
 
 const golden::Family& family() {
-  static const golden::Family f("losses");
+  static const golden::Family f = [] {
+    golden::Family all("losses"), more("more_losses");
+    for (auto& c : more.cases) all.cases.push_back(c);
+    all.arrays.insert(all.arrays.end(), more.arrays.begin(), more.arrays.end());
+    return all;
+  }();
   return f;
 }
 
@@ -76,6 +92,8 @@ TEST_CASE("values and gradients are those of Keras") {
     CHECK(distance(tape.gradient(loss, p), get("dy_pred")) < 3e-6);
     const Tensor by_name = nn::Loss(table.at(op).name, options_of(c["attrs"]))(t, p, o.sample_weight);
     CHECK(distance(by_name, loss) == 0);
+    auto traced = function([&](const Tensor& u, const Tensor& v) { return table.at(op).function(u, v, o); });
+    CHECK(distance(traced(t, p), get("loss")) < 3e-6);
     o.reduction = nn::Reduction::none;
     CHECK(distance(table.at(op).function(t, p, o), get("loss_each")) < 3e-6);
   }
@@ -174,11 +192,14 @@ TEST_CASE("y_true and y_pred may differ by a last dimension of 1, and in dtype")
 TEST_CASE("no examples: the sum is 0, the mean NaN, the values none") {
   for (auto& [op, row] : table) {
     INFO(op);
-    const bool sparse = op == "SparseCategoricalCrossentropy";
+    const bool sparse =
+        op == "SparseCategoricalCrossentropy" || op == "CategoricalGeneralizedCrossEntropy" || op == "Circle";
+    const Axes axes = op == "Dice" || op == "Tversky" ? Axes{1} : Axes{};
     const Tensor t = sparse ? zeros({0}, DType::i64) : zeros({0, 3}), p = zeros({0, 3});
-    CHECK(row.function(t, p, {.reduction = nn::Reduction::sum}).item<float>() == 0);
-    CHECK(row.function(t, p, {.reduction = nn::Reduction::none}).shape() == Shape({0}));
-    CHECK(std::isnan(row.function(t, p, {}).item<float>()));
+    CHECK(row.function(t, p, {.axes = axes, .reduction = nn::Reduction::sum}).item<float>() == 0);
+    CHECK(row.function(t, p, {.axes = axes, .reduction = nn::Reduction::none}).shape() == Shape({0}));
+    const float mean = row.function(t, p, {.axes = axes}).item<float>();
+    CHECK((op == "Circle" ? mean == 0 : std::isnan(mean)));  // it counts those that have a loss
   }
 }
 
@@ -219,4 +240,32 @@ TEST_CASE("a zero vector has no direction and no NaN") {
   const Tensor loss = nn::cosine_similarity(t, p);
   CHECK(loss.item<float>() == 0);
   for (float g : tape.gradient(loss, p).to_vector<float>()) CHECK(std::isfinite(g));
+}
+
+TEST_CASE("an example that has no partner, or nobody to keep away from") {
+  const Tensor p = tensor({{1.0f, 0.0f}, {0.0f, 1.0f}, {1.0f, 0.0f}});
+  for (const Tensor& classes : {tensor({0, 1, 2}), tensor({1, 1, 1})}) {
+    GradientTape tape;
+    tape.watch(p);
+    const Tensor loss = nn::circle(classes, p);
+    CHECK(loss.item<float>() == 0);
+    CHECK(distance(tape.gradient(loss, p), zeros({3, 2})) == 0);
+  }
+}
+
+TEST_CASE("new losses refuse") {
+  const Tensor p = full({3, 2}, 0.5f), classes = tensor({0, 1, 1});
+  golden::check_error<UsageError>([&] { nn::categorical_generalized_cross_entropy(classes, p, {.q = 1}); },
+                                  "categorical_generalized_cross_entropy: q must be in (0, 1), got 1.");
+  golden::check_error<ShapeError>(
+      [&] {
+        nn::circle(tensor({0, 1}), p);
+      },
+      "circle: y_true [2] are not the class numbers of y_pred [3, 2].");
+  golden::check_error<ShapeError>(
+      [&] {
+        nn::circle(ones({3, 2}, DType::i64), ones({3, 2, 2}));
+      },
+      "circle: y_pred must be embeddings [N, size], got [3, 2, 2].");
+  golden::check_error<ShapeError>([&] { nn::dice(classes, p); }, "dice: y_true [3] and y_pred [3, 2] differ in shape.");
 }

@@ -113,3 +113,12 @@ TEST_CASE("summary prints its text") {
   nn::Sequential model = small_model();
   CHECK(in_pipe([&] { model.summary(); }) == model.summary_text());
 }
+
+TEST_CASE("batches of a number that is not known before the end") {
+  const auto batches = data::Dataset::from_tensors({x, y}).batch(4).filter([](const data::Element&) { return true; });
+  std::string text = on_terminal([&] { small_model().fit(batches, {.epochs = 2, .verbose = 1}); });
+  CHECK(text.starts_with("Epoch 1/2\r\n\r\033[K      1/Unknown \033[1m"));
+  CHECK(text.find("\033[1m10/10\033[0m \033[32m━") != text.npos);
+  text = in_pipe([&] { small_model().fit(batches, {.epochs = 1}); });
+  CHECK_MESSAGE(text.starts_with("Epoch 1/1 - 10/10 - "), text);
+}
