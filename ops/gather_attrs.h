@@ -1,6 +1,7 @@
 // What the kernels of slices, gathers and scatters are told. Inside use.
 #pragma once
 #include <tapir/ops/attrs.h>
+#include <tapir/ops/reduce_attrs.h>  // AxisAttrs
 
 namespace tapir {
 
@@ -16,14 +17,6 @@ struct SliceGradientAttrs {
   template <class V>
   void visit(V&& v) {
     v("begin", begin), v("size", size), v("step", step), v("shape", shape);
-  }
-};
-/// x: [outer, n, inner] seen around `axis`.
-struct AxisAttrs {
-  int axis = 0;
-  template <class V>
-  void visit(V&& v) {
-    v("axis", axis);
   }
 };
 struct AxisShapeAttrs {
