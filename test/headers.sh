@@ -15,7 +15,7 @@ echo "tapir.h: $(wc -l < "$text") lines after the preprocessor"
 compilers=${CXX:-g++}
 for clang in clang++-19 clang++-18 clang++-17 clang++-16 clang++; do  # up to 15 it does not know std::source_location
   if echo '#include <tapir/tensor/error.h>' | $clang -std=c++20 -I "$include" -fsyntax-only -x c++ - 2> /dev/null; then
-    compilers="$compilers $clang"
+    compilers="$clang $compilers"
     break
   fi
 done
@@ -26,6 +26,6 @@ for compiler in $compilers; do
   # shellcheck disable=SC2086
   echo "$headers" | sed 's|.*|#include <tapir/&>|' | $compiler $flags
 done
-export compiler flags  # each alone with the last one: with clang, which is the quicker, where it is
+export compiler flags  # each alone with the last one
 # shellcheck disable=SC2016
 echo "$headers" | xargs -P "$(nproc)" -n 1 sh -c 'echo "#include <tapir/$0>" | $compiler $flags || { echo "$0: not alone"; exit 1; }'
