@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t kAlign = 64, kThreadCachedBlock = 32 << 10, kHugePage = 2 << 20;
 constexpr std::size_t kKept = 256 << 20;  // free bytes that are always kept
 constexpr int kClasses = 4 * 48, kThreadBlocksPerClass = 32;
+constexpr int kThreadClasses = 4 * (std::bit_width(kThreadCachedBlock / kAlign) - 1) + 1;
 
 struct SizeClass {
   int index;
@@ -63,12 +64,14 @@ void release_class(int index, std::size_t bytes) {
   s.cached -= blocks.size() * bytes;
 }
 
+// Small: what is thread_local in libtapir must fit into the 1.6 KB that glibc keeps for libraries that are opened late
+// (dlopen; `test/opened_late.cpp`).
 struct ThreadCache {
-  Free* heads[kClasses] = {};
-  int counts[kClasses] = {};
+  Free* heads[kThreadClasses] = {};
+  int counts[kThreadClasses] = {};
   bool dead = false;
   void release(bool to_system) {
-    for (int c = 0; c < kClasses; ++c)
+    for (int c = 0; c < kThreadClasses; ++c)
       while (Free* p = heads[c]) {
         heads[c] = p->next;
         --counts[c];

@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cstring>
+#include <vector>
 
 namespace tapir::cpu {
 
@@ -70,7 +70,7 @@ const ConvEntry& choose_conv(const ConvProblem& p, ConvDirection d, ConvAlgorith
     ConvDirection d;
     const ConvEntry* entry = nullptr;
   };
-  static thread_local std::array<Known, 64> known;
+  static thread_local std::vector<Known> known(64);  // on the heap: see ThreadCache in tensor/allocator.cpp
   const auto mixed =
       std::uint64_t(((((p.n * 31 + p.c) * 31 + p.k) * 31 + p.in[2]) * 31 + p.kernel[2]) * 31 + p.stride[2]);
   Known& k = known[(mixed * 3 + std::uint64_t(d)) % known.size()];
