@@ -2,9 +2,9 @@
 // length; how a sum is cut depends on the shapes alone.
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
-#include <tapir/backends/cuda/visit.h>
 #include <tapir/backends/cuda/walk.h>
 #include <tapir/ops/reduce_attrs.h>
+#include <tapir/ops/shaping.h>
 
 #include <limits>
 
@@ -15,18 +15,18 @@ namespace {
 template <class T>
 using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::uint64_t>;
 
-template <class T, class R>
+template <class T>
 struct Sum {
-  using Acc = Wide<R>;
-  using Out = R;
+  using Acc = Wide<T>;
+  using Out = T;
   TAPIR_HD static Acc start() { return Acc(0); }
   TAPIR_HD static void put(Acc& a, T x) { a += Acc(x); }
   TAPIR_HD static void join(Acc& a, Acc b) { a += b; }
 };
-template <class T, class R>
+template <class T>
 struct Prod {
-  using Acc = Wide<R>;
-  using Out = R;
+  using Acc = Wide<T>;
+  using Out = T;
   TAPIR_HD static Acc start() { return Acc(1); }
   TAPIR_HD static void put(Acc& a, T x) { a *= Acc(x); }
   TAPIR_HD static void join(Acc& a, Acc b) { a *= b; }
@@ -74,12 +74,11 @@ struct FoldAxes {
 };
 
 template <class Op, class T>
-void reduce(const Call& call) {
-  const Tensor &x = call.in[0], &y = call.out[0];
+void reduce(const Tensor& x, const Tensor& y, const Shape& axes) {
   FoldAxes<Op, T> f;
   f.in = x.data<T>(), f.out = y.mutable_data<typename Op::Out>();
   bool gone[Shape::max_rank] = {};
-  for (auto a : call.attrs.as<ReduceAttrs>().axes) gone[a] = true;
+  for (auto a : axes) gone[a] = true;
   std::int64_t count = 1;
   for (int d = 0; d < x.rank(); ++d) {
     (gone[d] ? f.reduced : f.kept).put(x.shape()[d], {x.strides()[d]});
@@ -88,21 +87,34 @@ void reduce(const Call& call) {
   fold(y.size(), count, f);
 }
 
-void sum(const Call& call) {
-  if (call.in[0].dtype() == DType::boolean) return reduce<Sum<bool, std::int64_t>, bool>(call);
-  visit_number(call.in[0].dtype(), [&](auto t) { reduce<Sum<decltype(t), decltype(t)>, decltype(t)>(call); });
+Tensor as_dtype(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  Tensor wide = Tensor::empty(x.shape(), dtype, x.device());
+  cast_into(x, wide);
+  return wide;
 }
-void prod(const Call& call) {
-  if (call.in[0].dtype() == DType::boolean) return reduce<Prod<bool, std::int64_t>, bool>(call);
-  visit_number(call.in[0].dtype(), [&](auto t) { reduce<Prod<decltype(t), decltype(t)>, decltype(t)>(call); });
+
+// The dtypes there are kernels for: other integers, and truth values, are taken as i64, which gives their results.
+DType reduced_as(DType d) { return is_half(d) ? DType::f32 : d == DType::f32 || d == DType::f64 ? d : DType::i64; }
+
+template <template <class> class Op>
+void reduce_numbers(const Call& call) {
+  const Tensor& y = call.out[0];
+  const Shape& axes = call.attrs.as<ReduceAttrs>().axes;
+  const Tensor x = as_dtype(call.in[0], reduced_as(call.in[0].dtype()));
+  const Tensor out = y.dtype() == x.dtype() ? y : Tensor::empty(y.shape(), x.dtype(), y.device());
+  if (x.dtype() == DType::f32) reduce<Op<float>, float>(x, out, axes);
+  else if (x.dtype() == DType::f64) reduce<Op<double>, double>(x, out, axes);
+  else reduce<Op<std::int64_t>, std::int64_t>(x, out, axes);
+  if (y.dtype() != x.dtype()) cast_into(out, y);
 }
-template <bool largest>
-void extreme(const Call& call) {
-  visit_number(call.in[0].dtype(), [&](auto t) { reduce<Extreme<decltype(t), largest>, decltype(t)>(call); });
-}
+template <class T>
+using Smallest = Extreme<T, false>;
+template <class T>
+using Largest = Extreme<T, true>;
 template <bool every>
 void logic(const Call& call) {
-  reduce<Logic<every>, bool>(call);
+  reduce<Logic<every>, bool>(call.in[0], call.out[0], call.attrs.as<ReduceAttrs>().axes);
 }
 
 // The first of the smallest or largest; NaN counts as both.
@@ -134,22 +146,25 @@ struct FoldArg {
 
 template <bool largest>
 void arg(const Call& call) {
-  const Tensor& x = call.in[0];
+  const Tensor x = as_dtype(call.in[0], reduced_as(call.in[0].dtype()));
   const Shape& axes = call.attrs.as<ReduceAttrs>().axes;
   const AroundAxis a = axes.rank() == 1 ? AroundAxis(x.shape(), int(axes[0])) : AroundAxis({x.size()}, 0);
-  visit_number(x.dtype(), [&](auto t) {
-    using T = decltype(t);
+  auto run = [&]<class T>(T) {
     fold(a.outer * a.inner, a.n,
          FoldArg<T, largest>{x.data<T>(), call.out[0].mutable_data<std::int64_t>(), a.n, a.inner});
-  });
+  };
+  if (x.dtype() == DType::f32) run(float{});
+  else if (x.dtype() == DType::f64) run(double{});
+  else run(std::int64_t{});
 }
 
 }  // namespace
 
 void list_reduce(KernelList& out) {
   const NamedKernel all[] = {
-      {"sum", sum},          {"prod", prod},       {"min", extreme<false>}, {"max", extreme<true>},
-      {"any", logic<false>}, {"all", logic<true>}, {"argmin", arg<false>},  {"argmax", arg<true>},
+      {"sum", reduce_numbers<Sum>},     {"prod", reduce_numbers<Prod>}, {"min", reduce_numbers<Smallest>},
+      {"max", reduce_numbers<Largest>}, {"any", logic<false>},          {"all", logic<true>},
+      {"argmin", arg<false>},           {"argmax", arg<true>},
   };
   out.insert(out.end(), std::begin(all), std::end(all));
 }
