@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: debian.sh BUILD OUT: makes Debian packages in OUT of what BUILD installs: libtapir0.1, the shared library, and libtapir-dev,
 # all the rest; where BUILD has them, libtapir0.1-cuda, the CUDA backend, and libtapir0.1-formats
-# with libtapir-formats-dev. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
+# with libtapir-formats-dev. DPKG_DEB_OPTIONS may say how to compress them. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
 set -e
 build=$(readlink -f "$1")
 mkdir -p "$2"
@@ -79,7 +79,8 @@ package() {
     echo " compiled: automatic differentiation, traced functions and neural networks."
   } > "$1/DEBIAN/control"
   (cd "$1" && find usr -type f -exec md5sum {} + > DEBIAN/md5sums)
-  dpkg-deb --root-owner-group --build "$1" "$out" > /dev/null
+  # shellcheck disable=SC2086
+  dpkg-deb $DPKG_DEB_OPTIONS --root-owner-group --build "$1" "$out" > /dev/null
   echo "$out/$1_${version}_$architecture.deb"
 }
 package "$runtime" libs "$(needs "$runtime")" "" "tensors for C++ (shared library)"
