@@ -208,7 +208,7 @@ def check(page, executable, folder):
             problems = [f"there it is: {name}" for name in there_after_all(text, headers)]
         elif marker == "variables":
             read_by_library = set(re.findall(r'"(TAPIR_[A-Z_]+)"', "".join(
-                s.read_text(encoding="utf-8") for room in (*ROOMS, "look", "command", "backends/cpu") for s in (ROOT / room).glob("*.cpp"))))
+                s.read_text(encoding="utf-8") for room in (*ROOMS, "look", "command", "backends/cpu", "backends/cuda") for s in (ROOT / room).glob("*.cpp"))))
             named = {t.split("`")[1] for t in text[2:]}
             problems = [f"{name} is in the table or in the sources alone" for name in sorted(named ^ read_by_library)]
         elif sides := re.fullmatch(r"from (\S+) to (\S+)", marker):
