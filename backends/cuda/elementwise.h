@@ -5,6 +5,7 @@
 #include <tapir/backends/cuda/launch.h>
 #include <tapir/backends/cuda/number.h>
 #include <tapir/backends/cuda/walk.h>
+#include <tapir/ops/functors/each_row.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/ops/tile.h>
 
@@ -185,20 +186,9 @@ void elementwise(const Call& call) {
   throw InternalError(std::string(call.op.name) + ": no loop for " + name_of(compute) + ".");
 }
 
-template <class... Fs>
-void list_functors(TypeList<Fs...>, KernelList& out) {
-  using namespace vmath::fn;
-  auto one = [&]<class F>(const F*) {
-    auto add = [&]<class G>(const G*) { out.push_back({functor_name<G>.data(), elementwise<G>}); };
-    add(static_cast<const F*>(nullptr));
-    if constexpr (F::differentiable && F::arity == 1) add(static_cast<const Grad<F>*>(nullptr));
-    if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
-      if constexpr (has_grad_a<F>) add(static_cast<const GradA<F>*>(nullptr));
-      if constexpr (has_grad_b<F>) add(static_cast<const GradB<F>*>(nullptr));
-      if constexpr (has_grad_c<F>) add(static_cast<const GradC<F>*>(nullptr));
-    }
-  };
-  (one(static_cast<const Fs*>(nullptr)), ...);
+template <class List>
+void list_functors(List functors, KernelList& out) {
+  each_row(functors, [&]<class F>() { out.push_back({functor_name<F>.data(), elementwise<F>}); });
 }
 
 }  // namespace tapir::cuda

@@ -3,6 +3,7 @@
 #include <tapir/ops/functors/activation.h>
 #include <tapir/ops/functors/arithmetic.h>
 #include <tapir/ops/functors/compare.h>
+#include <tapir/ops/functors/each_row.h>
 #include <tapir/ops/functors/math.h>
 #include <tapir/ops/tile.h>
 
@@ -23,25 +24,11 @@ std::string spelled() {
 
 using Table = std::unordered_map<std::string_view, FunctorType>;
 
-template <class F>
-void put(Table& table) {
-  table.emplace(functor_name<F>.data(), FunctorType{spelled<F>(), std::is_empty_v<F> ? 0 : int(sizeof(F))});
-}
-
-template <class F>
-void put_with_gradients(Table& table) {
-  put<F>(table);
-  if constexpr (F::differentiable && F::arity == 1) put<Grad<F>>(table);
-  if constexpr (F::differentiable && F::arity > 1 && !F::first_is_bool) {
-    if constexpr (has_grad_a<F>) put<GradA<F>>(table);
-    if constexpr (has_grad_b<F>) put<GradB<F>>(table);
-    if constexpr (has_grad_c<F>) put<GradC<F>>(table);
-  }
-}
-
-template <class... Fs>
-void put_all(TypeList<Fs...>, Table& table) {
-  (put_with_gradients<Fs>(table), ...);
+template <class List>
+void put_all(List functors, Table& table) {
+  each_row(functors, [&]<class F>() {
+    table.emplace(functor_name<F>.data(), FunctorType{spelled<F>(), std::is_empty_v<F> ? 0 : int(sizeof(F))});
+  });
 }
 
 }  // namespace
