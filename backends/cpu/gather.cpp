@@ -34,11 +34,6 @@ std::vector<std::int64_t> resolved(const char* op, const Tensor& indices, std::i
   return out;
 }
 
-struct Around {
-  std::int64_t outer, n, inner;
-};
-Around around(const Shape& s, int axis) { return {s.first(axis).size(), s[axis], s.last(s.rank() - axis - 1).size()}; }
-
 template <class F>
 void with_numbers(DType d, F&& f) {
   visit_dtype(d, [&](auto v) {
@@ -72,7 +67,7 @@ void strided_slice_gradient(const Call& c) {
 
 static void take_at(const Call& c, const std::vector<std::int64_t>& places) {
   const Tensor &x = c.in[0], &y = c.out[0];
-  auto [outer, n, inner] = around(x.shape(), c.attrs.as<AxisAttrs>().axis);
+  auto [outer, n, inner] = AroundAxis(x.shape(), c.attrs.as<AxisAttrs>().axis);
   const auto m = std::int64_t(places.size()), bytes = inner * std::int64_t(size_of(x.dtype())), count = n;
   const auto* from = x.data<std::byte>();
   auto* to = y.mutable_data<std::byte>();
@@ -104,7 +99,7 @@ void embedding_lookup(const Call& c) {
 
 void take_gradient(const Call& c) {
   const Tensor &dy = c.in[0], &dx = c.out[0];
-  auto [outer, n, inner] = around(dx.shape(), c.attrs.as<AxisShapeAttrs>().axis);
+  auto [outer, n, inner] = AroundAxis(dx.shape(), c.attrs.as<AxisShapeAttrs>().axis);
   const std::vector<std::int64_t> places = resolved("take", c.in[1], n);
   const auto m = std::int64_t(places.size());
   with_numbers(dx.dtype(), [&, outer = outer, n = n, inner = inner](auto v) {
@@ -123,7 +118,7 @@ void take_gradient(const Call& c) {
 void take_along_axis(const Call& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
   int axis = c.attrs.as<AxisAttrs>().axis;
-  auto [outer, n, inner] = around(x.shape(), axis);
+  auto [outer, n, inner] = AroundAxis(x.shape(), axis);
   const std::int64_t m = y.shape()[axis], item = std::int64_t(size_of(x.dtype()));
   const std::vector<std::int64_t> places = resolved("take_along_axis", c.in[1], n);
   for (std::int64_t o = 0, k = 0; o < outer; ++o)
@@ -136,7 +131,7 @@ void take_along_axis(const Call& c) {
 void take_along_axis_gradient(const Call& c) {
   const Tensor &dy = c.in[0], &dx = c.out[0];
   int axis = c.attrs.as<AxisShapeAttrs>().axis;
-  auto [outer, n, inner] = around(dx.shape(), axis);
+  auto [outer, n, inner] = AroundAxis(dx.shape(), axis);
   const std::int64_t m = dy.shape()[axis];
   const std::vector<std::int64_t> places = resolved("take_along_axis", c.in[1], n);
   with_numbers(dx.dtype(), [&, outer = outer, n = n, inner = inner](auto v) {
