@@ -1,6 +1,7 @@
 // One elementwise row as kernels: the functor's text for each dtype it has. Operands are read where they lie, broadcast
 // or strided; C++ numbers travel by value; f16, bf16 and narrow integers are read and rounded on the way.
 #pragma once
+#include <tapir/backends/cuda/cast.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
 #include <tapir/backends/cuda/number.h>
@@ -65,11 +66,7 @@ Source<T> source_of(const Tensor& t, DType compute, Tensor& kept) {
     });
     return s;
   }
-  kept = t;
-  if (t.dtype() != compute && !(std::is_same_v<T, float> && is_half(t.dtype()))) {
-    kept = Tensor::empty(t.shape(), compute, t.device());
-    cast_into(t, kept);
-  }
+  kept = std::is_same_v<T, float> && is_half(t.dtype()) ? t : as_dtype(t, compute);
   s.data = kept.data<std::byte>();
   s.kind = stored(kept.dtype());
   return s;

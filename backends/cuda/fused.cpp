@@ -1,5 +1,6 @@
 // Tile programs of traced functions: one kernel each, compiled at run time (fused_launch.h). Where that cannot be, the
 // kernels of the ops alone, step by step: results are right, nothing is saved.
+#include <tapir/backends/cuda/cast.h>
 #include <tapir/backends/cuda/fused_launch.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
@@ -15,12 +16,7 @@ struct Interpreter {
   Device device;
   std::vector<Tensor> registers;
 
-  Tensor cast_to(const Tensor& t, DType dtype) const {
-    if (t.dtype() == dtype) return t;
-    Tensor out = Tensor::empty(t.shape(), dtype, device);
-    cast_into(t, out);
-    return out;
-  }
+  Tensor cast_to(const Tensor& t, DType dtype) const { return as_dtype(t, dtype, device); }
   // As the op alone would give it: a register of a half is f32 with the values of the half.
   Tensor rounded(const Tensor& t, DType half) const { return is_half(half) ? cast_to(cast_to(t, half), t.dtype()) : t; }
 

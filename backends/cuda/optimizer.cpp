@@ -1,9 +1,9 @@
 // Optimizer updates: the CPU's texts (ops/functors/optimizer.h), a thread an element. Learning rate and step are read
 // on the device, by one thread that prepares the update, so the host waits for nothing.
+#include <tapir/backends/cuda/cast.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
 #include <tapir/ops/optimizer_update.h>
-#include <tapir/ops/shaping.h>
 #include <tapir/tensor/cuda_module.h>
 
 namespace tapir::cuda {
@@ -41,11 +41,7 @@ struct UpdateEach {
 
 // A scalar of any dtype, there and of this one.
 Tensor scalar(const Tensor& t, DType dtype, Device device) {
-  const Tensor there = tapir::detail::copied_to(t, device);
-  if (there.dtype() == dtype) return there;
-  Tensor cast = Tensor::empty(there.shape(), dtype, device);
-  cast_into(there, cast);
-  return cast;
+  return as_dtype(tapir::detail::copied_to(t, device), dtype);
 }
 
 template <int N, class F, class T>

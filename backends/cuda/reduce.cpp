@@ -1,10 +1,10 @@
 // Reductions: any axes of a strided tensor. Sums of f32 go through f64, so that their error does not grow with the
 // length; how a sum is cut depends on the shapes alone.
+#include <tapir/backends/cuda/cast.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
 #include <tapir/backends/cuda/walk.h>
 #include <tapir/ops/reduce_attrs.h>
-#include <tapir/ops/shaping.h>
 
 #include <limits>
 
@@ -85,13 +85,6 @@ void reduce(const Tensor& x, const Tensor& y, const Shape& axes) {
     if (gone[d]) count *= x.shape()[d];
   }
   fold(y.size(), count, f);
-}
-
-Tensor as_dtype(const Tensor& x, DType dtype) {
-  if (x.dtype() == dtype) return x;
-  Tensor wide = Tensor::empty(x.shape(), dtype, x.device());
-  cast_into(x, wide);
-  return wide;
 }
 
 // The dtypes there are kernels for: other integers, and truth values, are taken as i64, which gives their results.
