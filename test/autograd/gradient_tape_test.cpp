@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 #include <cmath>
 #include <thread>
@@ -7,17 +8,6 @@
 using namespace tapir;
 
 static std::vector<double> values(const Tensor& t) { return t.astype(DType::f64).to_vector<double>(); }
-
-template <class E, class F>
-static std::string message(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    std::string s = e.what();
-    return s.substr(s.find(": ") + 2);
-  }
-  return "nothing was thrown";
-}
 
 TEST_CASE("a tape gives one gradient, a persistent one many") {
   Tensor x = constant(3.0f);

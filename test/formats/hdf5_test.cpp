@@ -2,6 +2,7 @@
 
 #include <tapir/formats/hdf5.h>
 #include <tapir/tensor/error.h>
+#include <tapir/test/thrown.h>
 
 using namespace tapir;
 using namespace files;
@@ -10,18 +11,8 @@ namespace {
 
 std::string made(const std::string& name) { return source_path("test/formats/fixtures/" + name); }
 
-template <class E, class F>
-std::string message(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 std::string refusal(const std::string& path) {
-  return message<FileError>([&] { (void)formats::load_hdf5(path); });
+  return thrown<FileError>([&] { (void)formats::load_hdf5(path); });
 }
 
 }  // namespace
@@ -73,7 +64,7 @@ TEST_CASE("what is written is read again") {
                    std::memcmp(x.data<char>(), y.data<char>(), std::size_t(x.size()) * size_of(x.dtype())) == 0),
                   name);
   }
-  CHECK(message<UsageError>([&] {
+  CHECK(thrown<UsageError>([&] {
           formats::save_hdf5(folder / "y.h5", {all[1], all[1]});
         }).find("cannot be named \"a/c\"") != std::string::npos);
   CHECK(folder.count() == 1);
@@ -86,7 +77,7 @@ TEST_CASE("hostile files") {
   CHECK(refusal(made("cycle.h5")).find("holds itself") != std::string::npos);
   CHECK(refusal(made("../make_fixtures.py")).find("is not an HDF5 file, or is damaged.") != std::string::npos);
   CHECK(refusal("/nowhere.h5").find("load_hdf5: /nowhere.h5: cannot be opened") != std::string::npos);
-  CHECK(message<FileError>([] {
+  CHECK(thrown<FileError>([] {
           (void)formats::load_hdf5(made("types.h5"), "little/f3");
         }).find("there is no dataset 'little/f3'") != std::string::npos);
 }

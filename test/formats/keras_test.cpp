@@ -11,6 +11,7 @@
 #include <tapir/ops/random.h>
 #include <tapir/tensor/error.h>
 #include <tapir/test/io/files.h>
+#include <tapir/test/thrown.h>
 
 #include <cmath>
 
@@ -51,15 +52,6 @@ void with_config(const std::string& from, const std::string& to, const std::stri
   out.commit();
 }
 
-template <class F>
-std::string refusal(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
 bool has(const std::string& text, const std::string& part) {
   if (text.find(part) == std::string::npos) MESSAGE(text);
   return text.find(part) != std::string::npos && text.find('\n') == std::string::npos;
@@ -93,7 +85,7 @@ TEST_CASE("a model of Keras gives what it gave there, and its weights go out and
   nn::Functional again = formats::load_keras(folder / "m.keras");
   const std::vector<Tensor> x = named(io::load_npz(golden("words.npz")), 'x');
   CHECK(apart(model.outputs(x)[0], again.outputs(x)[0]) == 0);
-  CHECK(has(refusal([&] { formats::save_keras(folder / "n.keras", model, golden("volumes.keras")); }),
+  CHECK(has(thrown([&] { formats::save_keras(folder / "n.keras", model, golden("volumes.keras")); }),
             "its model has no 'layers/embedding/vars/0' [20, 6]"));
   CHECK(folder.count() == 2);
 
@@ -109,7 +101,7 @@ TEST_CASE("weights fit a model that was written here by hand") {
   };
   nn::Sequential a = net(), b = net();
   a.build({6, 6, 1});
-  CHECK(has(refusal([&] { formats::save_keras_weights(folder / "x.h5", b); }), "has no weights yet"));
+  CHECK(has(thrown([&] { formats::save_keras_weights(folder / "x.h5", b); }), "has no weights yet"));
   b.build({6, 6, 1});
   const Tensor x = random::normal({2, 6, 6, 1});
   formats::save_keras_weights(folder / "w.h5", a);
@@ -118,15 +110,15 @@ TEST_CASE("weights fit a model that was written here by hand") {
 
   nn::Sequential wider{nn::Conv2D(4, 3, {.name = "wide"})}, more{nn::Conv2D(2, 3)};
   wider.build({6, 6, 1}), more.build({6, 6, 1});
-  CHECK(has(refusal([&] { formats::load_keras_weights(folder / "w.h5", wider); }),
+  CHECK(has(thrown([&] { formats::load_keras_weights(folder / "w.h5", wider); }),
             "'layers/conv2d/vars/0' is f32 [3, 3, 1, 2] in the file; 'wide/kernel' is f32 [3, 3, 1, 4] here."));
-  CHECK(has(refusal([&] { formats::load_keras_weights(folder / "w.h5", more); }),
+  CHECK(has(thrown([&] { formats::load_keras_weights(folder / "w.h5", more); }),
             "is in the file alone; the model has no such weight."));
   CHECK(folder.count() == 1);
 }
 
 TEST_CASE("what is not known is refused in one line") {
-  auto load = [](const std::string& path) { return refusal([&] { (void)formats::load_keras(path); }); };
+  auto load = [](const std::string& path) { return thrown([&] { (void)formats::load_keras(path); }); };
   CHECK(has(load(golden("refused_layer.keras")), "keras_test.cpp:"));
   CHECK(has(load(golden("refused_layer.keras")),
             "layer 'discretization' (a Discretization): there is no such layer here."));
@@ -170,7 +162,7 @@ TEST_CASE("damaged archives are refused, and end") {
     std::string bad = good;
     for (int k = 0; k < 3; ++k) bad[random() % bad.size()] = char(random());
     std::ofstream(folder / "bad.keras", std::ios::binary) << bad;
-    const std::string what = refusal([&] { (void)formats::load_keras(folder / "bad.keras"); });
+    const std::string what = thrown([&] { (void)formats::load_keras(folder / "bad.keras"); });
     refused += what != "nothing was thrown";
     CHECK(what.find('\n') == std::string::npos);
   }

@@ -1,6 +1,7 @@
 // Control flow: eager against traced, with gradients.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 using namespace tapir;
 
@@ -49,17 +50,6 @@ void check(F f, const List& in, int order = 2) {
 }
 
 Tensor numbers(const Shape& s, int seed) { return random::uniform(s, {.dtype = DType::f64, .seed = seed}) + 0.2; }
-
-template <class F>
-std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    std::string s = e.what();
-    return s.substr(s.find(' ') + 1);
-  }
-  return "nothing thrown";
-}
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // print, check and draws: on every call, in order, in bodies of control flow, once also where there are gradients.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 #include <cmath>
 #include <cstdio>
@@ -21,16 +22,6 @@ std::string written(F f) {
   } restore{std::cout.rdbuf(text.rdbuf())};
   f();
   return text.str();
-}
-
-template <class F>
-std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "nothing thrown";
 }
 
 std::string here(int line, const std::string& rest) { return "effects_test.cpp:" + std::to_string(line) + ": " + rest; }
@@ -55,19 +46,18 @@ TEST_CASE("check: at once, with the line and how many") {
   check(zeros({0}) > 1.0, "nothing to be wrong");
   check(true, "a C++ bool");
   int line = 0;
-  std::string text = message([&] {
+  std::string text = thrown([&] {
     line = __LINE__ + 1;
     check(constant(false), "the loss is finite.");
   });
   CHECK(text == here(line, "check: the loss is finite."));
   const Tensor x = tensor({{1, 0, 3}, {1, 0, 2}});
-  CHECK(message([&] {
-          check(x != 0, "no zeros");
-        }).find(": check: no zeros (2 of 6 are false, the first at [0, 1]).") != text.npos);
-  CHECK(message([&] {
+  CHECK(thrown([&] { check(x != 0, "no zeros"); }).find(": check: no zeros (2 of 6 are false, the first at [0, 1]).") !=
+        text.npos);
+  CHECK(thrown([&] {
           check(permute_dims(x, {1, 0}) < 3, "small");
         }).find(": check: small (1 of 6 is false, the first at [2, 0]).") != text.npos);
-  CHECK(message([&] {
+  CHECK(thrown([&] {
           check(constant(1.0f), "x");
         }).find(": check: the condition must be bool, got f32. Compare it: x != 0.") != text.npos);
 }
@@ -89,7 +79,7 @@ TEST_CASE("in a trace: on every call, in the order of the program") {
                                                          std::to_string(2 * i) +
                                                          "., dtype=f32)\na constant: tensor(7, dtype=i32)\ny: tensor(" +
                                                          std::to_string(2 * i) + "., dtype=f32)\n");
-  std::string text, out = written([&] { text = message([&] { f(constant(5.0f)); }); });
+  std::string text, out = written([&] { text = thrown([&] { f(constant(5.0f)); }); });
   CHECK(text == here(line, "check: y is small."));
   CHECK(out == "x: tensor(5., dtype=f32)\n");
   CHECK(f.trace_count() == 1);
@@ -104,7 +94,7 @@ TEST_CASE("a failed check leaves variables as they were") {
     return v.value();
   });
   f(constant(3.0));
-  CHECK(message([&] { f(constant(-1.0)); }).find("check: positive.") != std::string::npos);
+  CHECK(thrown([&] { f(constant(-1.0)); }).find("check: positive.") != std::string::npos);
   CHECK(v.value().item<double>() == 3);
 }
 
@@ -316,7 +306,7 @@ TEST_CASE("a while_loop that draws has no gradient in a trace, and says so") {
   GradientTape tape;
   tape.watch(x);
   Tensor y = f(x);
-  CHECK(message([&] { tape.gradient(y, x); })
+  CHECK(thrown([&] { tape.gradient(y, x); })
             .find("gradient: a while_loop in a trace draws random numbers, which its gradient cannot draw again. Give "
                   "the draws a seed, or use "
                   "for_loop or scan.") != std::string::npos);
@@ -349,13 +339,13 @@ TEST_CASE("what fails in a body of control flow names its own line, traced and e
   auto chosen = function(branch);
   const Tensor three = constant(3.0);
   std::string text;
-  text = message([&] { bodies(three); });
+  text = thrown([&] { bodies(three); });
   CHECK(text == here(line, "check: i is small."));
-  text = message([&] { loop(three); });
+  text = thrown([&] { loop(three); });
   CHECK(text == here(line, "check: i is small."));
-  text = message([&] { branch(three); });
+  text = thrown([&] { branch(three); });
   CHECK(text == here(line, "check: x is small."));
-  text = message([&] { chosen(three); });
+  text = thrown([&] { chosen(three); });
   CHECK(text == here(line, "check: x is small."));
   auto wrong = [&](const Tensor& x) {
     return while_loop([](const Tensor& t) { return t < 5.0; },
@@ -366,9 +356,9 @@ TEST_CASE("what fails in a body of control flow names its own line, traced and e
                       x);
   };
   const std::string rule = "matmul: needs operands of rank 1 or more, got [] and []. Multiply by scalars with *.";
-  text = message([&] { wrong(three); });
+  text = thrown([&] { wrong(three); });
   CHECK(text == here(line, rule));
-  text = message([&] { function(wrong)(three); });
+  text = thrown([&] { function(wrong)(three); });
   CHECK(text == here(line, rule));
 }
 
@@ -384,7 +374,7 @@ TEST_CASE("prints and checks are kept in files") {
   auto loaded = load_function(path);
   CHECK(written([&] { CHECK(loaded({constant(2.0)})[0].item<double>() == 3); }) == "x: tensor(2., dtype=f32)\n");
   int line = 0;
-  const std::string text = message([&] {
+  const std::string text = thrown([&] {
     line = __LINE__ + 1;
     loaded({constant(-2.0)});
   });

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <tapir/graph/concrete.h>
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 #include <cmath>
 #include <cstdio>
@@ -15,17 +16,6 @@ using namespace tapir;
 namespace {
 
 using List = std::vector<Tensor>;
-
-template <class F>
-std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    std::string s = e.what();
-    return s.substr(s.find(' ') + 1);  // without file and line
-  }
-  return "nothing thrown";
-}
 
 }  // namespace
 

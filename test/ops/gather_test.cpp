@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 #include <cmath>
 
@@ -17,17 +18,6 @@ static void check_gradient(F f, const std::vector<Tensor>& in) {
   GradcheckResult r = gradcheck([&](const std::vector<Tensor>& v) { return square(f(v)) * f(v); }, in, {.order = 2});
   CHECK_MESSAGE(r.ok, r.report);
 }
-template <class E, class F>
-static std::string message(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    std::string s = e.what();
-    return s.substr(s.find(": ") + 2);
-  }
-  return "nothing was thrown";
-}
-
 TEST_CASE("take") {
   Tensor x = tensor({{1.0f, 2.0f, 3.0f}, {4.0f, 5.0f, 6.0f}});
   CHECK(values(take(x, tensor({2, 0, -1}), 1)) == V{3, 1, 3, 6, 4, 6});

@@ -1,6 +1,7 @@
 // NumPy's answers, by hand and by a loop.
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 #include <cmath>
 
@@ -13,17 +14,6 @@ static Tensor counted(const Shape& shape) {
   return Tensor::from_vector(v, shape);
 }
 static V values(const Tensor& t) { return t.to_vector<std::int64_t>(); }
-
-template <class E, class F>
-static std::string message(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    std::string s = e.what();
-    return s.substr(s.find(": ") + 2);
-  }
-  return "nothing was thrown";
-}
 
 TEST_CASE("integers drop their dimension") {
   Tensor x = counted({3, 4});

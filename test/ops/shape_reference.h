@@ -1,6 +1,7 @@
 // What tests of joining, padding and rearranging share: making inputs, and reading elements by index.
 #pragma once
 #include <tapir/tapir.h>
+#include <tapir/test/thrown.h>
 
 #include <functional>
 #include <string>
@@ -45,19 +46,6 @@ inline std::string differs(const Tensor& y, const Shape& shape, const std::funct
       return "at " + Shape(at).str() + ": " + std::to_string(got) + ", expected " + std::to_string(wanted);
   }
   return "";
-}
-
-/// The message of what f throws, without the file and line in front.
-template <class E, class F>
-std::string message(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    std::string s = e.what();
-    auto colon = s.find(": ");
-    return s.substr(colon + 2);
-  }
-  return "nothing was thrown";
 }
 
 }  // namespace shape_reference

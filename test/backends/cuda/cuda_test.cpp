@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <tapir/tapir.h>
 #include <tapir/test/backends/cuda/replays.h>
+#include <tapir/test/thrown.h>
 
 #include <cstdlib>
 #include <thread>
@@ -9,17 +10,6 @@
 using namespace tapir;
 
 namespace {
-
-template <class F>
-std::string message(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    const std::string text = e.what();
-    return text.substr(text.find(": ") + 2);
-  }
-  return "nothing was thrown";
-}
 
 // On the double there are two devices, on a machine with one GPU it is both.
 Device last() { return Device::cuda(cuda_device_count() > 1 ? 1 : 0); }
