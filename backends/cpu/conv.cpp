@@ -29,7 +29,7 @@ ConvProblem conv_problem(const Shape& x, const Shape& kernel, const Shape& y, co
     p.kernel[lead + d] = kernel[d];
     p.out[lead + d] = y[1 + d];
     p.stride[lead + d] = a.strides[d];
-    p.dilation[lead + d] = a.dilations[d];
+    p.dilation[lead + d] = kernel[d] == 1 ? 1 : a.dilations[d];
     p.before[lead + d] = a.before[d];
   }
   return p;

@@ -34,12 +34,17 @@ namespace {
 // oneDNN's small groups of bf16 channels go without AMX.
 constexpr std::int64_t kBlock = 16;
 
-std::string refuses(const ConvProblem& p, ConvDirection) {
+std::string refuses(const ConvProblem& p, ConvDirection d) {
   if (bf16() == Bf16::none) return "this machine has no bf16 products";
   if (p.dtype != DType::f32) return fmt::format("it takes f32, not {}", name_of(p.dtype));
   if (p.precision == Precision::highest) return "the precision is highest";
   if (p.groups > 1 && (p.cg() % kBlock || p.kg() % kBlock))
     return fmt::format("groups of {} and {} channels, it takes multiples of {}", p.cg(), p.kg(), kBlock);
+  // oneDNN 2.6 computes these wrongly with AVX512-BF16: some dilated shapes in each direction (garbage, even
+  // infinities), and 1x1 input gradients that sum over an odd number of filters.
+  if (ConvWork(p).dilated(p)) return "it takes no dilations";
+  if (d == ConvDirection::input_gradient && p.taps() == 1 && p.k % 2)
+    return fmt::format("{} filters, its 1x1 input gradient takes an even number", p.k);
   return "";
 }
 

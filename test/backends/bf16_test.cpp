@@ -47,26 +47,32 @@ Reference of_bf16(const Reference& r, Precision precision) {
   return sum;
 }
 
-int check_cases(unsigned seed) {
+int check_case(const Case& c, unsigned seed) {
   int computed = 0;
   const auto* entry = cpu::find_conv_entry(ConvAlgorithm::bf16);
   REQUIRE(entry);
-  for (auto& c : cases)
-    for (Precision precision : precisions) {
-      Reference r(c, seed++, DType::f32);
-      r.p.precision = precision;
-      if (!entry->refuses(r.p, ConvDirection::forward).empty()) continue;
-      const Reference exact = of_bf16(r, precision);
-      for (auto d : directions) {
-        INFO(c.name << ", " << direction_names[int(d)] << ", " << name_of(precision));
-        const Tensor got = result_of(*entry, r, d);
-        const double error = relative_error(got, wanted(r, d));
-        CHECK(error <= promised(precision));
-        if (precision == Precision::medium) CHECK(error >= 1e-4);
-        CHECK(relative_error(got, wanted(exact, d)) <= 5e-6);  // sums in f32
-        ++computed;
-      }
+  for (Precision precision : precisions) {
+    Reference r(c, seed, DType::f32);
+    r.p.precision = precision;
+    const Reference exact = of_bf16(r, precision);
+    for (auto d : directions) {
+      if (!entry->refuses(r.p, d).empty()) continue;
+      const std::string what = std::string(c.name) + ", " + direction_names[int(d)] + ", " + name_of(precision);
+      INFO(what);
+      const Tensor got = result_of(*entry, r, d);
+      const double error = relative_error(got, wanted(r, d));
+      if (got.size() > 16) CHECK(error <= promised(precision));  // few sums may cancel
+      if (precision == Precision::medium) CHECK(error >= 1e-4);
+      CHECK(relative_error(got, wanted(exact, d)) <= 5e-6);  // sums in f32
+      ++computed;
     }
+  }
+  return computed;
+}
+
+int check_cases(unsigned seed) {
+  int computed = 0;
+  for (auto& c : cases) computed += check_case(c, seed += 2);
   return computed;
 }
 
@@ -83,7 +89,24 @@ void check_medium(double e) {
 
 }  // namespace
 
-TEST_CASE("every direction against exact products of bf16 numbers") { CHECK(check_cases(1) >= 6 * 38); }
+TEST_CASE("every direction against exact products of bf16 numbers") { CHECK(check_cases(1) >= 6 * 30); }
+
+// oneDNN's kernels for bf16 numbers are wrong on some shapes, which conv_bf16.cpp names: drawn shapes around those.
+TEST_CASE("drawn shapes") {
+  std::mt19937 draw(1);
+  auto one_of = [&](std::initializer_list<std::int64_t> list) { return list.begin()[draw() % list.size()]; };
+  int computed = 0;
+  for (int i = 0; i < 150; ++i) {
+    const std::int64_t kernel = one_of({1, 1, 3}), c = one_of({1, 3, 8, 16, 17, 33}), k = one_of({1, 3, 8, 16, 17, 33});
+    const Shape x{one_of({1, 2}), one_of({3, 9, 14}), one_of({7, 20, 33, 50}), c};
+    const std::int64_t stride = one_of({1, 1, 2}), dilation = one_of({1, 1, 1, 2});
+    const std::string name = x.str() + " by " + std::to_string(kernel) + " to " + std::to_string(k) + ", stride " +
+                             std::to_string(stride) + ", dilation " + std::to_string(dilation);
+    computed += check_case({name.c_str(), x, {kernel, kernel, c, k}, {1, stride}, {dilation, dilation}, same},
+                           1000 + unsigned(i));
+  }
+  CHECK(computed > 600);
+}
 
 TEST_CASE("one thread and three") {
   const int before = num_threads();
@@ -107,6 +130,12 @@ TEST_CASE("it says what it does not take") {
   CHECK(why(plain, DType::f32, Precision::highest) == "the precision is highest");
   CHECK(why(plain, DType::f64, Precision::high) == "it takes f32, not f64");
   CHECK(why(grouped, DType::f32, Precision::medium) == "groups of 4 and 2 channels, it takes multiples of 16");
+  CHECK(why({"", {1, 9, 9, 3}, {3, 3, 3, 2}, {1, 1}, {1, 2}}, DType::f32, Precision::high) == "it takes no dilations");
+  CHECK(why({"", {1, 4, 4, 3}, {1, 1, 3, 2}, {1, 1}, {2, 2}}, DType::f32, Precision::high) == "");  // without effect
+  Reference odd({"", {1, 4, 4, 8}, {1, 1, 8, 5}, {1, 1}, {1, 1}}, 1, DType::f32);
+  odd.p.precision = Precision::medium;
+  CHECK(entry->refuses(odd.p, ConvDirection::input_gradient) ==
+        "5 filters, its 1x1 input gradient takes an even number");
 }
 
 TEST_CASE("conv2d takes it, in the gradients too, and the plan says so") {

@@ -237,6 +237,7 @@ TEST_CASE("padding, strides and dilations of the convolution that is pooled") {
   Tensor x = random::normal({2, 17, 19, 2}, {.seed = 1}), k = random::normal({3, 3, 2, 20}, {.seed = 2});
   for (ConvOptions o : {ConvOptions{.padding = Padding::same}, ConvOptions{.strides = {2, 2}},
                         ConvOptions{.strides = {1, 2}, .padding = Padding::same}, ConvOptions{.dilations = {2, 2}}}) {
+    o.algorithm = ConvAlgorithm::small_channels;  // which machines choose for other shapes each
     auto f = [=](const List& in) {
       GradientTape tape;
       tape.watch(in[1]);
