@@ -67,6 +67,10 @@ int main(int argc, char** argv) {
   for (int batch : {1, 32, 128})
     training(table, "digits CNN step, batch " + std::to_string(batch), digits(), {28, 28, 1}, batch,
              double(batch) * (2 * 2.0 * 26 * 26 * 32 * 9 + 3 * 2.0 * 5408 * 10));
+  training(table, "MLP 8-16-16-16-10 step, batch 32",
+           {nn::Dense(16, {.activation = "relu"}), nn::Dense(16, {.activation = "relu"}),
+            nn::Dense(16, {.activation = "relu"}), nn::Dense(10)},
+           {8}, 32, 32 * 2.0 * (2.0 * 8 * 16 + 3.0 * (2 * 16 * 16 + 16 * 10)));
   training(table, "MLP 784-512-512-10 step, batch 128", mlp(), {784}, 128,
            128 * 2.0 * (2.0 * 784 * 512 + 3.0 * 512 * 512 + 3.0 * 5120));
   auto inference = [&](const std::string& name, nn::Sequential model, const Shape& input, int batch, double flops) {

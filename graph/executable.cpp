@@ -9,16 +9,12 @@
 #include <tapir/tensor/device_scope.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <optional>
 #include <set>
 
 namespace tapir::graph {
 
 namespace {
-
-constexpr std::uint32_t kMostTargets = 8;
 
 std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
 
@@ -247,13 +243,12 @@ std::vector<int> Executable::run_steps(Frame& f, Overwrites* kept) {
       }
       continue;
     }
-    std::optional<std::array<detail::Overwrite, kMostTargets>> overwrites;
-    if (s.targets && !kept) overwrites.emplace();
-    for (std::uint32_t t = 0; t < std::min(s.targets, kMostTargets); ++t) {
+    std::vector<detail::Overwrite> overwrites(kept ? 0 : s.targets);
+    for (std::uint32_t t = 0; t < s.targets; ++t) {
       const Target& target = targets_[s.first_target + t];
       for (int v : target.views) f.values[std::size_t(v)] = Tensor();
       if (kept) kept->push_back(std::make_unique<detail::Overwrite>());
-      detail::Overwrite& overwrite = kept ? *kept->back() : (*overwrites)[t];
+      detail::Overwrite& overwrite = kept ? *kept->back() : overwrites[t];
       if (!overwrite.take(target.variable, f.values[std::size_t(target.input)])) continue;
       f.values[std::size_t(target.output)] = overwrite.next();
       done.push_back(target.output);

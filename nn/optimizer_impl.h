@@ -18,8 +18,8 @@ struct Optimizer::Impl {
   bool use_ema = false;
   double ema_momentum = 0;
   int ema_overwrite_frequency = 0;
-  // The new parameter, then its new state but for the average.
-  std::function<Tensors(const UpdateInputs&, std::span<const Tensor>)> update;
+  // For each parameter its new value, then its new state but for the average. They have one dtype and device.
+  std::function<Tensors(std::span<const ParameterUpdate>, const Tensor& rate, const Tensor& step)> update;
   std::function<Tensors(const Variable&)> fresh;       // the state of a new variable, but for the average
   std::function<void(const Tensor& step)> start_step;  // moves what is shared
   LearningRate learning_rate = 0;

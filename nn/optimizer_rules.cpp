@@ -118,8 +118,8 @@ std::shared_ptr<Optimizer::Impl> make(const char* type, const auto& o, Rule rule
   auto impl = common(type, o, std::move(state_names), where);
   rule.weight_decay = o.weight_decay;
   if constexpr (requires { rule.epsilon; }) rule.epsilon = o.epsilon;
-  impl->update = [rule](const UpdateInputs& in, std::span<const Tensor> state) {
-    return optimizer_update(rule, in, state);
+  impl->update = [rule](std::span<const ParameterUpdate> updates, const Tensor& rate, const Tensor& step) {
+    return optimizer_update(rule, updates, rate, step);
   };
   return impl;
 }
@@ -136,17 +136,23 @@ template <class Rule>
 std::shared_ptr<Optimizer::Impl> compose(const char* type, const auto& o, std::vector<std::string> state_names,
                                          const Where& where, Rule rule) {
   auto impl = common(type, o, std::move(state_names), where);
-  impl->update = [rule, decay = o.weight_decay](const UpdateInputs& in, std::span<const Tensor> state) {
-    const DType own = in.parameter.dtype(), inner = own == DType::f64 ? own : DType::f32;
+  auto update = [rule, decay = o.weight_decay](const ParameterUpdate& u, const Tensor& rate, const Tensor& step) {
+    const DType own = u.parameter.dtype(), inner = own == DType::f64 ? own : DType::f32;
     auto cast = [&](const Tensor& t) { return astype(t, inner); };
-    Step s{cast(in.parameter), cast(in.gradient), cast(in.learning_rate), cast(in.step), {}};
-    for (auto& t : state) s.state.push_back(cast(t));
+    Step s{cast(u.parameter), cast(u.gradient), cast(rate), cast(step), {}};
+    for (auto& t : u.state) s.state.push_back(cast(t));
     if constexpr (requires { rule.decay(s); }) s.p = s.p - s.p * (s.rate * rule.decay(s));
     else if (decay != 0) s.p = s.p - s.p * (s.rate * decay);
     Tensors fresh = rule(s);
     fresh[0] = s.p - fresh[0];
     for (auto& t : fresh) t = astype(t, own);
     return fresh;
+  };
+  impl->update = [update](std::span<const ParameterUpdate> updates, const Tensor& rate, const Tensor& step) {
+    Tensors all;
+    for (auto& u : updates)
+      for (auto& t : update(u, rate, step)) all.push_back(t);
+    return all;
   };
   return impl;
 }

@@ -66,6 +66,20 @@ void Optimizer::Impl::apply(const std::vector<Tensor>& gradients, const std::vec
   iterations.assign_add(Tensor(1));
   const Tensor step = iterations.value();
   if (start_step) start_step(step);
+  std::vector<ParameterUpdate> updates;
+  std::vector<std::size_t> places;  // of their slots
+  auto run = [&] {
+    if (updates.empty()) return;
+    const Tensors fresh = update(updates, now, step);
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < updates.size(); ++i) {
+      Slot& slot = slots[places[i]];
+      slot.variable.assign(fresh[at++]);
+      for (std::size_t k = 0; k < updates[i].state.size(); ++k) slot.state[k].assign(fresh[at++]);
+    }
+    updates.clear(), places.clear();
+  };
+  std::vector<char> waiting(variables.size() + slots.size());  // which slots are among `places`
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     Tensor g = gradients[i];
     if (!g.defined()) continue;
@@ -73,14 +87,19 @@ void Optimizer::Impl::apply(const std::vector<Tensor>& gradients, const std::vec
     else if (clipvalue != 0) g = minimum(maximum(g, -clipvalue), clipvalue);
     else if (norm.defined()) g = scaled(g, norm, global_clipnorm);
     Slot& slot = slot_of(variables[i], i);
-    std::vector<Tensor> state;
-    for (auto& v : slot.state) state.push_back(v.value());
-    if (use_ema) state.pop_back();
-    const Tensor parameter = slot.variable.value();
-    Tensors fresh = update({parameter, g, now, step}, state);
-    slot.variable.assign(fresh[0]);
-    for (std::size_t k = 0; k < state.size(); ++k) slot.state[k].assign(fresh[k + 1]);
+    const auto place = std::size_t(&slot - slots.data());
+    if (waiting[place]) run(), std::fill(waiting.begin(), waiting.end(), 0);  // a variable that is there twice
+    ParameterUpdate u{slot.variable.value(), g, {}};
+    for (auto& v : slot.state) u.state.push_back(v.value());
+    if (use_ema) u.state.pop_back();
+    if (!updates.empty() &&
+        (u.parameter.dtype() != updates[0].parameter.dtype() || u.parameter.device() != updates[0].parameter.device()))
+      run(), std::fill(waiting.begin(), waiting.end(), 0);
+    updates.push_back(std::move(u));
+    places.push_back(place);
+    waiting[place] = 1;
   }
+  run();
   if (use_ema) average(variables, step);
 }
 

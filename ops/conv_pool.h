@@ -25,6 +25,9 @@ extern const OpDef conv_max_pool_op;
 extern const OpDef conv_max_pool_kernel_gradient_op;
 
 namespace cpu {
+/// Is the op in one, or of d == kernel_gradient its gradient, expected to be faster than a convolution and a pooling?
+bool conv_pool_pays(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
+                    ConvDirection d);
 void conv_max_pool(const Call& call);
 void conv_max_pool_kernel_gradient(const Call& call);
 }  // namespace cpu

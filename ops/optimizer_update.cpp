@@ -1,5 +1,5 @@
-// The rows of optimizer updates. Inputs: parameter, state..., gradient, learning rate, step; outputs: parameter,
-// state...
+// The rows of optimizer updates. Inputs: (parameter, state...)..., gradients, learning rate, step; outputs: (parameter,
+// state...)...
 #include <tapir/ops/kernels.h>
 #include <tapir/ops/optimizer_update.h>
 
@@ -11,27 +11,35 @@ namespace {
 template <class F>
 void infer_update(Inputs in, Attrs attrs, Specs& out) {
   const auto states = std::size_t(attrs.as<F>().states());
-  if (in.size() != 4 + states)
-    throw UsageError(fmt::format("{}: needs {} tensors of state, got {}.", F::name, states, int(in.size()) - 4));
-  const Tensor& p = in[0];
-  if (!is_floating(p.dtype()))
-    throw DTypeError(fmt::format("{}: needs a floating dtype, got {}.", F::name, name_of(p.dtype())));
-  for (std::size_t i = 1; i < in.size(); ++i) {
-    if (i > states + 1) {
-      if (in[i].size() != 1)
-        throw ShapeError(fmt::format("{}: the {} must be a scalar, got {}.", F::name,
-                                     i == states + 2 ? "learning rate" : "step", in[i].shape().str()));
-      continue;
-    }
-    const std::string what = i > states ? "the gradient" : fmt::format("state {}", i - 1);
-    if (in[i].shape() != p.shape())
-      throw ShapeError(fmt::format("{}: the parameter has shape {}, {} has {}.", F::name, p.shape().str(), what,
-                                   in[i].shape().str()));
-    if (in[i].dtype() != p.dtype())
+  const std::size_t n = in.size() < 2 ? 0 : (in.size() - 2) / (2 + states);
+  if (n == 0 || in.size() != n * (2 + states) + 2)
+    throw UsageError(fmt::format("{}: needs a gradient and {} tensors of state for each parameter, got {} tensors.",
+                                 F::name, states, in.size()));
+  const DType dtype = in[0].dtype();
+  if (!is_floating(dtype))
+    throw DTypeError(fmt::format("{}: needs a floating dtype, got {}.", F::name, name_of(dtype)));
+  auto check = [&](const Tensor& t, const Shape& shape, auto what) {
+    if (t.shape() != shape)
+      throw ShapeError(
+          fmt::format("{}: the parameter has shape {}, {} has {}.", F::name, shape.str(), what(), t.shape().str()));
+    if (t.dtype() != dtype)
       throw DTypeError(
-          fmt::format("{}: the parameter is {}, {} is {}.", F::name, name_of(p.dtype()), what, name_of(in[i].dtype())));
+          fmt::format("{}: the parameter is {}, {} is {}.", F::name, name_of(dtype), what(), name_of(t.dtype())));
+  };
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t at = i * (1 + states);
+    const Shape& shape = in[at].shape();
+    for (std::size_t k = 0; k <= states; ++k) {
+      check(in[at + k], shape,
+            [&] { return k == 0 ? fmt::format("parameter {}", i) : fmt::format("state {}", k - 1); });
+      out.push_back({shape, dtype});
+    }
+    check(in[n * (1 + states) + i], shape, [] { return "the gradient"; });
   }
-  for (std::size_t i = 0; i <= states; ++i) out.push_back({p.shape(), p.dtype()});
+  for (std::size_t k : {in.size() - 2, in.size() - 1})
+    if (in[k].size() != 1)
+      throw ShapeError(fmt::format("{}: the {} must be a scalar, got {}.", F::name,
+                                   k == in.size() - 2 ? "learning rate" : "step", in[k].shape().str()));
 }
 
 template <class F>
@@ -50,29 +58,41 @@ const OpDef adam_op = update_row<AdamUpdate>(cpu::adam_update);
 const OpDef rmsprop_op = update_row<RMSpropUpdate>(cpu::rmsprop_update);
 const OpDef adagrad_op = update_row<AdagradUpdate>(cpu::adagrad_update);
 
-Tensors update(const OpDef& op, Attrs attrs, const UpdateInputs& in, std::span<const Tensor> state,
-               const Where& where) {
-  std::vector<Inputs::Ref> refs{in.parameter};
-  refs.insert(refs.end(), state.begin(), state.end());
-  refs.insert(refs.end(), {in.gradient, in.learning_rate, in.step});
-  return apply_all(op, Inputs(refs), attrs, where);
+template <class F>
+Tensors update(const OpDef& op, const F& rule, std::span<const ParameterUpdate> updates, const Tensor& learning_rate,
+               const Tensor& step, const Where& where) {
+  std::vector<Inputs::Ref> refs;
+  refs.reserve(updates.size() * std::size_t(2 + rule.states()) + 2);
+  for (auto& u : updates) {
+    if (u.state.size() != std::size_t(rule.states())) {
+      CallSite site(where);
+      throw UsageError(fmt::format("{}: needs {} tensors of state, got {}.", F::name, rule.states(), u.state.size()));
+    }
+    refs.push_back(u.parameter);
+    refs.insert(refs.end(), u.state.begin(), u.state.end());
+  }
+  for (auto& u : updates) refs.push_back(u.gradient);
+  refs.insert(refs.end(), {learning_rate, step});
+  return apply_all(op, Inputs(refs), rule, where);
 }
 
 }  // namespace
 
-Tensors optimizer_update(const SGDUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where) {
-  return update(sgd_op, rule, in, state, where);
+Tensors optimizer_update(const SGDUpdate& rule, std::span<const ParameterUpdate> updates, const Tensor& learning_rate,
+                         const Tensor& step, Where where) {
+  return update(sgd_op, rule, updates, learning_rate, step, where);
 }
-Tensors optimizer_update(const AdamUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state, Where where) {
-  return update(adam_op, rule, in, state, where);
+Tensors optimizer_update(const AdamUpdate& rule, std::span<const ParameterUpdate> updates, const Tensor& learning_rate,
+                         const Tensor& step, Where where) {
+  return update(adam_op, rule, updates, learning_rate, step, where);
 }
-Tensors optimizer_update(const RMSpropUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
-                         Where where) {
-  return update(rmsprop_op, rule, in, state, where);
+Tensors optimizer_update(const RMSpropUpdate& rule, std::span<const ParameterUpdate> updates,
+                         const Tensor& learning_rate, const Tensor& step, Where where) {
+  return update(rmsprop_op, rule, updates, learning_rate, step, where);
 }
-Tensors optimizer_update(const AdagradUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
-                         Where where) {
-  return update(adagrad_op, rule, in, state, where);
+Tensors optimizer_update(const AdagradUpdate& rule, std::span<const ParameterUpdate> updates,
+                         const Tensor& learning_rate, const Tensor& step, Where where) {
+  return update(adagrad_op, rule, updates, learning_rate, step, where);
 }
 
 void list_optimizer_update(std::vector<const OpDef*>& out) {

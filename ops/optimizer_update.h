@@ -1,4 +1,4 @@
-// One step of an optimizer on one parameter, as one op: what would be a dozen small ones. Not differentiable.
+// One step of an optimizer on all parameters, as one op: what would be a dozen small ones for each. Not differentiable.
 #pragma once
 #include <tapir/ops/functors/optimizer.h>
 #include <tapir/ops/op.h>
@@ -10,22 +10,22 @@ using vmath::fn::AdamUpdate;
 using vmath::fn::RMSpropUpdate;
 using vmath::fn::SGDUpdate;
 
-/// What an update reads besides its state. `learning_rate` and `step` (counted from 1) are scalars, so that a traced
-/// step follows them.
-struct UpdateInputs {
-  const Tensor &parameter, &gradient, &learning_rate, &step;
+/// A parameter, its gradient, and as many tensors of state as the rule has; all of one shape and dtype.
+struct ParameterUpdate {
+  Tensor parameter, gradient;
+  std::vector<Tensor> state;
 };
 
-/// The new parameter, then the new state: as many tensors of the parameter's shape as `rule.states()`. Throws
-/// ShapeError or DTypeError unless gradient and state have the parameter's shape and (floating) dtype, UsageError for a
-/// wrong count.
-Tensors optimizer_update(const SGDUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
-                         Where where = Where::current());
-Tensors optimizer_update(const AdamUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
-                         Where where = Where::current());
-Tensors optimizer_update(const RMSpropUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
-                         Where where = Where::current());
-Tensors optimizer_update(const AdagradUpdate& rule, const UpdateInputs& in, std::span<const Tensor> state,
-                         Where where = Where::current());
+/// The next value of each parameter, followed by its next state. `learning_rate` and `step` (counted from 1) are
+/// scalars, so that a traced step follows them. Throws ShapeError or DTypeError unless gradient and state have their
+/// parameter's shape and all have one floating dtype, UsageError for no parameter or a wrong count of states.
+Tensors optimizer_update(const SGDUpdate& rule, std::span<const ParameterUpdate> updates, const Tensor& learning_rate,
+                         const Tensor& step, Where where = Where::current());
+Tensors optimizer_update(const AdamUpdate& rule, std::span<const ParameterUpdate> updates, const Tensor& learning_rate,
+                         const Tensor& step, Where where = Where::current());
+Tensors optimizer_update(const RMSpropUpdate& rule, std::span<const ParameterUpdate> updates,
+                         const Tensor& learning_rate, const Tensor& step, Where where = Where::current());
+Tensors optimizer_update(const AdagradUpdate& rule, std::span<const ParameterUpdate> updates,
+                         const Tensor& learning_rate, const Tensor& step, Where where = Where::current());
 
 }  // namespace tapir

@@ -156,6 +156,16 @@ void kernel_gradient(const PooledProblem& q, const T* x, const T* d, const std::
 
 }  // namespace
 
+bool conv_pool_pays(const Shape& x, const Shape& kernel, const Shape& y, const ConvAttrs& a, DType dtype,
+                    ConvDirection d) {
+  const ConvProblem p = conv_problem(x, kernel, y, a, dtype);
+  const ConvEntry &chosen = choose_conv(p, d, a.algorithm), &own = conv_small_channels;
+  if (a.algorithm != ConvAlgorithm::automatic) return &chosen == &own;
+  if (!own.refuses(p, d).empty()) return false;
+  // Pooling in one go leaves out a pass over the convolution's result, and of its kernel's gradient most products.
+  return own.cost(p, d) < (d == ConvDirection::kernel_gradient ? 3 : 1.5) * chosen.cost(p, d);
+}
+
 void conv_max_pool(const Call& call) {
   const Tensor &x = call.in[0], &w = call.in[1], &y = call.out[0];
   const PooledProblem q(x.shape(), w.shape(), call.attrs.as<ConvPoolAttrs>(), x.dtype());

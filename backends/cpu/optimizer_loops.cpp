@@ -2,6 +2,8 @@
 #include <tapir/backends/cpu/optimizer_loops.h>
 #include <tapir/ops/functors/optimizer.h>
 
+#include <algorithm>
+
 namespace tapir::cpu::TAPIR_ISA {
 namespace {
 
@@ -27,26 +29,33 @@ void elements(const S step, std::int64_t n, const T* const* in, T* const* out) {
   }
 }
 
+template <int N, class T, class S>
+void parameters(const S step, std::span<const Updated> all, std::int64_t begin, std::int64_t end) {
+  auto p = std::upper_bound(all.begin(), all.end(), begin, [](std::int64_t at, auto& u) { return at < u.begin; }) - 1;
+  for (; p != all.end() && p->begin < end; ++p) {
+    const std::int64_t from = std::max<std::int64_t>(begin - p->begin, 0), to = std::min(end - p->begin, p->size);
+    const T* in[5] = {};
+    T* out[4] = {};
+    for (int k = 0; k < 2 + N; ++k) in[k] = static_cast<const T*>(p->in[k]) + from;
+    for (int k = 0; k < 1 + N; ++k) out[k] = static_cast<T*>(p->out[k]) + from;
+    elements<N, T>(step, to - from, in, out);
+  }
+}
+
 template <class F, class T>
-void loop(const void* rule, double rate, std::int64_t t, const void* const* in, void* const* out, std::int64_t begin,
+void loop(const void* rule, double rate, std::int64_t t, std::span<const Updated> all, std::int64_t begin,
           std::int64_t end) {
   const F& f = *static_cast<const F*>(rule);
   const auto step = f.template step<T>(rate, t);
-  const int n = f.states();
-  const T* i[5] = {};
-  T* o[4] = {};
-  for (int k = 0; k < 2 + n; ++k) i[k] = static_cast<const T*>(in[k]) + begin;
-  for (int k = 0; k < 1 + n; ++k) o[k] = static_cast<T*>(out[k]) + begin;
-  auto run = [&](auto run_n) { elements<decltype(run_n)::value, T>(step, end - begin, i, o); };
-  switch (n) {
+  switch (f.states()) {
     case 0:
-      return run(std::integral_constant<int, 0>());
+      return parameters<0, T>(step, all, begin, end);
     case 1:
-      return run(std::integral_constant<int, 1>());
+      return parameters<1, T>(step, all, begin, end);
     case 2:
-      return run(std::integral_constant<int, 2>());
+      return parameters<2, T>(step, all, begin, end);
     default:
-      return run(std::integral_constant<int, 3>());
+      return parameters<3, T>(step, all, begin, end);
   }
 }
 

@@ -2,11 +2,19 @@
 #pragma once
 #include <tapir/tensor/dtype.h>
 
+#include <span>
+
 namespace tapir::cpu {
 
-/// out[0] = new parameter, out[1..] = new state, elements [begin, end); `in` is parameter, state..., gradient. out[k]
-/// may be in[k].
-using UpdateLoop = void (*)(const void* rule, double rate, std::int64_t step, const void* const* in, void* const* out,
+/// A parameter: `in` is its value, state..., gradient; out[0] its new value, out[1..] its new state. out[k] may be
+/// in[k].
+struct Updated {
+  std::int64_t begin, size;  // the place of its elements among those of all
+  const void* in[5];
+  void* out[4];
+};
+/// Elements [begin, end) of all parameters.
+using UpdateLoop = void (*)(const void* rule, double rate, std::int64_t step, std::span<const Updated> parameters,
                             std::int64_t begin, std::int64_t end);
 struct UpdateLoops {
   UpdateLoop f32, f64;

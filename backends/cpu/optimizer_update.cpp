@@ -21,17 +21,25 @@ const UpdateLoops& loops_of() {
 
 template <class F>
 void update(const Call& call) {
-  const bool single = call.out[0].dtype() == DType::f32;
-  const UpdateLoop loop = single ? loops_of<F>().f32 : loops_of<F>().f64;
-  const std::size_t n = call.in.size();
-  const double rate = call.in[n - 2].item<double>();
-  const auto step = call.in[n - 1].item<std::int64_t>();
-  const void* in[5] = {};
-  void* out[4] = {};
-  for (std::size_t i = 0; i < n - 2; ++i) in[i] = call.in[i].data<std::byte>();
-  for (std::size_t i = 0; i < call.out.size(); ++i) out[i] = call.out[i].mutable_data<std::byte>();
-  parallel_for(call.out[0].size(), 1 << 15,
-               [&](std::int64_t begin, std::int64_t end) { loop(call.attrs.data(), rate, step, in, out, begin, end); });
+  const UpdateLoop loop = call.out[0].dtype() == DType::f32 ? loops_of<F>().f32 : loops_of<F>().f64;
+  const std::size_t each = 1 + std::size_t(call.attrs.as<F>().states()), count = call.out.size() / each;
+  const double rate = call.in[call.in.size() - 2].item<double>();
+  const auto step = call.in[call.in.size() - 1].item<std::int64_t>();
+  SmallVector<Updated, 8> parameters;
+  std::int64_t size = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    Updated u{size, call.out[i * each].size(), {}, {}};
+    for (std::size_t k = 0; k < each; ++k) {
+      u.in[k] = call.in[i * each + k].data<std::byte>();
+      u.out[k] = call.out[i * each + k].mutable_data<std::byte>();
+    }
+    u.in[each] = call.in[count * each + i].data<std::byte>();
+    size += u.size;
+    parameters.push_back(u);
+  }
+  parallel_for(size, 1 << 15, [&](std::int64_t begin, std::int64_t end) {
+    loop(call.attrs.data(), rate, step, {parameters.data(), parameters.size()}, begin, end);
+  });
 }
 
 }  // namespace

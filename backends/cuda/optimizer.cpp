@@ -1,5 +1,5 @@
-// Optimizer updates: the CPU's texts (ops/functors/optimizer.h), a thread an element. Learning rate and step are read
-// on the device, by one thread that prepares the update, so the host waits for nothing.
+// Optimizer updates: the CPU's texts (ops/functors/optimizer.h), a launch a parameter, a thread an element. Learning
+// rate and step are read on the device, by one thread that prepares the update, so the host waits for nothing.
 #include <tapir/backends/cuda/cast.h>
 #include <tapir/backends/cuda/kernels.h>
 #include <tapir/backends/cuda/launch.h>
@@ -46,10 +46,15 @@ Tensor scalar(const Tensor& t, DType dtype, Device device) {
 
 template <int N, class F, class T>
 void run(const Call& call, const StepOf<F, T>* step) {
-  auto in = [&](int k) { return k <= N ? call.in[std::size_t(k)].data<T>() : nullptr; };
-  auto out = [&](int k) { return k <= N ? call.out[std::size_t(k)].mutable_data<T>() : nullptr; };
-  launch(call.out[0].size(), UpdateEach<N, F, T>{step, in(0), in(1), in(2), in(3), call.in[N + 1].data<T>(), out(0),
-                                                 out(1), out(2), out(3)});
+  const std::size_t count = call.out.size() / (1 + N);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = i * (1 + N);
+    auto in = [&](std::size_t k) { return k <= N ? call.in[at + k].data<T>() : nullptr; };
+    auto out = [&](std::size_t k) { return k <= N ? call.out[at + k].mutable_data<T>() : nullptr; };
+    const T* gradient = call.in[count * (1 + N) + i].data<T>();
+    launch(call.out[at].size(),
+           UpdateEach<N, F, T>{step, in(0), in(1), in(2), in(3), gradient, out(0), out(1), out(2), out(3)});
+  }
 }
 
 template <class F, class T>

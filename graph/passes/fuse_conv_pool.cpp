@@ -14,13 +14,12 @@ bool plain_windows(const PoolAttrs& a) {
   return a.size[0] == 1 && a.input[0] == 1 && a.strides == a.size && a.before == Shape{0, 0, 0} && a.size.size() <= 256;
 }
 
-bool by_small_channels(const Graph& g, int x, int kernel, int y, const ConvAttrs& a, ConvDirection d) {
+bool pays(const Graph& g, int x, int kernel, int y, const ConvAttrs& a, ConvDirection d) {
   const DType dtype = g.spec(x).dtype;
   if (a.groups != 1 || g.spec(x).shape.back() > 4)
     return false;  // the fused op takes no groups, and pays in first layers
   return (dtype == DType::f32 || dtype == DType::f64) && a.strides.rank() == 2 && g.spec(y).shape.size() > 0 &&
-         cpu::conv_plan(g.spec(x).shape, g.spec(kernel).shape, g.spec(y).shape, a, dtype, d).algorithm ==
-             ConvAlgorithm::small_channels;
+         cpu::conv_pool_pays(g.spec(x).shape, g.spec(kernel).shape, g.spec(y).shape, a, dtype, d);
 }
 
 }  // namespace
@@ -38,7 +37,7 @@ Graph fuse_conv_pool(Graph g) {
       const Node& c = g.nodes[std::size_t(conv)];
       const auto& a = c.attrs.get().as<ConvAttrs>();
       const auto& p = n.attrs.get().as<PoolAttrs>();
-      if (!by_small_channels(g, c.in[0], c.in[1], y, a, ConvDirection::forward)) continue;
+      if (!pays(g, c.in[0], c.in[1], y, a, ConvDirection::forward)) continue;
       const ConvPoolAttrs both{a, {p.size[1], p.size[2]}, p.winners};
       n.op = &conv_max_pool_op;
       n.note = "conv, max_pool";
@@ -54,7 +53,7 @@ Graph fuse_conv_pool(Graph g) {
       const auto& p = b.attrs.get().as<PoolAttrs>();
       const auto& a = n.attrs.get().as<ConvAttrs>();
       if (!plain_windows(p) || g.spec(b.in[1]).dtype != DType::u8) continue;
-      if (!by_small_channels(g, n.in[0], n.out[0], n.in[1], a, ConvDirection::kernel_gradient)) continue;
+      if (!pays(g, n.in[0], n.out[0], n.in[1], a, ConvDirection::kernel_gradient)) continue;
       const ConvPoolAttrs both{a, {p.size[1], p.size[2]}, true};
       n.op = &conv_max_pool_kernel_gradient_op;
       n.note = "max_pool_grad, conv_kernel_gradient";

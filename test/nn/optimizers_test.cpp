@@ -223,6 +223,41 @@ TEST_CASE("a traced step does what an eager one does, makes its state and follow
   }
 }
 
+TEST_CASE("all parameters step at once as each alone; one that comes twice steps twice") {
+  // Sizes on both sides of what one thread takes; two dtypes, so two ops.
+  const std::vector<Shape> shapes{{3}, {1 << 15, 3}, {}, {5, 7}, {0}, {70'001}, {2, 2}};
+  auto dtype_of = [](std::size_t i) { return i < 5 ? DType::f32 : DType::f64; };
+  for (const char* name : {"adam", "sgd", "rmsprop", "adagrad"}) {
+    INFO(name);
+    optim::Optimizer together(name), alone(name);
+    std::vector<Variable> a, b;
+    std::vector<Tensor> g;
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      const Tensor start = random::normal(shapes[i], {.dtype = dtype_of(i), .seed = std::int64_t(i)});
+      a.emplace_back(start, "a"), b.emplace_back(start, "b");
+      g.push_back(random::normal(shapes[i], {.dtype = dtype_of(i), .seed = 100 + std::int64_t(i)}));
+    }
+    auto traced = function([&](const std::vector<Tensor>& g) {
+      together.apply_gradients(g, a);
+      return a[0].value();
+    });
+    for (int step = 0; step < 3; ++step) {
+      if (step < 2) together.apply_gradients(g, a);
+      else traced(g);
+    }
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      alone.reset();
+      for (int step = 0; step < 3; ++step) alone.apply_gradients({g[i]}, {b[i]});
+      CHECK(distance(a[i].value(), b[i].value()) == 0);
+    }
+  }
+  Variable v(ones({3}), "v"), w(ones({2}), "w");
+  optim::SGD sgd({.learning_rate = 0.25, .momentum = 0.5});
+  sgd.apply_gradients({ones({3}), ones({2}), ones({3})}, {v, w, v});
+  CHECK(distance(v.value(), full({3}, 1 - 0.25f - 0.375f)) == 0);
+  CHECK(distance(w.value(), full({2}, 0.75f)) == 0);
+}
+
 TEST_CASE("undefined gradients are passed over, their state too, and the steps count for all") {
   Variable a(ones({2}), "a"), b(ones({2}), "b");
   optim::Adam adam({.learning_rate = 0.1});
