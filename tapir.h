@@ -20,9 +20,14 @@
 #include <tapir/nn/attention_layers.h>
 #include <tapir/nn/augmentation_layers.h>
 #include <tapir/nn/callbacks.h>
+#include <tapir/nn/confusion_metrics.h>
 #include <tapir/nn/conv_layers.h>
 #include <tapir/nn/core_layers.h>
+#include <tapir/nn/correlation_metrics.h>
+#include <tapir/nn/ctc.h>
+#include <tapir/nn/error_metrics.h>
 #include <tapir/nn/functional.h>
+#include <tapir/nn/iou_metrics.h>
 #include <tapir/nn/merge_layers.h>
 #include <tapir/nn/model.h>
 #include <tapir/nn/noise_layers.h>

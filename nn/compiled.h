@@ -34,7 +34,8 @@ struct Model::Compiled {
 
   Compiled(const CompileOptions& options, std::vector<std::string> names);
   void reset_metrics();
-  std::vector<std::vector<Variable>> metric_variables();
+  /// The mean loss, then as each_metric.
+  std::vector<Metric> all_metrics();
   /// The sum of the losses, each times its weight, and each of them.
   std::pair<Tensor, std::vector<Tensor>> total_loss(std::span<const Tensor> ys, std::span<const Tensor> predicted,
                                                     const Tensor& weight) const;

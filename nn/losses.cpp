@@ -1,4 +1,5 @@
 #include <tapir/nn/activations.h>
+#include <tapir/nn/ctc.h>
 #include <tapir/nn/losses.h>
 #include <tapir/nn/names.h>
 #include <tapir/ops/create.h>
@@ -305,6 +306,18 @@ Tensor circle(const Operand& y_true, const Operand& y_pred, const LossOptions& o
   return reduced(name, values, o, greater(values, 0));
 }
 
+Tensor ctc(const Operand& y_true, const Operand& y_pred, const LossOptions& o) {
+  CallSite site(y_true.where());
+  const Tensor p = prediction("ctc", y_true, y_pred), t = y_true;
+  if (p.rank() != 3 || t.rank() != 2)
+    throw ShapeError(
+        fmt::format("ctc: y_true must be class numbers [N, labels] and y_pred logits [N, steps, classes], "
+                    "got {} and {}.",
+                    t.shape().str(), p.shape().str()));
+  const Tensor steps = full({p.shape()[0]}, p.shape()[1], DType::i64);
+  return reduced("ctc", ctc_loss(t, p, count_nonzero(t, {.axis = -1}), steps), o);
+}
+
 namespace {
 using Function = Tensor (*)(const Operand&, const Operand&, const LossOptions&);
 const std::pair<const char*, Function> table[] = {
@@ -317,6 +330,7 @@ const std::pair<const char*, Function> table[] = {
     {"categorical_hinge", categorical_hinge},
     {"circle", circle},
     {"cosine_similarity", cosine_similarity},
+    {"ctc", ctc},
     {"dice", dice},
     {"hinge", hinge},
     {"huber", huber},

@@ -80,6 +80,10 @@ Tensor tversky(const Operand& y_true, const Operand& y_pred, const LossOptions& 
 /// apart between them. The mean is over examples with a loss above 0. Source: Sun et al., CVPR 2020.
 Tensor circle(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
 
+/// ctc_loss (ctc.h) of logits y_pred [N, T, classes] and class numbers y_true [N, L], which are 0 after the last label;
+/// 0 is the class of nothing said.
+Tensor ctc(const Operand& y_true, const Operand& y_pred, const LossOptions& options = {});
+
 /// What `.loss` takes: a name ("mse", "sparse_categorical_crossentropy", ...; UsageError for an unknown one), a name
 /// with options, `{"huber", {.delta = 2}}`, or a function `Tensor(const Tensor& y_true, const Tensor& y_pred)`.
 class Loss {

@@ -22,8 +22,10 @@ class Metric {
   /// Adds a batch. sample_weight: undefined, or one weight for each example. Throws ShapeError.
   void update(const Tensor& y_true, const Tensor& y_pred, const Tensor& sample_weight = {},
               Where where = Where::current());
-  /// What the batches since the last reset give; 0 if there were none.
+  /// What the batches since the last reset give; 0 if there were none. Of several values the first.
   double result() const;
+  /// All of them: of some metrics one for each threshold or class. Before the first batch it may be one 0.
+  std::vector<double> results() const;
   void reset();
   const std::string& name() const;
   /// All state.
@@ -35,14 +37,28 @@ class Metric {
   explicit Metric(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   Metric(std::string name, Callable<Tensor(const Tensor&, const Tensor&)> f);
   std::shared_ptr<Impl> impl_;
+
+ private:
+  friend class Model;
+  // Variables that are not there before the first batch are made.
+  void set_state(const std::vector<Tensor>& values);
 };
 
+/// The metrics of Keras: means and accuracies; more in error_metrics.h, correlation_metrics.h, confusion_metrics.h and
+/// iou_metrics.h.
 namespace metrics {
 
 /// The mean of all values, weighted. For values, not for y_true and y_pred: it cannot be compiled into a model.
 class Mean : public Metric {
  public:
   explicit Mean(std::string name = "mean");
+  void update(const Tensor& values, const Tensor& sample_weight = {}, Where where = Where::current());
+};
+
+/// The sum of all values, weighted. For values, as Mean.
+class Sum : public Metric {
+ public:
+  explicit Sum(std::string name = "sum");
   void update(const Tensor& values, const Tensor& sample_weight = {}, Where where = Where::current());
 };
 
@@ -77,60 +93,6 @@ class SparseTopKCategoricalAccuracy : public Metric {
  public:
   explicit SparseTopKCategoricalAccuracy(int k = 5, std::string name = "sparse_top_k_categorical_accuracy",
                                          Where where = Where::current());
-};
-/// The mean of (y_true - y_pred)^2.
-class MeanSquaredError : public Metric {
- public:
-  explicit MeanSquaredError(std::string name = "mean_squared_error");
-};
-/// The mean of |y_true - y_pred|.
-class MeanAbsoluteError : public Metric {
- public:
-  explicit MeanAbsoluteError(std::string name = "mean_absolute_error");
-};
-/// The square root of the mean of (y_true - y_pred)^2.
-class RootMeanSquaredError : public Metric {
- public:
-  explicit RootMeanSquaredError(std::string name = "root_mean_squared_error");
-};
-
-/// One threshold, or several in ascending order: `0.5`, `{0.2, 0.5, 0.8}`; each in [0, 1].
-class Thresholds : public std::vector<double> {
- public:
-  Thresholds(double threshold) : std::vector<double>{threshold} {}
-  Thresholds(std::initializer_list<double> thresholds) : std::vector<double>(thresholds) {}
-  Thresholds(std::vector<double> thresholds) : std::vector<double>(std::move(thresholds)) {}
-};
-
-/// Of what was called positive (y_pred > threshold), the share that is: tp / (tp + fp), 0 if nothing was.
-class Precision : public Metric {
- public:
-  explicit Precision(const Thresholds& thresholds = 0.5, std::string name = "precision",
-                     Where where = Where::current());
-  /// One for each threshold; `result()` is the first.
-  std::vector<double> results() const;
-};
-/// Of what is positive, the share that was called so: tp / (tp + fn).
-class Recall : public Metric {
- public:
-  explicit Recall(const Thresholds& thresholds = 0.5, std::string name = "recall", Where where = Where::current());
-  /// One for each threshold; `result()` is the first.
-  std::vector<double> results() const;
-};
-
-/// Which curve the area is under: true against false positives, or precision against recall.
-enum class Curve : std::uint8_t { roc, pr };
-struct AUCOptions {
-  int num_thresholds = 200;
-  Curve curve = Curve::roc;
-  bool from_logits = false;
-  std::string name = "auc";
-};
-/// The area under the ROC (or precision-recall) curve, by trapezoids between thresholds ("interpolation" as in Keras;
-/// for PR that of Davis and Goadrich, ICML 2006). y_pred in [0, 1], all values in one pot.
-class AUC : public Metric {
- public:
-  explicit AUC(const AUCOptions& options = {}, Where where = Where::current());
 };
 
 }  // namespace metrics

@@ -51,9 +51,9 @@ void Model::Compiled::reset_metrics() {
   each_metric([](auto& m) { m.reset(); });
 }
 
-std::vector<std::vector<Variable>> Model::Compiled::metric_variables() {
-  std::vector<std::vector<Variable>> all{mean_loss.variables()};
-  each_metric([&](const Metric& m) { all.push_back(m.variables()); });
+std::vector<Metric> Model::Compiled::all_metrics() {
+  std::vector<Metric> all{mean_loss};
+  each_metric([&](const Metric& m) { all.push_back(m); });
   return all;
 }
 

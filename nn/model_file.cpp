@@ -72,6 +72,8 @@ class Restore {
 
 std::string leaf(const Variable& v) { return v.name().substr(v.name().rfind('/') + 1); }
 
+std::string metric_name(std::size_t i, std::size_t j) { return fmt::format("fit/metric/{}/{}", i, j); }
+
 template <class Named>
 std::string names_of(const std::vector<Named>& all) {
   std::string text;
@@ -208,10 +210,11 @@ void Model::save_progress(const std::string& path, bool whole) const {
                           fit.batches ? fit.batches->position() : 0})},
       {"fit/generator", numbers({fit.before_order.seed, fit.before_order.stream, now.seed, now.stream})}};
   if (!whole) {
-    const std::vector<std::vector<Variable>> metrics = c.metric_variables();
-    for (std::size_t i = 0; i < metrics.size(); ++i)
-      for (std::size_t j = 0; j < metrics[i].size(); ++j)
-        state.emplace_back(fmt::format("fit/metric/{}/{}", i, j), metrics[i][j].value());
+    const std::vector<Metric> metrics = c.all_metrics();
+    for (std::size_t i = 0; i < metrics.size(); ++i) {
+      const std::vector<Variable> kept = metrics[i].variables();
+      for (std::size_t j = 0; j < kept.size(); ++j) state.emplace_back(metric_name(i, j), kept[j].value());
+    }
   }
   for (std::size_t i = 0; i < fit.callbacks.size(); ++i)
     for (auto& [name, value] : fit.callbacks[i]->state())
@@ -223,7 +226,18 @@ void Model::load_progress(const std::string& path) {
   Compiled& c = **compiled_;
   Fit& fit = *c.fit;
   const io::NamedTensors state = read_state("BackupAndRestore", path);
-  auto number = [&](const char* name, std::size_t i) { return io::find(state, name).to_vector<std::int64_t>().at(i); };
+  auto other_version = [&] {
+    return FileError(fmt::format(
+        "BackupAndRestore: {}: it was written by another version of tapir, or for other metrics. Remove it to train "
+        "from the beginning; its weights are read by load_weights().",
+        path));
+  };
+  auto number = [&](const char* name, std::size_t i) {
+    const auto numbers =
+        io::contains(state, name) ? io::find(state, name).to_vector<std::int64_t>() : std::vector<std::int64_t>();
+    if (i >= numbers.size()) throw other_version();
+    return numbers[i];
+  };
   fit.epoch = int(number("fit/at", 0));
   fit.step = number("fit/at", 1);
   fit.stop = number("fit/at", 2) != 0;
@@ -232,10 +246,17 @@ void Model::load_progress(const std::string& path) {
   fit.before_order = {number("fit/generator", 0), number("fit/generator", 1)};
   random::set_generator_state({number("fit/generator", 2), number("fit/generator", 3)});
   if (fit.within_epoch) {
-    const std::vector<std::vector<Variable>> metrics = c.metric_variables();
-    for (std::size_t i = 0; i < metrics.size(); ++i)
-      for (std::size_t j = 0; j < metrics[i].size(); ++j)
-        Variable(metrics[i][j]).assign(io::find(state, fmt::format("fit/metric/{}/{}", i, j)));
+    std::vector<Metric> metrics = c.all_metrics();
+    for (std::size_t i = 0; i < metrics.size(); ++i) {
+      std::vector<Tensor> kept;
+      for (std::string name = metric_name(i, 0); io::contains(state, name); name = metric_name(i, kept.size()))
+        kept.push_back(io::find(state, name));
+      const std::vector<Variable> now = metrics[i].variables();
+      bool fits = kept.size() >= now.size();
+      for (std::size_t j = 0; fits && j < now.size(); ++j) fits = kept[j].spec() == now[j].value().spec();
+      if (!fits) throw other_version();
+      metrics[i].set_state(kept);
+    }
   }
   for (std::size_t i = 0; i < fit.callbacks.size(); ++i) {
     const std::string prefix = fmt::format("fit/callback/{}/", i);

@@ -450,18 +450,24 @@ def losses(fam):
     case("categorical_hinge", "CategoricalHinge", np.eye(4, dtype=f32)[rng.integers(0, 4, 5)], normal(rng, 5, 4))
 
 
+def metric_case(fam, name, kind, make, weighted=False, **options):
+    metric, rng, fields = getattr(keras.metrics, kind)(**options), fam.rng(name), {}
+    for i in (1, 2):
+        args = make(rng, 6 if i == 1 else 9)
+        weights = np.round(rng.random(len(args[0])) * 2, 2).astype(f32) if weighted else None
+        if weighted == "integer":
+            weights = np.round(weights * 2)
+        metric.update_state(*args, sample_weight=weights)
+        names = ["values"] if len(args) == 1 else ["y_true", "y_pred"]
+        fields |= {f"{n}{i}": a for n, a in zip(names, args)} | {f"result{i}": np.array(metric.result())}
+        if weighted:
+            fields[f"sample_weight{i}"] = weights
+    fam.add(name, kind, options, fields)
+
+
 def metrics(fam):
-    def case(name, kind, make, weighted=False, **options):
-        metric, rng, fields = getattr(keras.metrics, kind)(**options), fam.rng(name), {}
-        for i in (1, 2):
-            args = make(rng, 6 if i == 1 else 9)
-            weights = np.round(rng.random(len(args[0])) * 2, 2).astype(f32) if weighted else None
-            metric.update_state(*args, sample_weight=weights)
-            names = ["values"] if len(args) == 1 else ["y_true", "y_pred"]
-            fields |= {f"{n}{i}": a for n, a in zip(names, args)} | {f"result{i}": metric.result()}
-            if weighted:
-                fields[f"sample_weight{i}"] = weights
-        fam.add(name, kind, options, fields)
+    def case(*args, **options):
+        metric_case(fam, *args, **options)
 
     def real(rng, n):
         return normal(rng, n, 3), normal(rng, n, 3)

@@ -26,6 +26,10 @@ def more_losses(fam):
     case("circle", "Circle", classes, vectors)
     case("circle_options", "Circle", classes, vectors, gamma=4.0, margin=0.2, remove_diagonal=False)
     case("circle_weights", "Circle", classes, vectors, weights=rng.random(9).astype(f32), gamma=8.0)
+    texts, logits = np.array([[1, 2, 2], [3, 0, 0], [1, 3, 0]], "int64"), normal(rng, 3, 6, 4)
+    case("ctc", "CTC", texts, logits)
+    case("ctc_weights", "CTC", texts, logits, weights=np.array([0.5, 2, 1], f32))
+    case("ctc_sum", "CTC", texts, logits, reduction="sum")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ TEST_CASE("names") {
       [] { nn::Loss("mean_square_error"); },
       "loss: there is no 'mean_square_error'. Did you mean 'mean_squared_error'? There are: bce, binary_crossentropy, "
       "binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, "
-      "categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, dice, hinge, huber, "
+      "categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, ctc, dice, hinge, huber, "
       "kl_divergence, kld, log_cosh, mae, mape, mean_absolute_error, "
       "mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, mse, msle, poisson, "
       "sparse_categorical_crossentropy, squared_hinge, tversky.");

@@ -24,6 +24,7 @@ const std::map<std::string, Row> table{
      {nn::categorical_generalized_cross_entropy, "categorical_generalized_cross_entropy"}},
     {"CategoricalHinge", {nn::categorical_hinge, "categorical_hinge"}},
     {"Circle", {nn::circle, "circle"}},
+    {"CTC", {nn::ctc, "ctc"}},
     {"CosineSimilarity", {nn::cosine_similarity, "cosine_similarity"}},
     {"Dice", {nn::dice, "dice"}},
     {"Hinge", {nn::hinge, "hinge"}},
@@ -194,6 +195,7 @@ TEST_CASE("no examples: the sum is 0, the mean NaN, the values none") {
     INFO(op);
     const bool sparse =
         op == "SparseCategoricalCrossentropy" || op == "CategoricalGeneralizedCrossEntropy" || op == "Circle";
+    if (op == "CTC") continue;  // of sequences
     const Axes axes = op == "Dice" || op == "Tversky" ? Axes{1} : Axes{};
     const Tensor t = sparse ? zeros({0}, DType::i64) : zeros({0, 3}), p = zeros({0, 3});
     CHECK(row.function(t, p, {.axes = axes, .reduction = nn::Reduction::sum}).item<float>() == 0);
@@ -251,6 +253,114 @@ TEST_CASE("an example that has no partner, or nobody to keep away from") {
     CHECK(loss.item<float>() == 0);
     CHECK(distance(tape.gradient(loss, p), zeros({3, 2})) == 0);
   }
+}
+
+TEST_CASE("ctc_loss and ctc_decode are those of Keras: lengths, blanks, eager and traced") {
+  const golden::Family ctc("ctc");
+  for (auto& c : ctc.cases) {
+    const std::string name = c["name"];
+    INFO(name);
+    auto get = [&](const char* field) { return ctc.get(name, field); };
+    const std::int64_t mask = c["attrs"]["mask_index"];
+    if (c["op"] == "ctc_decode") {
+      const nn::CTCDecodeOptions o{.merge_repeated = c["attrs"]["merge_repeated"], .mask_index = mask};
+      auto decode = [&](const Tensor& x, const Tensor& lengths) {
+        const nn::CTCDecoded d = nn::ctc_decode(x, lengths, o);
+        return std::vector<Tensor>{d.labels, d.scores};
+      };
+      auto traced = function(decode);
+      for (auto& d : {decode(get("inputs"), get("sequence_lengths")), traced(get("inputs"), get("sequence_lengths"))}) {
+        CHECK(distance(d[0], get("labels")) == 0);
+        CHECK(distance(d[1], get("scores")) < 1e-6);
+      }
+      continue;
+    }
+    auto loss = [&](const Tensor& x) {
+      return nn::ctc_loss(get("target"), x, get("target_length"), get("output_length"), {.mask_index = mask});
+    };
+    auto check = [&](auto&& f) {
+      const Tensor x = get("output");
+      GradientTape tape;
+      tape.watch(x);
+      const Tensor y = f(x);
+      CHECK(distance(y, get("loss")) < 3e-6);
+      CHECK(distance(tape.gradient(sum(y * get("dy")), x), get("doutput")) < 3e-6);
+    };
+    check(loss);
+    check(function(loss));
+  }
+}
+
+TEST_CASE("ctc_loss: gradients in f64, a long sequence traced as a loop, labels without room") {
+  const Tensor target = tensor({{1, 2, 2}, {2, 1, 0}, {3, 0, 0}}), said = tensor({3, 2, 1}), steps = tensor({5, 4, 6});
+  const Tensor x = random::normal({3, 6, 4}, {.dtype = DType::f64, .seed = 1});
+  auto loss = [&](const Tensor& logits) { return nn::ctc_loss(target, logits, said, steps); };
+  golden::check_gradient([&](const Tensor& logits) { return sum(loss(logits)); }, x, {.order = 1, .tolerance = 1e-6});
+  CHECK(loss(x).dtype() == DType::f64);
+  CHECK(distance(loss(x.astype(DType::f16)), loss(x.astype(DType::f16).astype(DType::f32))) == 0);
+
+  const Tensor longer = random::normal({3, 40, 4}, {.seed = 2}), all = full({3}, 40, DType::i64);
+  auto of_long = [&](const Tensor& logits) { return nn::ctc_loss(target, logits, said, all); };
+  auto traced = function(of_long);
+  GradientTape tape({.persistent = true});
+  tape.watch(longer);
+  const Tensor eager = of_long(longer), graph = traced(longer);
+  CHECK(distance(eager, graph) < 1e-6);
+  CHECK(distance(tape.gradient(graph, longer), tape.gradient(eager, longer)) < 1e-6);
+
+  // The probabilities of all labels of up to three steps add up to one.
+  const Tensor short_logits = random::normal({1, 3, 3}, {.dtype = DType::f64, .seed = 3});
+  double total = 0;
+  for (int a = 0; a < 3; ++a)
+    for (int b = 0; b < 3; ++b)
+      for (int c = 0; c < 3; ++c) {
+        const int n = a == 0 ? 0 : b == 0 ? 1 : c == 0 ? 2 : 3;
+        if ((a == 0 && (b || c)) || (b == 0 && c)) continue;  // labels are not 0
+        const Tensor l = nn::ctc_loss(tensor({{a, b, c}}), short_logits, tensor({n}), tensor({3}));
+        total += std::exp(-l.item<double>());
+      }
+  CHECK(total == doctest::Approx(1).epsilon(1e-12));
+
+  const Tensor crowded = random::normal({1, 2, 4}, {.seed = 4});
+  GradientTape of_crowded;
+  of_crowded.watch(crowded);
+  const Tensor none = nn::ctc_loss(tensor({{1, 1}}), crowded, tensor({2}), tensor({2}));  // needs a blank between
+  CHECK(std::isinf(none.item<float>()));
+  CHECK(distance(of_crowded.gradient(none, crowded), zeros({1, 2, 4})) == 0);
+}
+
+TEST_CASE("ctc refuses") {
+  const Tensor x = ones({2, 5, 4}), lengths = tensor({1, 1}), target = ones({2, 3}, DType::i64);
+  golden::check_error<ShapeError>(
+      [&] {
+        nn::ctc(tensor({1, 2}), x);
+      },
+      "ctc: y_true must be class numbers [N, labels] and y_pred logits [N, steps, classes], "
+      "got [2] and [2, 5, 4].");
+  golden::check_error<ShapeError>(
+      [&] {
+        nn::ctc_loss(target, ones({2, 5}), lengths, lengths);
+      },
+      "ctc_loss: output must be logits [N, steps, classes], got [2, 5].");
+  golden::check_error<DTypeError>(
+      [&] {
+        nn::ctc_loss(target, ones({2, 5, 4}, DType::i64), lengths, lengths);
+      },
+      "ctc_loss: output must be floating, got i64.");
+  golden::check_error<ShapeError>(
+      [&] {
+        nn::ctc_loss(ones({3, 3}, DType::i64), x, lengths, lengths);
+      },
+      "ctc_loss: target must be class numbers [2, labels], got [3, 3].");
+  golden::check_error<ShapeError>([&] { nn::ctc_loss(target, x, tensor({1}), lengths); },
+                                  "ctc_loss: target_length must be [2], got [1].");
+  golden::check_error<UsageError>([&] { nn::ctc_loss(target, x, lengths, lengths, {.mask_index = 4}); },
+                                  "ctc_loss: mask_index must be in [0, 4), got 4.");
+  golden::check_error<ShapeError>(
+      [&] {
+        nn::ctc_decode(ones({5, 4}), lengths);
+      },
+      "ctc_decode: inputs must be logits [N, steps, classes], got [5, 4].");
 }
 
 TEST_CASE("new losses refuse") {
