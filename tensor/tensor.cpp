@@ -2,6 +2,7 @@
 #include <tapir/tensor/convert.h>
 #include <tapir/tensor/cuda_module.h>
 #include <tapir/tensor/device_scope.h>
+#include <tapir/tensor/md_view.h>
 #include <tapir/tensor/tensor.h>
 
 #include <cstring>
@@ -252,19 +253,37 @@ void Tensor::check_item(const Where& where) const {
   need_value(*this, "item");
 }
 
-void Tensor::check_element_type(DType asked, const char* what, bool contiguous, const Where& where) const {
-  CallSite site(where);
-  if (asked != dtype())
-    throw DTypeError(std::string(what) + ": the tensor holds " + name_of(dtype()) + ", not " + name_of(asked) +
+static void need_dtype(const Tensor& t, DType asked, const char* what) {
+  if (asked != t.dtype())
+    throw DTypeError(std::string(what) + ": the tensor holds " + name_of(t.dtype()) + ", not " + name_of(asked) +
                      ". Cast it first: x.astype(DType::" + (asked == DType::boolean ? "boolean" : name_of(asked)) +
                      ").");
-  need_value(*this, what);
-  if (contiguous && device().backend != Backend::cpu)
-    throw DeviceError(std::string(what) + ": the elements are on " + device().str() +
+}
+
+static void need_cpu(const Tensor& t, const char* what) {
+  if (t.device().backend != Backend::cpu)
+    throw DeviceError(std::string(what) + ": the elements are on " + t.device().str() +
                       ". Bring them here first: x.to(Device::cpu()).");
+}
+
+void Tensor::check_element_type(DType asked, const char* what, bool contiguous, const Where& where) const {
+  CallSite site(where);
+  need_dtype(*this, asked, what);
+  need_value(*this, what);
+  if (contiguous) need_cpu(*this, what);
   if (contiguous && !is_contiguous())
     throw UsageError(std::string(what) + ": the tensor is a strided view (shape " + shape().str() + ", strides " +
                      strides().str() + "). Call contiguous(x) first.");
+}
+
+void detail::check_viewable(const char* what, const Tensor& x, DType asked, int rank, const Where& where) {
+  CallSite site(where);
+  need_dtype(x, asked, what);
+  if (x.rank() != rank)
+    throw ShapeError(std::string(what) + ": needs a tensor of rank " + std::to_string(rank) + ", got shape " +
+                     x.shape().str() + ".");
+  need_value(x, what);
+  need_cpu(x, what);
 }
 
 void Tensor::read(void* out, DType as) const {

@@ -21,10 +21,13 @@ for clang in clang++-19 clang++-18 clang++-17 clang++-16 clang++; do  # up to 15
 done
 headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h formats.h formats/*.h)
 flags="-std=c++20 -Wall -Wextra -Wconversion -Werror -I $include -fsyntax-only -x c++ -"
+eigen=$(pkg-config --cflags-only-I eigen3 | sed 's/-I/-isystem /g')  # which that header alone needs
 for compiler in $compilers; do
   echo "$compiler: $(echo "$headers" | wc -l) headers"
   # shellcheck disable=SC2086
   echo "$headers" | sed 's|.*|#include <tapir/&>|' | $compiler $flags
+  # shellcheck disable=SC2086
+  echo '#include <tapir/eigen.h>' | $compiler $eigen $flags
 done
 export compiler flags  # each alone with the last one
 # shellcheck disable=SC2016
