@@ -36,6 +36,7 @@
 #include <tapir/nn/preprocessing_layers.h>
 #include <tapir/nn/recurrent_layers.h>
 #include <tapir/nn/spatial_layers.h>
+#include <tapir/nn/torch_weights.h>
 #include <tapir/ops/close.h>
 #include <tapir/ops/confusion_matrix.h>
 #include <tapir/ops/conv.h>

@@ -323,18 +323,20 @@ std::string local_name(const std::string& base, std::map<std::string, int>& take
 }
 
 struct Visit {
-  const Callable<void(const Variable&, bool, const std::string&)>& f;
+  Callable<void(const Variable&, bool, const std::string&)> f;
   const std::vector<Variable> Layer::State::*list;
+  Callable<void(const Layer::State&, const std::string&)> of_layer = {};
   std::set<const void*> seen = {};
 
   void layer(const Layer::State& s, bool trainable, const std::string& path) {
     if (!seen.insert(&s).second) return;
+    if (of_layer) of_layer(s, path.substr(0, path.empty() ? 0 : path.size() - 1));
     trainable &= s.trainable;
     std::map<std::string, int> taken;
     for (auto& v : s.*list) {
       std::string leaf = v.name().substr(v.name().rfind('/') + 1);
       std::string name = local_name(leaf, taken);
-      if (seen.insert(v.cell()).second) f(v, trainable && v.trainable(), path + name);
+      if (f && seen.insert(v.cell()).second) f(v, trainable && v.trainable(), path + name);
     }
     for (auto& c : s.children)
       layer(*c, trainable, path + local_name(c->named ? c->name : snake_case(c->type), taken) + "/");
@@ -348,6 +350,9 @@ void visit_variables(const Layer::State& root, const Callable<void(const Variabl
 }
 void visit_streams(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f) {
   Visit{f, &Layer::State::streams}.layer(root, true, "");
+}
+void visit_layers(const Layer::State& root, const Callable<void(const Layer::State&, const std::string&)>& f) {
+  Visit{{}, &Layer::State::own, f}.layer(root, true, "");
 }
 
 bool all_built(const Layer::State& root) {

@@ -49,6 +49,9 @@ struct SummaryRow {
 void visit_variables(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f);
 /// The same for `streams`; trainable is false.
 void visit_streams(const Layer::State& root, const Callable<void(const Variable&, bool, const std::string&)>& f);
+/// Visits layers, each once, a parent before those in it: `f(layer, path)`, paths as above, "block/dense"; "" of the
+/// root.
+void visit_layers(const Layer::State& root, const Callable<void(const Layer::State&, const std::string&)>& f);
 /// Have all layers of the tree run once, so that all weights are there?
 bool all_built(const Layer::State& root);
 /// Has any weight of the tree a regularizer?

@@ -143,8 +143,8 @@ class Model : public Layer {
   /// Reads what save wrote into a model built and compiled by the same code: fit goes on to the same numbers (pass
   /// `shuffle_seed` and `initial_epoch`). Throws FileError, changing nothing, if the file is not of such a model.
   void load(const std::string& path, Where where = Where::current());
-  /// Writes all variables as safetensors, named by their paths within the model ("conv2d/kernel"). The file appears
-  /// whole or not at all. Throws FileError, UsageError if the model is not built.
+  /// Writes all variables, named by their paths within the model ("conv2d/kernel"): as .npz if `path` ends so, else as
+  /// safetensors. The file appears whole or not at all. Throws FileError, UsageError if the model is not built.
   void save_weights(const std::string& path, Where where = Where::current()) const;
   /// Reads what save_weights wrote, or the weights alone of what save wrote. Throws FileError, changing nothing, if
   /// names or shapes are not those of the model.

@@ -1,4 +1,5 @@
 // Models on disk: weights alone, or all that training goes on from.
+#include <tapir/io/npy.h>
 #include <tapir/io/safetensors.h>
 #include <tapir/nn/compiled.h>
 #include <tapir/nn/layer_state.h>
@@ -89,14 +90,16 @@ void Model::save_weights(const std::string& path, Where where) const {
   io::NamedTensors tensors;
   detail::visit_variables(
       *state(), [&](const Variable& v, bool, const std::string& name) { tensors.emplace_back(name, v.value()); });
-  io::save_safetensors(path, tensors);
+  if (path.ends_with(".npz")) io::save_npz(path, tensors);
+  else io::save_safetensors(path, tensors);
 }
 
 void Model::load_weights(const std::string& path, Where where) {
   CallSite site(where);
   check_built(*this, "load_weights");
-  io::NamedTensors tensors = io::load_safetensors(path);
-  if (is_model(io::load_safetensors_metadata(path))) {
+  const bool npz = path.ends_with(".npz");
+  io::NamedTensors tensors = npz ? io::load_npz(path) : io::load_safetensors(path);
+  if (!npz && is_model(io::load_safetensors_metadata(path))) {
     io::NamedTensors weights;
     for (auto& [name, t] : tensors)
       if (name.starts_with("weights/")) weights.emplace_back(name.substr(8), t);

@@ -47,6 +47,19 @@ TEST_CASE("what was saved is loaded, into a model of another run of names") {
   CHECK(distance(other.predict(images), model.predict(images)) == 0);
 }
 
+TEST_CASE("as .npz, for NumPy") {
+  files::TempFolder folder;
+  const std::string path = folder / "weights.npz";
+  nn::Sequential model = network(1), other = network(2);
+  model.save_weights(path);
+  CHECK(files::bytes_of(path).starts_with("PK"));
+  CHECK(array_equal(io::find(io::load_npz(path), "head/bias"), zeros({2})));
+  other.load_weights(path);
+  CHECK(distance(other.predict(images), model.predict(images)) == 0);
+  check_load(
+      other, [&] { other.load_weights(folder / "no.npz"); }, "No such file or directory.");
+}
+
 TEST_CASE("a model of one's own") {
   struct Own : nn::Model {
     nn::Dense a{4}, b{4};
