@@ -28,6 +28,7 @@
 #include <tapir/nn/error_metrics.h>
 #include <tapir/nn/functional.h>
 #include <tapir/nn/iou_metrics.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/merge_layers.h>
 #include <tapir/nn/model.h>
 #include <tapir/nn/noise_layers.h>

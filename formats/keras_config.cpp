@@ -157,9 +157,8 @@ nn::Initializer KerasConfig::initializer() const {
 
 void KerasConfig::check_all_read() const {
   for (auto& [key, v] : config_.items()) {
-    // Layers without a choice of formats have the usual one; there are no masks here whose outputs could be zero.
-    const bool neutral =
-        v.is_null() || v == false || (key == "data_format" && v == "channels_last") || key == "zero_output_for_mask";
+    // Layers without a choice of formats have the usual one.
+    const bool neutral = v.is_null() || v == false || (key == "data_format" && v == "channels_last");
     if (neutral || read_.contains(key) || key.ends_with("_initializer")) continue;
     fail(fmt::format("its setting '{}' = {} is not known here.", key, v.dump().substr(0, 60)));
   }

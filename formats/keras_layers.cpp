@@ -126,6 +126,7 @@ AnyLayer embedding(Config& c) {
                      .embeddings_regularizer = c.regularizer("embeddings_regularizer"),
                      .embeddings_constraint = c.constraint("embeddings_constraint"),
                      .name = c.name()};
+  o.mask_zero = c.flag("mask_zero", false);
   const std::int64_t rows = c.size("input_dim");
   return Embedding(rows, c.size("output_dim"), o);
 }
@@ -148,6 +149,7 @@ Options center_and_scale(Config& c) {
   o.name = c.name();
   return o;
 }
+AnyLayer masking(Config& c) { return Masking({.mask_value = c.number("mask_value", 0), .name = c.name()}); }
 AnyLayer batch_normalization(Config& c) {
   auto o = center_and_scale<BatchNormalizationOptions>(c);
   o.axis = int(c.integer("axis", -1));
@@ -233,6 +235,7 @@ RecurrentOptions recurrent_options(Config& c, bool lstm) {
   o.return_state = c.flag("return_state", false);
   o.go_backwards = c.flag("go_backwards", false);
   o.stateful = c.flag("stateful", false);
+  o.zero_output_for_mask = c.flag("zero_output_for_mask", false);
   c.value("unroll");  // how it is computed, not what
   c.value("seed");
   o.name = c.name();
@@ -275,6 +278,7 @@ const std::map<std::string, AnyLayer (*)(Config&)>& makers() {
   static const std::map<std::string, AnyLayer (*)(Config&)> all{
       {"Dense", dense},
       {"Embedding", embedding},
+      {"Masking", masking},
       {"EinsumDense", einsum_dense},
       {"Conv1D", conv<Conv1D>},
       {"Conv2D", conv<Conv2D>},

@@ -10,6 +10,7 @@ namespace tapir::nn {
 ReLU::ReLU(const ReLUOptions& options, Where where) : LayerOf(options.name), options_(options) {
   CallSite site(where);
   needs_no_build();
+  passes_mask();
   if (!(options.negative_slope >= 0) || !(options.threshold >= 0))
     throw UsageError(fmt::format("ReLU: negative_slope and threshold must be 0 or more, got {} and {}.",
                                  options.negative_slope, options.threshold));
@@ -23,10 +24,16 @@ Tensor ReLU::call(const Tensor& x, bool) {
   return o.max_value >= 0 ? minimum(y, o.max_value) : y;
 }
 
-LeakyReLU::LeakyReLU(const LeakyReLUOptions& o) : LayerOf(o.name), slope_(o.negative_slope) { needs_no_build(); }
+LeakyReLU::LeakyReLU(const LeakyReLUOptions& o) : LayerOf(o.name), slope_(o.negative_slope) {
+  needs_no_build();
+  passes_mask();
+}
 Tensor LeakyReLU::call(const Tensor& x, bool) { return leaky_relu(x, slope_); }
 
-ELU::ELU(const ELUOptions& o) : LayerOf(o.name), alpha_(o.alpha) { needs_no_build(); }
+ELU::ELU(const ELUOptions& o) : LayerOf(o.name), alpha_(o.alpha) {
+  needs_no_build();
+  passes_mask();
+}
 Tensor ELU::call(const Tensor& x, bool) { return elu(x, alpha_); }
 
 void PReLU::make_weights(const Shape& s) {
@@ -43,7 +50,10 @@ Tensor PReLU::call(const Tensor& input, bool) {
   return relu(x) - alpha_ * relu(-x);
 }
 
-Softmax::Softmax(const SoftmaxOptions& o) : LayerOf(o.name), axis_(o.axis) { needs_no_build(); }
+Softmax::Softmax(const SoftmaxOptions& o) : LayerOf(o.name), axis_(o.axis) {
+  needs_no_build();
+  passes_mask();
+}
 Tensor Softmax::call(const Tensor& x, bool) {
   Tensor y = softmax(x, axis_);
   if (axis_ == -1 || axis_ == x.rank() - 1) detail::LogitsScope::remember(y, x, "softmax");

@@ -10,6 +10,7 @@ class Activation : public LayerOf<Activation> {
   explicit Activation(ActivationFunction function, const LayerName& options = {})
       : LayerOf(options.name), function_(std::move(function)) {
     needs_no_build();
+    passes_mask();
   }
 
  protected:
@@ -77,7 +78,7 @@ struct PReLUOptions {
 /// As LeakyReLU, with one learned slope per feature. Source: He et al., ICCV 2015.
 class PReLU : public LayerOf<PReLU> {
  public:
-  explicit PReLU(const PReLUOptions& options = {}) : LayerOf(options.name), options_(options) {}
+  explicit PReLU(const PReLUOptions& options = {}) : LayerOf(options.name), options_(options) { passes_mask(); }
 
  protected:
   void make_weights(const Shape& input_shape) override;

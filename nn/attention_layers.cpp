@@ -1,5 +1,6 @@
 #include <tapir/nn/attention_layers.h>
 #include <tapir/nn/layer_state.h>
+#include <tapir/nn/masks.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/dropout.h>
 #include <tapir/ops/einsum.h>
@@ -92,6 +93,14 @@ namespace {
 
 Tensor causal_mask(std::int64_t queries, std::int64_t keys) { return equal(tril(ones({queries, keys})), 1); }
 
+// Both, if both are defined.
+Tensor both(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : logical_and(a, b); }
+// The mask of x, which lies along `axis` of the scores [N, T, S]; undefined if it has none.
+Tensor mask_along(const Tensor& x, std::int64_t axis) {
+  const Tensor mask = MaskScope::of(x);
+  return mask.defined() ? expand_dims(mask, axis == 1 ? -1 : -2) : mask;
+}
+
 // softmax over the last axis, where `mask` is false as good as zero; an undefined mask is true everywhere.
 Tensor masked_softmax(const Tensor& scores, const Tensor& mask) {
   if (!mask.defined()) return softmax(scores);
@@ -169,14 +178,19 @@ std::vector<Tensor> MultiHeadAttention::call_list(const std::vector<Tensor>& giv
   auto by_head = [&](std::size_t i, const Tensor& x) { return permute_dims(projections_[i](x), {0, 2, 1, 3}); };
   const Tensor query = by_head(0, xs[0]) * (1 / std::sqrt(double(key_dim_)));
   const Tensor key = by_head(1, key_source), value = by_head(2, xs[1]);
-  Tensor mask = options_.use_causal_mask ? causal_mask(xs[0].shape()[1], key_source.shape()[1]) : Tensor();
-  if (xs.size() == 4) {
-    const Tensor seen = astype(expand_dims(xs[3], 1), DType::boolean);
-    mask = mask.defined() ? logical_and(mask, seen) : seen;
-  }
-  const Tensor scores = masked_softmax(matmul(query, key, {.transpose_b = true}), mask);
+  Tensor mask = both(mask_along(xs[0], 1), mask_along(xs[1], 2));  // [N, T, S]
+  if (xs.size() > 2) mask = both(mask, mask_along(xs[2], 2));
+  if (options_.use_causal_mask) mask = both(mask, causal_mask(xs[0].shape()[1], key_source.shape()[1]));
+  if (xs.size() == 4) mask = both(mask, astype(xs[3], DType::boolean));
+  Tensor scores = matmul(query, key, {.transpose_b = true});
+  if (mask.defined() && mask.rank() == 3) mask = expand_dims(mask, 1);
+  if (mask.defined()) scores = where(mask, scores, scores.dtype() == DType::f16 ? -3e4 : -1e9);
+  scores = softmax(scores);
+  // Of a place that sees nothing, Keras gives zeros where it computes scores, else the mean of all values.
+  if (mask.defined() && (options_.return_attention_scores || options_.dropout > 0)) scores = where(mask, scores, 0);
   const Tensor kept = training && options_.dropout > 0 ? dropout(scores, options_.dropout) : scores;
   const Tensor y = projections_[3](permute_dims(matmul(kept, value), {0, 2, 1, 3}));
+  MaskScope::set(y, MaskScope::of(xs[0]));
   return options_.return_attention_scores ? std::vector<Tensor>{y, scores} : std::vector<Tensor>{y};
 }
 
@@ -184,11 +198,17 @@ namespace {
 
 // What both of Keras's simple attentions do with their scores [N, T, S].
 template <class Options>
-std::vector<Tensor> attend(const Tensor& scores, const Tensor& value, const Options& o, bool training) {
-  const Tensor mask = o.use_causal_mask ? causal_mask(scores.shape()[1], scores.shape()[2]) : Tensor();
+std::vector<Tensor> attend(const Tensor& scores, const Tensor& query, const Tensor& value, const Options& o,
+                           bool training) {
+  Tensor mask = mask_along(value, 2);
+  if (o.use_causal_mask) mask = both(mask, causal_mask(scores.shape()[1], scores.shape()[2]));
   Tensor weights = masked_softmax(scores, mask);
   if (training && o.dropout > 0) weights = dropout(weights, o.dropout);
-  const Tensor y = matmul(weights, value);
+  Tensor y = matmul(weights, value);
+  if (const Tensor seen = mask_along(query, 1); seen.defined()) {
+    y = where(seen, y, 0);
+    MaskScope::set(y, MaskScope::of(query));
+  }
   return o.return_attention_scores ? std::vector<Tensor>{y, weights} : std::vector<Tensor>{y};
 }
 
@@ -208,13 +228,13 @@ std::vector<Tensor> Attention::call_list(const std::vector<Tensor>& xs, bool tra
   check_inputs("Attention", xs, 3);
   const Tensor& key = xs.size() > 2 ? xs[2] : xs[1];
   if (!options_.dot) {
-    Tensor both = pairs(xs[0], key);
-    if (options_.use_scale) both = both * scale_;
-    return attend(concat_weight_ * sum(tanh(both), {.axis = -1}), xs[1], options_, training);
+    Tensor pair = pairs(xs[0], key);
+    if (options_.use_scale) pair = pair * scale_;
+    return attend(concat_weight_ * sum(tanh(pair), {.axis = -1}), xs[0], xs[1], options_, training);
   }
   Tensor scores = matmul(xs[0], key, {.transpose_b = true});
   if (options_.use_scale) scores = scores * scale_;
-  return attend(scores, xs[1], options_, training);
+  return attend(scores, xs[0], xs[1], options_, training);
 }
 
 void AdditiveAttention::make_weights(const Shape& s) {
@@ -226,7 +246,7 @@ Tensor AdditiveAttention::call(const Tensor& x, bool training) { return call_lis
 std::vector<Tensor> AdditiveAttention::call_list(const std::vector<Tensor>& xs, bool training) {
   check_inputs("AdditiveAttention", xs, 3);
   const Tensor all = tanh(pairs(xs[0], xs.size() > 2 ? xs[2] : xs[1]));
-  return attend(sum(options_.use_scale ? all * scale_ : all, {.axis = -1}), xs[1], options_, training);
+  return attend(sum(options_.use_scale ? all * scale_ : all, {.axis = -1}), xs[0], xs[1], options_, training);
 }
 
 }  // namespace tapir::nn

@@ -1,10 +1,13 @@
 #include <tapir/nn/core_layers.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/names.h>
 #include <tapir/ops/dropout.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/gather.h>
 #include <tapir/ops/matmul.h>
 #include <tapir/ops/random.h>
+#include <tapir/ops/rearrange.h>
+#include <tapir/ops/reduce.h>
 #include <tapir/ops/shaping.h>
 #include <tapir/tensor/device_scope.h>
 
@@ -59,6 +62,7 @@ Dense::Dense(std::int64_t units, const DenseOptions& options, Where where)
     : LayerOf(options.name), units_(units), options_(options) {
   CallSite site(where);
   detail::check_positive("Dense", "units", units);
+  passes_mask();
 }
 
 void Dense::make_weights(const Shape& s) {
@@ -95,12 +99,23 @@ void Embedding::make_weights(const Shape&) {
 }
 
 Tensor Embedding::call(const Tensor& x, bool) {
-  return embedding_lookup(embeddings_, is_integer(x.dtype()) ? x : astype(x, DType::i64));
+  const Tensor y = embedding_lookup(embeddings_, is_integer(x.dtype()) ? x : astype(x, DType::i64));
+  if (options_.mask_zero) MaskScope::set(y, not_equal(x, 0));
+  return y;
+}
+
+Tensor Masking::call(const Tensor& x, bool) {
+  if (x.rank() < 2) throw ShapeError(fmt::format("Masking: needs an input [N, T, features], got {}.", x.shape().str()));
+  const Tensor seen = any(not_equal(x, value_), {.axis = -1, .keepdims = true});
+  const Tensor y = where(seen, x, 0);
+  MaskScope::set(y, squeeze(seen, {-1}));
+  return y;
 }
 
 SeededLayer::SeededLayer(std::int64_t seed, const std::string& name) : Layer(name) {
   if (seed != -1) stream_ = add_stream(seed);
   needs_no_build();
+  passes_mask();
 }
 
 // A seeded layer draws from seed, seed + 2^32, ...: each call its own numbers, the same for each new layer.

@@ -40,6 +40,7 @@ struct EmbeddingOptions {
   Initializer embeddings_initializer = "uniform";
   Regularizer embeddings_regularizer = {};
   Constraint embeddings_constraint = {};
+  bool mask_zero = false;  ///< the number 0 stands for nothing: its steps are masked, see MaskScope
   std::int64_t seed = -1;
   std::string name = "";
 };
@@ -58,6 +59,24 @@ class Embedding : public LayerOf<Embedding> {
   std::int64_t input_dim_, output_dim_;
   EmbeddingOptions options_;
   Variable embeddings_;
+};
+
+struct MaskingOptions {
+  double mask_value = 0;
+  std::string name = "";
+};
+/// Masks the steps of x [N, T, features] at which all features are mask_value, and sets them to 0. See MaskScope.
+class Masking : public LayerOf<Masking> {
+ public:
+  explicit Masking(const MaskingOptions& options = {}) : LayerOf(options.name), value_(options.mask_value) {
+    needs_no_build();
+  }
+
+ protected:
+  Tensor call(const Tensor& x, bool training) override;
+
+ private:
+  double value_;
 };
 
 /// A layer that draws random numbers: of each call others, traced too, and with a seed the same ones in each new layer.
@@ -128,7 +147,9 @@ struct RescalingOptions {
 class Rescaling : public LayerOf<Rescaling> {
  public:
   explicit Rescaling(double scale, const RescalingOptions& options = {})
-      : LayerOf(options.name), scale_(scale), offset_(options.offset) {}
+      : LayerOf(options.name), scale_(scale), offset_(options.offset) {
+    passes_mask();
+  }
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

@@ -1,4 +1,5 @@
 #include <tapir/nn/layer_state.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/names.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/create.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <set>
 #include <typeinfo>
 
@@ -33,7 +35,7 @@ struct Finder final : tapir::detail::VariableObserver {
   }
 };
 
-// Enters a layer. The outermost one puts the Finder in place.
+// Enters a layer. The outermost one puts the Finder in place, and a scope for masks unless there is one.
 class Entered {
  public:
   Entered(const std::shared_ptr<Layer::State>& state, bool training)
@@ -43,6 +45,7 @@ class Entered {
       finder_.previous = tapir::detail::variable_observer();
       tapir::detail::variable_observer() = &finder_;
       outermost_ = true;
+      if (!MaskScope::active()) masks_.emplace();
     }
     scope = &scope_;
   }
@@ -55,7 +58,15 @@ class Entered {
   Scope scope_;
   Finder finder_;
   bool outermost_ = false;
+  std::optional<MaskScope> masks_;
 };
+
+// An output that has no mask of its own gets that of the input.
+void hand_on_mask(const Layer::State& s, const Tensor& x, const Tensor& y) {
+  if (!s.passes_mask) return;
+  const Tensor mask = MaskScope::of(x);
+  if (mask.defined() && !MaskScope::of(y).defined()) MaskScope::set(y, mask);
+}
 
 // "tapir::nn::Conv2D" -> "Conv2D"; "(anonymous namespace)::Block<int>" -> "Block".
 std::string type_of(const Layer& layer) {
@@ -128,6 +139,7 @@ bool Layer::trainable() const { return state_->trainable; }
 void Layer::set_trainable(bool trainable) { state_->trainable = trainable; }
 bool Layer::frozen() const { return !state_->trainable || (scope && scope->frozen); }
 void Layer::needs_no_build() { state_->needs_build = false; }
+void Layer::passes_mask() { state_->passes_mask = true; }
 
 // Makes the weights if this is the first call; is it in training?
 bool Layer::prepare(std::span<const Tensor> xs, CallOptions options) {
@@ -170,6 +182,7 @@ Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
   if (observer) observer->enter(state_, x);
   Tensor y = call(x, training);
   ran(xs, y);
+  hand_on_mask(*state_, x, y);
   if (observer) observer->leave(state_, y);
   return y;
 }
@@ -182,6 +195,7 @@ std::vector<Tensor> Layer::run_list(const std::vector<Tensor>& xs, CallOptions o
   if (observer) observer->enter(state_, xs[0]);
   std::vector<Tensor> ys = call_list(xs, training);
   ran(xs, ys.empty() ? Tensor() : ys[0]);
+  for (auto& y : ys) hand_on_mask(*state_, xs[0], y);
   if (observer) observer->leave(state_, ys[0]);
   return ys;
 }

@@ -116,6 +116,9 @@ class Layer {
   bool frozen() const;
   /// For layers without weights that summary() need not call unbuilt.
   void needs_no_build();
+  /// From the constructor of a layer that treats each step by itself: the mask of its (first) input is that of its
+  /// outputs. See MaskScope (masks.h).
+  void passes_mask();
 
  private:
   friend class AnyLayer;

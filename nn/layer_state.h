@@ -9,7 +9,8 @@ struct Layer::State {
   bool named = false;  // by the user
   bool built = false;  // `call` has run once
   bool trainable = true;
-  bool needs_build = true;                       // summary() says "unbuilt" until it is
+  bool needs_build = true;  // summary() says "unbuilt" until it is
+  bool passes_mask = false;
   TensorSpec input;                              // of the first call, with its batch dimension
   Shape output;                                  // likewise
   std::vector<TensorSpec> other_inputs;          // of a layer of several

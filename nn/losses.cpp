@@ -1,6 +1,7 @@
 #include <tapir/nn/activations.h>
 #include <tapir/nn/ctc.h>
 #include <tapir/nn/losses.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/names.h>
 #include <tapir/ops/create.h>
 #include <tapir/ops/cross_entropy.h>
@@ -34,9 +35,21 @@ Tensor reduced(const char* name, Tensor values, const LossOptions& o, const Tens
                                    o.sample_weight.shape().str(), values.shape().str()));
     values = values * w;
   }
+  Tensor counts = counted;
+  if (o.mask.defined()) {
+    Tensor mask = o.mask;
+    while (mask.rank() < values.rank()) mask = expand_dims(mask, -1);
+    Shape joined;
+    if (!broadcast_shapes(mask.shape(), values.shape(), joined) || joined != values.shape())
+      throw ShapeError(
+          fmt::format("{}: the mask {} does not fit the values {}.", name, o.mask.shape().str(), values.shape().str()));
+    mask = broadcast_to(mask, values.shape());
+    values = where(mask, values, 0);
+    counts = counts.defined() ? logical_and(counts, mask) : mask;
+  }
   if (o.reduction == Reduction::none) return values;
   if (o.reduction == Reduction::sum) return sum(values);
-  return counted.defined() ? sum(values) / maximum(astype(count_nonzero(counted), values.dtype()), 1) : mean(values);
+  return counts.defined() ? sum(values) / maximum(astype(count_nonzero(counts), values.dtype()), 1) : mean(values);
 }
 
 struct Pair {
@@ -372,10 +385,13 @@ Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor
   if (custom_) {
     Tensor value = custom_(y_true, y_pred);
     if (!value.defined()) throw UsageError("loss: the function gave an undefined tensor.");
-    if (sample_weight.defined()) return reduced("loss", value, {.sample_weight = sample_weight});
+    const Tensor mask = value.rank() > 0 ? MaskScope::of(y_pred) : Tensor();
+    if (sample_weight.defined() || mask.defined())
+      return reduced("loss", value, {.mask = mask, .sample_weight = sample_weight});
     return value.size() != 1 ? mean(value) : value;
   }
   LossOptions o = options_;
+  if (!o.mask.defined()) o.mask = MaskScope::of(y_pred);
   if (sample_weight.defined()) o.sample_weight = sample_weight;
   return function_(y_true, y_pred, o);
 }

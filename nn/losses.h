@@ -33,6 +33,9 @@ struct LossOptions {
   bool remove_diagonal = true;  ///< circle: an example is no partner of itself
   std::optional<std::int64_t> ignore_class = {};  ///< sparse categorical: examples of this class count nothing
   Reduction reduction = Reduction::mean;
+  /// Bool, of the shape of the values' first dimensions: false values are left out of the mean. Loss takes that of
+  /// y_pred (see MaskScope).
+  Tensor mask = {};
   Tensor sample_weight = {};  ///< multiplies the value of each example, [N] or of the values' shape
 };
 

@@ -1,4 +1,6 @@
+#include <tapir/nn/masks.h>
 #include <tapir/nn/merge_layers.h>
+#include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/joining.h>
 #include <tapir/ops/matmul.h>
@@ -19,6 +21,36 @@ void check_count(const char* type, const std::vector<Tensor>& xs, std::size_t le
                                  most > least ? " or more" : "", xs.size(), type));
 }
 
+// With dimensions of 1 until it has as many as x.
+Tensor as_wide(Tensor mask, const Tensor& x) {
+  while (mask.rank() < x.rank()) mask = expand_dims(mask, -1);
+  return mask;
+}
+
+// What any of the inputs counts for; none if an input has no mask.
+Tensor any_mask(const std::vector<Tensor>& xs) {
+  Tensor joined;
+  for (auto& x : xs) {
+    const Tensor mask = MaskScope::of(x);
+    if (!mask.defined()) return {};
+    joined = joined.defined() ? logical_or(joined, mask) : mask;
+  }
+  return joined;
+}
+
+// Along `axis`, as Keras joins them: a step counts if one of its features does.
+Tensor concatenated_mask(const std::vector<Tensor>& xs, std::int64_t axis) {
+  std::vector<Tensor> masks;
+  bool one = false;
+  for (auto& x : xs) {
+    Tensor mask = MaskScope::of(x);
+    one |= mask.defined();
+    if (!mask.defined()) mask = ones(x.shape(), DType::boolean);
+    masks.push_back(broadcast_to(as_wide(mask, x), x.shape()));
+  }
+  return one ? any(concat(masks, {.axis = axis}), {.axis = -1}) : Tensor();
+}
+
 }  // namespace
 
 Lambda::Lambda(Function f, const LayerName& options) : LayerOf(options.name), function_(std::move(f)) {
@@ -37,6 +69,10 @@ Tensor MergeLayer::call(const Tensor& x, bool training) { return call_list({x}, 
 std::vector<Tensor> MergeLayer::call_list(const std::vector<Tensor>& given, bool) {
   check_count(type_, given, 2, kind_ == Kind::subtract ? 2 : 1 << 30);
   std::vector<Tensor> xs = given;
+  const Tensor joined = any_mask(given);
+  if (kind_ == Kind::multiply)  // a step that does not count is a factor of 1
+    for (auto& x : xs)
+      if (const Tensor mask = MaskScope::of(x); mask.defined()) x = where(as_wide(mask, x), x, 1);
   int rank = 0;
   for (auto& x : xs) rank = std::max(rank, x.rank());
   for (auto& x : xs)
@@ -60,12 +96,17 @@ std::vector<Tensor> MergeLayer::call_list(const std::vector<Tensor>& given, bool
         y = minimum(y, xs[i]);
         break;
     }
-  return {kind_ == Kind::average ? y / double(xs.size()) : y};
+  if (kind_ == Kind::average) y = y / double(xs.size());
+  if (kind_ == Kind::multiply && joined.defined()) y = where(as_wide(joined, y), y, 0);
+  MaskScope::set(y, joined);
+  return {y};
 }
 
 Tensor Concatenate::call(const Tensor& x, bool training) { return call_list({x}, training)[0]; }
 std::vector<Tensor> Concatenate::call_list(const std::vector<Tensor>& xs, bool) {
-  return {concat(xs, {.axis = axis_})};
+  const Tensor y = concat(xs, {.axis = axis_});
+  MaskScope::set(y, concatenated_mask(xs, axis_));
+  return {y};
 }
 
 Dot::Dot(int first_axis, int second_axis, const DotOptions& options)

@@ -4,6 +4,7 @@
 #include <tapir/nn/error_metrics.h>
 #include <tapir/nn/iou_metrics.h>
 #include <tapir/nn/layer_state.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/metric_impl.h>
 #include <tapir/nn/names.h>
 #include <tapir/ops/create.h>
@@ -85,8 +86,11 @@ struct MeanOf final : Metric::Impl {
     }
   }
   void update(const Tensor& t, const Tensor& p, const Tensor& weight) override {
-    const Tensor values = f(t, p);
-    if (p.size() > 0) add(values, weight);  // the mean of no errors is NaN
+    const Tensor values = f(t, p), mask = values.rank() > 0 ? MaskScope::of(p) : Tensor();
+    if (p.size() == 0) return;  // the mean of no errors is NaN
+    if (!mask.defined()) return add(values, weight);
+    const Tensor counts = spread(name, mask, values.shape());
+    add(values, weight.defined() ? counts * spread(name, weight, values.shape()) : counts);
   }
   std::vector<double> results() const override {
     const double mean = detail::ratio(number(0), number(1));

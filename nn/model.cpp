@@ -3,6 +3,7 @@
 #include <tapir/nn/activations.h>
 #include <tapir/nn/compiled.h>
 #include <tapir/nn/layer_state.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/progress.h>
 #include <tapir/nn/steps.h>
 #include <tapir/ops/create.h>
@@ -168,6 +169,7 @@ void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
   Compiled& c = **compiled_;
   const auto xs = batch.first(inputs), ys = batch.subspan(inputs, batch.size() - inputs - 1);
   const Tensor& weight = batch.back();
+  MaskScope masks;
   std::pair<Tensor, std::vector<Tensor>> loss;
   std::vector<Tensor> predicted;
   std::vector<Variable> variables;
@@ -190,6 +192,7 @@ void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
 
 void Model::test_step(std::span<const Tensor> batch, std::size_t inputs) {
   detail::LogitsScope logits;
+  MaskScope masks;
   const auto xs = batch.first(inputs), ys = batch.subspan(inputs, batch.size() - inputs - 1);
   LossScope added;
   const std::vector<Tensor> predicted = all_outputs(xs, false);

@@ -1,6 +1,8 @@
 #include <tapir/nn/layer_options.h>
 #include <tapir/nn/layer_state.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/normalization_layers.h>
+#include <tapir/ops/create.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/matmul.h>
 #include <tapir/ops/normalization.h>
@@ -53,12 +55,26 @@ Tensor in_order(const Variable& weight, const char* layer, const Axes& axes, con
   return weight.shape() == sizes ? weight.value() : reshape(weight, sizes);
 }
 
+// Statistics of the steps that count: t [..., features], mask of t's first dimensions.
+BatchNormResult masked_training(const Tensor& t, const Tensor& mask, const Tensor& gamma, const Tensor& beta,
+                                double epsilon) {
+  Tensor seen = mask;
+  while (seen.rank() < t.rank()) seen = expand_dims(seen, -1);
+  Axes all;
+  for (int i = 0; i + 1 < t.rank(); ++i) all.push_back(i);
+  auto over_all = [&](const Tensor& x) { return sum(where(seen, x, 0), {.axis = all}); };
+  const Tensor count = over_all(ones_like(t)) + 1e-7;
+  const Tensor mean = over_all(t) / count, variance = over_all(square(t - mean)) / count;
+  return {batch_norm(t, mean, variance, beta, gamma, epsilon), mean, variance};
+}
+
 }  // namespace
 
 BatchNormalization::BatchNormalization(const BatchNormalizationOptions& options, Where where)
     : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("BatchNormalization", options.epsilon);
+  passes_mask();
   if (!(options.momentum >= 0 && options.momentum <= 1))
     throw UsageError(fmt::format("BatchNormalization: momentum must be in [0, 1], got {}.", options.momentum));
 }
@@ -76,9 +92,11 @@ void BatchNormalization::make_weights(const Shape& s) {
 Tensor BatchNormalization::call(const Tensor& input, bool training) {
   const Tensor x = detail::as_weights(input, moving_mean_);
   const Tensor gamma = options_.scale ? gamma_.value() : Tensor(), beta = options_.center ? beta_.value() : Tensor();
+  const Tensor mask = MaskScope::of(input);
   return features_last(x, check_axis("BatchNormalization", options_.axis, x.rank()), [&](const Tensor& t) {
     if (!training || frozen()) return batch_norm(t, moving_mean_, moving_variance_, beta, gamma, options_.epsilon);
-    BatchNormResult r = batch_norm_training(t, gamma, beta, options_.epsilon);
+    BatchNormResult r = mask.defined() ? masked_training(t, mask, gamma, beta, options_.epsilon)
+                                       : batch_norm_training(t, gamma, beta, options_.epsilon);
     const double keep = options_.momentum;
     moving_mean_.assign(moving_mean_ * keep + stop_gradient(r.mean) * (1 - keep));
     moving_variance_.assign(moving_variance_ * keep + stop_gradient(r.variance) * (1 - keep));
@@ -90,6 +108,7 @@ LayerNormalization::LayerNormalization(const LayerNormalizationOptions& options,
     : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("LayerNormalization", options.epsilon);
+  passes_mask();
 }
 
 void LayerNormalization::make_weights(const Shape& s) {
@@ -113,6 +132,7 @@ GroupNormalization::GroupNormalization(const GroupNormalizationOptions& options,
     : LayerOf(options.name), options_(options) {
   CallSite site(where);
   check_epsilon("GroupNormalization", options.epsilon);
+  passes_mask();
   if (options.groups < 1 && options.groups != -1)
     throw UsageError(
         fmt::format("GroupNormalization: groups must be positive, or -1 for one a feature, got {}.", options.groups));

@@ -97,7 +97,9 @@ struct UnitNormalizationOptions {
 class UnitNormalization : public LayerOf<UnitNormalization> {
  public:
   explicit UnitNormalization(const UnitNormalizationOptions& options = {})
-      : LayerOf(options.name), axis_(options.axis) {}
+      : LayerOf(options.name), axis_(options.axis) {
+    passes_mask();
+  }
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

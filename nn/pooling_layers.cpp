@@ -1,5 +1,10 @@
+#include <tapir/nn/masks.h>
 #include <tapir/nn/pooling_layers.h>
+#include <tapir/ops/create.h>
+#include <tapir/ops/elementwise.h>
 #include <tapir/ops/pool.h>
+#include <tapir/ops/rearrange.h>
+#include <tapir/ops/reduce.h>
 
 #include <fmt/format.h>
 
@@ -31,6 +36,14 @@ GlobalPoolLayer::GlobalPoolLayer(const char* type, bool max, int rank, const Glo
 
 Tensor GlobalPoolLayer::call(const Tensor& x, bool) {
   detail::check_rank(type_, x, rank_ + 2);
+  if (const Tensor mask = MaskScope::of(x);
+      !max_ && rank_ == 1 && mask.defined()) {  // the mean of the steps that count
+    const Tensor seen = expand_dims(mask, -1);
+    auto over_steps = [&](const Tensor& t) {
+      return sum(where(seen, t, 0), {.axis = 1, .keepdims = options_.keepdims});
+    };
+    return over_steps(x) / over_steps(ones_like(x));
+  }
   const GlobalPoolOptions o{.keepdims = options_.keepdims, .data_format = options_.data_format};
   return max_ ? global_max_pool(x, o) : global_avg_pool(x, o);
 }

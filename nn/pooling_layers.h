@@ -105,7 +105,7 @@ class GlobalMaxPooling3D : public GlobalPoolLayer {
   explicit GlobalMaxPooling3D(const GlobalPoolLayerOptions& options = {})
       : GlobalPoolLayer("GlobalMaxPooling3D", true, 3, options) {}
 };
-/// The mean of each channel: x [N, W, C] -> [N, C].
+/// The mean of each channel: x [N, W, C] -> [N, C]; of a masked x (see MaskScope) over the steps that count.
 class GlobalAveragePooling1D : public GlobalPoolLayer {
  public:
   explicit GlobalAveragePooling1D(const GlobalPoolLayerOptions& options = {})

@@ -13,7 +13,9 @@ struct NormalizationOptions {
 /// (x - mean) / sqrt(variance), of the data that adapt has seen or as given.
 class Normalization : public LayerOf<Normalization> {
  public:
-  explicit Normalization(const NormalizationOptions& options = {}) : LayerOf(options.name), options_(options) {}
+  explicit Normalization(const NormalizationOptions& options = {}) : LayerOf(options.name), options_(options) {
+    passes_mask();
+  }
   /// Takes mean and variance from data [N, ...].
   void adapt(const Tensor& data, Where where = Where::current());
 

@@ -1,5 +1,6 @@
 #include <tapir/graph/control_flow.h>
 #include <tapir/nn/layer_state.h>
+#include <tapir/nn/masks.h>
 #include <tapir/nn/names.h>
 #include <tapir/nn/recurrent_layers.h>
 #include <tapir/ops/create.h>
@@ -193,6 +194,7 @@ RNN::RNN(const AnyCell& cell, const RecurrentOptions& options, Where where)
 RNN RNN::anew(bool reversed, const std::string& name) const {
   RecurrentOptions o = options_;
   o.go_backwards = o.go_backwards != reversed;
+  o.zero_output_for_mask = o.return_sequences;
   o.name = name;
   RNN copy(cell_->anew(), o);
   copy.state()->type = type();
@@ -252,42 +254,61 @@ std::vector<Tensor> RNN::call_list(const std::vector<Tensor>& xs, bool training)
   const Tensor state_mask =
       training && o.recurrent_dropout > 0 ? dropout(ones(states[0].shape()), o.recurrent_dropout) : Tensor();
   // Steps first, so that each is a piece of memory: [T, N, gates].
-  Tensor projected = cell_->project(contiguous(moveaxis(x, 1, 0)));
-  if (o.go_backwards) projected = flip(projected, {.axis = 0});
+  auto steps_first = [&](const Tensor& t) { return o.go_backwards ? flip(t, {.axis = 0}) : t; };
+  std::vector<Tensor> scanned{steps_first(cell_->project(contiguous(moveaxis(x, 1, 0))))};
+  const Tensor mask = MaskScope::of(xs[0]);
+  if (mask.defined() && mask.rank() != 2)
+    throw ShapeError(fmt::format("{}: needs a mask [N, T], got {}.", name(), mask.shape().str()));
+  const std::size_t n = states.size();
+  if (mask.defined()) {  // [T, N, 1], and the output before is a state too
+    scanned.push_back(steps_first(contiguous(moveaxis(expand_dims(mask, -1), 1, 0))));
+    states.push_back(zeros_like(states[n - cell_->last_states()]));
+  }
 
-  auto step = [&](std::span<const Tensor> before, const Tensor& at) {
-    std::vector<Tensor> s(before.begin(), before.end());
+  // The new states, then the output.
+  auto step = [&](std::span<const Tensor> before, std::span<const Tensor> at) {
+    std::vector<Tensor> s(before.begin(), before.begin() + std::ptrdiff_t(n));
     if (state_mask.defined()) s[0] = s[0] * state_mask;
-    return cell_->step(at, s);
+    std::vector<Tensor> y = cell_->step(at[0], s);
+    std::rotate(y.begin(), y.begin() + 1, y.end());
+    if (!mask.defined()) return y;
+    const Tensor& counts = at[1];
+    for (std::size_t i = 0; i < n; ++i) y[i] = where(counts, y[i], before[i]);
+    y[n] = where(counts, y[n], o.zero_output_for_mask ? zeros_like(y[n]) : before[n]);
+    y.push_back(y[n]);  // as a state and as an output
+    return y;
   };
   Tensor sequence, last;
+  const std::size_t carried = states.size();
   if (tapir::detail::tracing() && steps > unrolled) {
     tapir::detail::Loop loop;
     loop.trip = steps;
     loop.body = [&](std::span<const Tensor> before, std::span<const Tensor> slices) {
-      std::vector<Tensor> y = step(before, slices[0]);
-      std::vector<Tensor> out(y.begin() + 1, y.end());
-      if (o.return_sequences) out.push_back(y[0]);
+      std::vector<Tensor> out = step(before, slices);
+      if (!o.return_sequences) out.pop_back();
       return out;
     };
-    const std::size_t n = states.size();
-    auto out = tapir::detail::traced_loop("RNN", loop, states, {projected}, Where::current());
-    states.assign(out.begin(), out.begin() + std::ptrdiff_t(n));
-    if (o.return_sequences) sequence = out[n];
+    auto out = tapir::detail::traced_loop("RNN", loop, states, scanned, Where::current());
+    states.assign(out.begin(), out.begin() + std::ptrdiff_t(carried));
+    if (o.return_sequences) sequence = out[carried];
     // The output of a step is its first state, of stacked cells the first of the last one's.
-    last = states[n - cell_->last_states()];
+    last = mask.defined() ? states[n] : states[n - cell_->last_states()];
   } else {
     std::vector<Tensor> rows;
     for (std::int64_t t = 0; t < steps; ++t) {
-      std::vector<Tensor> y = step(states, tapir::detail::slice_of(projected, t, Where::current()));
-      states.assign(y.begin() + 1, y.end());
-      last = y[0];
+      std::vector<Tensor> at;
+      for (auto& all : scanned) at.push_back(tapir::detail::slice_of(all, t, Where::current()));
+      std::vector<Tensor> y = step(states, at);
+      last = y.back();
+      states.assign(y.begin(), y.begin() + std::ptrdiff_t(carried));
       if (o.return_sequences) rows.push_back(last);
     }
     if (o.return_sequences) sequence = stack(rows);
   }
+  states.resize(n);
   for (std::size_t i = 0; o.stateful && i < kept_.size(); ++i) kept_[i].assign(stop_gradient(states[i]));
   std::vector<Tensor> out{o.return_sequences ? contiguous(moveaxis(sequence, 0, 1)) : last};
+  if (o.return_sequences) MaskScope::set(out[0], mask);
   if (o.return_state) out.insert(out.end(), states.begin(), states.end());
   return out;
 }
@@ -321,6 +342,8 @@ std::vector<Tensor> Bidirectional::call_list(const std::vector<Tensor>& xs, bool
   else if (merge_ == "mul") out = {there * back};
   else if (merge_ == "ave") out = {(there + back) / 2};
   else out = {there, back};
+  if (forward_.options().return_sequences)
+    for (auto& y : out) MaskScope::set(y, MaskScope::of(xs[0]));
   out.insert(out.end(), a.begin() + 1, a.end());
   out.insert(out.end(), b.begin() + 1, b.end());
   return out;
@@ -330,7 +353,10 @@ Tensor TimeDistributed::call(const Tensor& x, bool) {
   if (x.rank() < 3)
     throw ShapeError(fmt::format("TimeDistributed: needs an input [N, T, ...], got {}.", x.shape().str()));
   const Shape outer = x.shape().first(2), inner = x.shape().last(x.rank() - 2);
-  const Tensor y = (*layer_)(reshape(x, Shape({outer[0] * outer[1]}).concat(inner)));
+  const Tensor each = reshape(x, Shape({outer[0] * outer[1]}).concat(inner));
+  if (const Tensor mask = MaskScope::of(x); mask.defined() && mask.rank() > 2)
+    MaskScope::set(each, reshape(mask, Shape({outer[0] * outer[1]}).concat(mask.shape().last(mask.rank() - 2))));
+  const Tensor y = (*layer_)(each);
   return reshape(y, outer.concat(y.shape().last(y.rank() - 1)));
 }
 

@@ -18,7 +18,9 @@ struct RecurrentOptions {
   bool return_state = false;      ///< outputs() gives the last states after it
   bool go_backwards = false;      ///< from the last step to the first; sequences come out in that order
   bool stateful = false;          ///< the first state is the last one of the call before; see reset_states
-  std::int64_t seed = -1;         ///< of the initialisers; -1: the global generator
+  /// At steps that a mask leaves out (see MaskScope) a sequence has zeros rather than the output before.
+  bool zero_output_for_mask = false;
+  std::int64_t seed = -1;  ///< of the initialisers; -1: the global generator
   std::string name = "";
 };
 
@@ -116,7 +118,7 @@ class StackedRNNCells : public RecurrentCell {
 
 /// Runs a cell over time: x [N, T, in] -> [N, units] or [N, T, units]. The products with the kernel are one for all
 /// steps; traced, steps are a loop of the graph. Called on {x, states...}, it starts from these states, else from
-/// zeros.
+/// zeros. Steps that a mask leaves out (see MaskScope) change nothing.
 class RNN : public LayerOf<RNN> {
  public:
   /// Of `options`, what concerns the steps: dropout, return_sequences and what follows.
@@ -124,7 +126,8 @@ class RNN : public LayerOf<RNN> {
   /// The next call starts from zeros again (stateful).
   void reset_states();
   const RecurrentOptions& options() const { return options_; }
-  /// A layer of the same options with weights of its own, that goes the other way if `reversed`.
+  /// Half of a Bidirectional: the same options with weights of its own, the other way round if `reversed`; its
+  /// sequences have zeros where a mask leaves steps out.
   RNN anew(bool reversed, const std::string& name) const;
 
  protected:
@@ -181,7 +184,9 @@ class Bidirectional : public LayerOf<Bidirectional> {
 class TimeDistributed : public LayerOf<TimeDistributed> {
  public:
   explicit TimeDistributed(const AnyLayer& layer, const LayerName& options = {})
-      : LayerOf(options.name), layer_(layer) {}
+      : LayerOf(options.name), layer_(layer) {
+    passes_mask();
+  }
 
  protected:
   Tensor call(const Tensor& x, bool training) override;

@@ -47,7 +47,14 @@ def volumes():
         L.Reshape((2,)), L.RepeatVector(3), L.LSTM(2)], name="volumes")
 
 
-MODELS = [vision, sequences, signals, words, volumes]
+def masked():
+    return keras.Sequential([
+        keras.Input((7,), dtype="int32"), L.Embedding(20, 6, mask_zero=True), L.LayerNormalization(),
+        L.Bidirectional(L.LSTM(3, return_sequences=True)), L.GRU(4, return_sequences=True, zero_output_for_mask=True),
+        L.GlobalAveragePooling1D(), L.Dense(3)], name="masked")
+
+
+MODELS = [vision, sequences, signals, words, volumes, masked]
 
 
 def filled(make, seed=1):
@@ -60,6 +67,8 @@ def filled(make, seed=1):
                        ((v, rng.normal(scale=0.4, size=v.shape) + (1.0 if "variance" in v.path or "gamma" in v.path else 0.0)) for v in model.weights)])
     inputs = [rng.integers(0, 20, (4, *i.shape[1:])).astype("int32") if i.dtype == "int32" else rng.normal(size=(4, *i.shape[1:])).astype("float32")
               for i in model.inputs]
+    if make is masked:  # with padding
+        inputs[0][inputs[0] < 8] = 0
     return model, inputs, outputs(model, inputs)
 
 
