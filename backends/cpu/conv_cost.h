@@ -1,7 +1,8 @@
 // What the algorithms' estimates of their time are made of. Coefficients were fitted to `bench/conv_sweep --choice` on
 // one core of a Zen 3 with AVX2 (three seeds, 840 rows): half the estimates were within 10 %, nine in ten within 30 %
 // (direct: 60 %; its depthwise and grouped ones: a factor of 2 to 3). The choice then costs 4 to 5 % over the best.
-// Multiply-adds are scaled to the width of the machine's vectors; what waits for memory is not.
+// Multiply-adds are scaled to the width of the machine's vectors; what waits for memory is not. Where oneDNN's kernels
+// for AVX-512 differ (`avx512`), coefficients were fitted to three seeds on a Zen 5.
 #pragma once
 #include <tapir/backends/cpu/conv.h>
 #include <tapir/backends/cpu/isa.h>
@@ -21,6 +22,7 @@ struct ConvWork {
   double pixels, patches, x, y, kernel;  // of outputs; pixels * taps * c; elements of the operands
   double unit;                           // multiply_add_time
   std::int64_t lanes;
+  bool avx512 = isa() == Isa::v4;
   explicit ConvWork(const ConvProblem& p)
       : pixels(double(p.n * p.out_pixels())),
         patches(pixels * double(p.taps() * p.c)),

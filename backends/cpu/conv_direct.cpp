@@ -279,12 +279,13 @@ double direct_cost(const ConvProblem& p, ConvDirection d) {
   const bool of_kernel = d == ConvDirection::kernel_gradient, forward = d == ConvDirection::forward;
   if (p.groups > 1 && p.cg() == 1 && p.kg() == 1) {
     const double terms = w.unit * w.pixels * double(p.taps() * round_up(p.c, w.lanes));
-    const double odd = p.c % w.lanes ? 1 : 0, moved = (0.05 + 0.07 * odd) * (w.x + w.y);
+    const double odd = p.c % w.lanes ? (w.avx512 ? 0.3 : 1) : 0, moved = (0.05 + 0.07 * odd) * (w.x + w.y);
     if (forward) return (1.3 + (p.taps() > 9 ? 1.1 * odd : 0)) * terms + moved + 2200;
-    if (of_kernel) return (p.taps() > 9 ? 10.6 : 2.0 + odd) * terms + moved + 1000;
-    return (1.9 + 0.3 * odd) * terms + moved + 7000;
+    if (of_kernel) return (p.taps() > 9 ? 10.6 : (w.avx512 ? 1.2 : 2.0) + odd) * terms + moved + 1000;
+    return ((w.avx512 && p.taps() <= 9 ? 1.4 : 1.9) + 0.3 * odd) * terms + moved + 7000;
   }
-  if (p.groups > 1 && (p.cg() % w.lanes || p.kg() % w.lanes)) {
+  const bool odd_groups = p.groups > 1 && (p.cg() % w.lanes || p.kg() % w.lanes);
+  if (odd_groups && !w.avx512) {
     const double runs = w.pixels * double(p.groups * p.taps());
     return (forward ? 0.45 : 0.3) * w.patches + (forward ? 4 : 1.5) * runs + 20000;
   }
@@ -293,6 +294,12 @@ double direct_cost(const ConvProblem& p, ConvDirection d) {
   const std::int64_t inputs = !of_kernel ? p.cg() * p.kg() / outputs : p.cg() > 4 ? round_up(p.cg(), w.lanes) : p.cg();
   const double terms = w.unit * w.pixels * double(p.taps() * p.groups * inputs * blocks * w.lanes);
   const bool strided_1x1 = p.taps() == 1 && w.strided(p);
+  if (w.avx512) {  // its blocks are as good one at a time
+    const double rate =
+        1.0 + (odd_groups ? 0.3 : 0) + (of_kernel && (p.c <= 4 || (p.out[2] >= 64 && blocks == 1)) ? 0.3 : 0);
+    const double copied = strided_1x1 ? (forward ? 0.15 : of_kernel ? 0.1 : 0.25) * w.x : 0;
+    return rate * terms + copied + (of_kernel ? 0.1 * double(p.n) * w.kernel : 0) + 3300;
+  }
   if (of_kernel) {
     if (w.dilated(p)) return 1.1 * terms + 0.86 * w.patches + 3000;
     const double rate = (blocks == 1   ? (p.kg() % w.lanes ? 1.45 : 1.2)

@@ -120,7 +120,9 @@ double cost(const ConvProblem& p, ConvDirection d) {
   // oneDNN packs the kernel for each product, on each thread.
   const double packed = 1.1 * w.kernel * double(parallel_parts(std::int64_t(w.pixels), grain(p)));
   if (d == ConvDirection::forward)
-    return 1.12 * terms + packed + 6.2 * rows + 0.07 * (w.pixels * double(p.c) + w.y + copied) + 900;
+    return (w.avx512 ? 0.75 : 1) *
+               (1.12 * terms + packed + 6.2 * rows + 0.07 * (w.pixels * double(p.c) + w.y + copied)) +
+           900;
   if (d == ConvDirection::kernel_gradient) return 1.02 * terms + (p.groups > 1 ? 6 : 1.5) * rows + 0.23 * copied + 1600;
   return 0.96 * terms + 6 * rows + (w.strided(p) ? 0.13 * w.x : 0) + 770;
 }

@@ -171,7 +171,9 @@ double cost(const ConvProblem& p, ConvDirection d) {
   // oneDNN packs the kernel for each product.
   const double packed = 0.5 * double(width * p.kg()) * rows / double(Patches<float>{p, 0}.rows_at_once());
   if (d == ConvDirection::forward)
-    return (p.taps() == 1 ? 1.5 : 1.0) * terms * double(width) + packed + 3.4 * runs + 16 * rows + 350;
+    return (w.avx512 ? 0.8 : 1) *
+               ((p.taps() == 1 ? 1.5 : 1.0) * terms * double(width) + packed + 3.4 * runs + 16 * rows) +
+           350;
   if (d == ConvDirection::kernel_gradient)
     return terms * double(round_up(width, w.lanes)) + 0.07 * w.patches + 3.1 * runs + 12 * rows + 400;
   return 1.05 * terms * double(width) + 0.036 * w.patches + 3 * runs + 24 * rows + 0.1 * (w.x + w.kernel) + 430;
