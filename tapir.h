@@ -4,6 +4,8 @@
 #include <tapir/autograd/functional.h>
 #include <tapir/autograd/gradcheck.h>
 #include <tapir/autograd/gradient_tape.h>
+#include <tapir/data/cifar.h>
+#include <tapir/data/csv.h>
 #include <tapir/data/dataset.h>
 #include <tapir/data/idx.h>
 #include <tapir/graph/control_flow.h>

@@ -65,8 +65,9 @@ Tensor read_idx(const std::string& path, Where where) {
 }
 
 static FileContext find_file(const std::string& folder, const std::string& name) {
-  std::string path = folder + "/" + name;
-  for (auto& candidate : {path, path + ".gz"})
+  std::string path = folder + "/" + name, dotted = path;  // "train-images.idx3-ubyte", as some unpack them
+  dotted[dotted.rfind("-idx")] = '.';
+  for (auto& candidate : {path, path + ".gz", dotted, dotted + ".gz"})
     if (::access(candidate.c_str(), F_OK) == 0) return {"load_idx", candidate};
   bool folder_there = ::access(folder.c_str(), F_OK) == 0;
   FileContext{"load_idx", folder}.fail(folder_there
@@ -106,6 +107,11 @@ ImageSet load_idx(const std::string& folder, const std::string& prefix, Where wh
   if (set.images.shape()[0] != set.labels.size())
     labels.fail(fmt::format("has {} labels, but there are {} images.", set.labels.size(), set.images.shape()[0]));
   return set;
+}
+
+TrainTest load_mnist(const std::string& folder, Where where) {
+  CallSite site(where);
+  return {load_idx(folder, "train"), load_idx(folder, "t10k")};
 }
 
 }  // namespace tapir::data

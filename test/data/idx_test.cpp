@@ -1,7 +1,7 @@
-// IDX: the bundled digits, every dtype, plain and gzipped, and damage.
+// IDX: the bundled digits, every dtype, plain and gzipped, and damage. CIFAR in small.
 #include <tapir/test/io/files.h>
 
-#include <tapir/data/idx.h>
+#include <tapir/data/cifar.h>
 #include <zlib.h>
 
 using namespace files;
@@ -150,4 +150,71 @@ TEST_CASE("truncated and damaged files") {
   check_truncations(folder / "x.gz", load);
   CHECK(check_damage(folder / "x", 1000, load) > 100);
   CHECK(check_damage(folder / "x.gz", 3000, load) > 1000);
+}
+
+TEST_CASE("MNIST is two sets, also under the names with a dot") {
+  TempFolder folder;
+  for (const char* prefix : {"train", "t10k"}) {
+    const bool train = prefix[1] == 'r';
+    write_bytes(folder / prefix + (train ? "-images-idx3-ubyte" : "-images.idx3-ubyte"),
+                idx(8, {train ? 2 : 1, 1, 1}, train ? "\1\2" : "\3"));
+    write_gz(folder / prefix + (train ? "-labels-idx1-ubyte.gz" : "-labels.idx1-ubyte.gz"),
+             idx(8, {train ? 2 : 1}, train ? "\5\6" : "\7"));
+  }
+  const data::TrainTest mnist = data::load_mnist(folder.path);
+  CHECK(mnist.train.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{5, 6});
+  CHECK(mnist.test.labels.item<std::int64_t>() == 7);
+  CHECK(mnist.test.images.item<float>() == 3.0f / 255);
+}
+
+// Records of `labels` and a picture whose bytes are first, first + 1, ...
+static std::string cifar(const std::string& labels, int first) {
+  std::string s = labels;
+  for (int i = 0; i < 3072; ++i) s += char(first + i % 251);
+  return s;
+}
+
+TEST_CASE("CIFAR-10 and CIFAR-100") {
+  TempFolder folder;
+  const std::string within = folder / "cifar-10-batches-bin";
+  std::filesystem::create_directory(within);
+  for (int i = 1; i <= 5; ++i)
+    write_bytes(within + "/data_batch_" + std::to_string(i) + ".bin",
+                cifar(std::string(1, char(i)), i) + cifar(std::string(1, char(10 - i)), 2 * i));
+  write_bytes(within + "/test_batch.bin", cifar(std::string(1, '\0'), 0));
+  for (const std::string& path : {folder.path, within}) {
+    const auto [train, test] = data::load_cifar10(path);
+    CHECK(train.images.shape() == Shape{10, 32, 32, 3});
+    CHECK(train.images.dtype() == DType::u8);
+    CHECK(train.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 9, 2, 8, 3, 7, 4, 6, 5, 5});
+    const auto pixels = train.images.to_vector<std::uint8_t>();
+    bool right = true;  // the fourth picture, row by row, each pixel of three planes
+    for (int p = 0; p < 1024; ++p)
+      for (int c = 0; c < 3; ++c)
+        right = right && pixels[std::size_t(3 * 3072 + 3 * p + c)] == 4 + (1024 * c + p) % 251;
+    CHECK(right);
+    CHECK(test.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{0});
+  }
+  write_bytes(folder / "train.bin", cifar("\x03\x63", 0) + cifar("\x13\x07", 1));
+  write_bytes(folder / "test.bin", cifar("\x01\x02", 0));
+  const std::vector<std::int64_t> fine{99, 7}, coarse{3, 19};
+  CHECK(data::load_cifar100(folder.path).train.labels.to_vector<std::int64_t>() == fine);
+  CHECK(data::load_cifar100(folder.path, data::Cifar100Labels::coarse).train.labels.to_vector<std::int64_t>() ==
+        coarse);
+
+  const auto refusal = [](const std::string& path) { return error_of<FileError>([&] { data::load_cifar10(path); }); };
+  CHECK(refusal("no_such_folder") ==
+        "load_cifar10: no_such_folder: no such folder; looked for data_batch_1.bin in it.");
+  write_bytes(within + "/data_batch_4.bin", cifar("\x0a", 0));
+  CHECK(refusal(within) ==
+        "load_cifar10: " + within + "/data_batch_4.bin: is damaged: picture 0 has label 10 of 10 classes.");
+  write_bytes(within + "/data_batch_4.bin", "short");
+  CHECK(refusal(within) == "load_cifar10: " + within +
+                               "/data_batch_4.bin: is not such a file: records take 3073 bytes each, but it has 5.");
+  std::filesystem::remove(within + "/data_batch_4.bin");
+  CHECK(refusal(within) ==
+        "load_cifar10: " + within + "/data_batch_4.bin: cannot be opened, No such file or directory.");
+  std::filesystem::remove(within + "/data_batch_1.bin");
+  CHECK(refusal(within) ==
+        "load_cifar10: " + within + ": has no data_batch_1.bin, and no cifar-10-batches-bin/data_batch_1.bin.");
 }
