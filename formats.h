@@ -2,5 +2,6 @@
 // with `pkg-config --libs tapir_formats`, CMake's tapir::formats, or meson's dependency tapir_formats.
 #pragma once
 #include <tapir/formats/hdf5.h>
+#include <tapir/formats/image.h>
 #include <tapir/formats/keras.h>
 #include <tapir/formats/onnx.h>
