@@ -1,4 +1,6 @@
 // The command: its words, and what they call.
+#include <tapir/command/convert.h>
+#include <tapir/command/files.h>
 #include <tapir/command/info.h>
 #include <tapir/command/repl.h>
 #include <tapir/command/run.h>
@@ -17,6 +19,7 @@ constexpr const char* kExamples = R"(Examples:
   tapir run -f -O3 fit.cpp --epochs 5   what follows the file is the script's
   tapir repl                            type C++, see values
   tapir graph model.safetensors         draw a saved function into model.html
+  tapir convert model.keras model.onnx  a model or weights in another format
   tapir info                            what is installed, and what this machine has
 
 A script can be run by its name: let its first line be
@@ -44,6 +47,15 @@ constexpr const char* kGraphExamples = R"(Examples:
   tapir graph model.safetensors -o - | less           to stdout (HTML)
 
 The file is what Function::save or save_functions wrote.)";
+
+constexpr const char* kConvertExamples = R"(Examples:
+  tapir convert model.keras model.onnx                a Keras model for ONNX Runtime
+  tapir convert model.onnx model.safetensors          a function that load_function() reads
+  tapir convert model.keras w.npz                     its weights, for NumPy
+  tapir convert w.npz new.keras --like model.keras    weights into the layers of that model
+
+Endings say what files are: .keras, .weights.h5 (Keras's weights), .h5, .onnx, .safetensors (a saved function, or
+tensors), .tapir (a saved function), .npz. Weights alone become no model but with --like.)";
 
 // CLI11 knows nothing of the words after an unknown one.
 class Help final : public CLI::Formatter {
@@ -91,6 +103,17 @@ int run(int argc, char** argv) {
   draw->add_option("-n,--name", graph.function, "only the function of this name");
   draw->footer(kGraphExamples);
 
+  std::string from, to;
+  formats::ConvertOptions conversion;
+  CLI::App* change = app.add_subcommand("convert", "Models and weights from one format into another");
+  change->add_option("IN", from, "what is read")->required();
+  change->add_option("OUT", to, "what is written")->required();
+  change->add_flag("-w,--weights", conversion.weights, "into .safetensors: tensors, though IN has a computation too");
+  change->add_option("-l,--like", conversion.like, "a .keras file whose model takes the weights of IN");
+  change->add_option("-n,--name", conversion.function, "of a file of several functions, the one of this name");
+  change->add_option("-s,--size", conversion.unknown_size, "what stands for None in the shapes of Keras's inputs");
+  change->footer(kConvertExamples);
+
   bool json = false;
   CLI::App* about = app.add_subcommand("info", "What is installed where, and what this machine has");
   about->add_flag("--json", json, "as JSON");
@@ -107,6 +130,7 @@ int run(int argc, char** argv) {
   }
   if (*repl) return run_repl(options, echo);
   if (*draw) draw_graph(graph);
+  else if (*change) std::printf("%s\n", convert_file(from, to, conversion).c_str());
   else if (*about) std::fputs(info_text(json).c_str(), stdout);
   else if (*clean) std::fputs(clean_caches().c_str(), stdout);
   else std::fputs(app.help().c_str(), stdout);

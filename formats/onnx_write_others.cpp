@@ -219,6 +219,38 @@ Names batch_norm(Writer& w, const Node& n, const char*) {
   if (w.spec(n.out[0]).dtype == wide) return {y};
   return {w.add("Cast", {y}, {attribute("to", std::int64_t(type_of(w.spec(n.out[0]).dtype)))})};
 }
+// x [N, ..., C] as [N, places, groups, C / groups].
+std::string grouped(Writer& w, const std::string& x, std::int64_t channels, std::int64_t groups) {
+  return w.add("Reshape", {x, w.constant(Integers{0, -1, groups, channels / groups})});
+}
+Names moments(Writer& w, const Node& n, const char*) {
+  const Shape& shape = w.shape(n.in[0]);
+  const std::int64_t groups = attr<std::int64_t>(n, "groups");
+  std::string x = w.as(n.in[0], w.spec(n.out[0]).dtype);
+  Integers axes{1, 3};
+  if (groups) x = grouped(w, x, shape.back(), groups);
+  else axes.clear();
+  for (int d = 0; !groups && d + 1 < shape.rank(); ++d) axes.push_back(d);
+  auto mean = [&](const std::string& of, std::int64_t keepdims) {
+    return w.add("ReduceMean", {of}, {attribute("axes", axes), attribute("keepdims", keepdims)});
+  };
+  const std::string apart = w.add("Sub", {x, mean(x, 1)});
+  return {mean(x, 0), mean(w.add("Mul", {apart, apart}), 0)};
+}
+// x, mean [N, groups], variance, scale [C], offset.
+Names group_norm(Writer& w, const Node& n, const char*) {
+  const DType wide = w.spec(n.in[1]).dtype;
+  const Shape& shape = w.shape(n.in[0]);
+  auto spread = [&](int value) { return w.add("Unsqueeze", {w.name(value), w.constant(Integers{1, 3})}); };
+  const std::string deviation =
+      w.add("Sqrt", {w.add("Add", {spread(n.in[2]), w.number(attr<double>(n, "epsilon"), wide)})});
+  const std::string x = grouped(w, w.as(n.in[0], wide), shape.back(), w.shape(n.in[1])[1]);
+  const std::string even = w.add("Div", {w.add("Sub", {x, spread(n.in[1])}), deviation});
+  const std::string back = w.add("Reshape", {even, w.sizes(shape, true)});
+  const std::string y = w.add("Add", {w.add("Mul", {back, w.as(n.in[3], wide)}), w.as(n.in[4], wide)});
+  if (w.spec(n.out[0]).dtype == wide) return {y};
+  return {w.add("Cast", {y}, {attribute("to", std::int64_t(type_of(w.spec(n.out[0]).dtype)))})};
+}
 Names layer_norm(Writer& w, const Node& n, const char*) {
   if (attr<std::int64_t>(n, "groups") != 1) refuse(n, "groups cannot be written");
   return {w.add("LayerNormalization", {w.name(n.in[0]), w.name(n.in[1]), w.name(n.in[2])},
@@ -247,6 +279,7 @@ constexpr WriteRow rows[] = {
     {"cumulative_sum", cumulative_sum},
     {"embedding_lookup", take},
     {"flip", flip},
+    {"group_norm", group_norm},
     {"layer_norm", layer_norm},
     {"log_softmax", along, "LogSoftmax"},
     {"logsumexp", reduce, "ReduceLogSumExp"},
@@ -254,6 +287,7 @@ constexpr WriteRow rows[] = {
     {"max", reduce, "ReduceMax"},
     {"max_pool", pool, "MaxPool"},
     {"min", reduce, "ReduceMin"},
+    {"moments", moments},
     {"narrow", narrow},
     {"pad", pad},
     {"permute_dims", permute},

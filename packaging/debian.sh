@@ -94,4 +94,4 @@ if [ -n "$formats" ]; then
 fi
 archive="libfmt-dev, zlib1g-dev"  # what programs that link it need
 if grep -q -- -ldnnl "$tree/$libdir/pkgconfig/tapir.pc"; then archive="$archive, libdnnl-dev"; fi
-package libtapir-dev libdevel "$runtime (= $version)${also:+, $also}" "g++, $archive" "tensors for C++ (development files)"
+package libtapir-dev libdevel "$runtime (= $version)${also:+, $also}" "g++, $archive${formats:+, $formats}" "tensors for C++ (development files)"

@@ -40,6 +40,11 @@ inline std::vector<Case> all() {
                                         nn::Flatten(), nn::Dense(10)}),
                  {TensorSpec({unknown, 8, 8, 1})},
                  {image}});
+  out.push_back({"group_norm",
+                 forward(nn::Sequential{nn::Conv2D(6, {3, 3}), nn::GroupNormalization({.groups = 3}), nn::ReLU(),
+                                        nn::Flatten(), nn::GroupNormalization({.groups = 1}), nn::Dense(2)}),
+                 {TensorSpec({unknown, 8, 8, 1})},
+                 {image}});
   // Two convolutions around which the input goes, shrunk by a third one; statistics that are not those of a start.
   struct Block {
     nn::Conv2D a{6, {3, 3}, {.strides = {2, 2}, .padding = "same", .use_bias = false}},
