@@ -2,6 +2,7 @@
 #include <tapir/graph/executable_frame.h>
 #include <tapir/graph/memory_plan.h>
 #include <tapir/graph/replay.h>
+#include <tapir/graph/settled.h>
 #include <tapir/graph/trace.h>
 #include <tapir/ops/call_observer.h>
 #include <tapir/ops/tile_program.h>
@@ -31,25 +32,27 @@ bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {
 
 }  // namespace
 
-Executable::Executable(Graph g, std::vector<Assignment> assignments, std::string name)
+Executable::Executable(Graph g, std::vector<Assignment> assignments, std::string name, bool keeps)
     : graph_(std::move(g)), device_(default_device()), assignments_(std::move(assignments)), name_(std::move(name)) {
-  plan();
+  plan(keeps);
   idle_.push_back(make_frame());
   if (Replay::possible(*this)) replay_ = std::make_unique<Replay>(*this);
 }
 Executable::~Executable() = default;
 
-void Executable::plan() {
+void Executable::plan(bool keeps) {
   const std::size_t count = graph_.values.size();
   place_.assign(count, Place::constant);
   root_.resize(count);
   offset_.assign(count, 0);
   for (std::size_t v = 0; v < count; ++v) root_[v] = int(v);
   for (int v : graph_.inputs) place_[std::size_t(v)] = Place::input;
+  const std::vector<char> settled = settle(keeps);
 
   const int end = int(graph_.nodes.size());
   std::vector<int> first(count, 0), last(count, -1);
   for (int i = 0; i < end; ++i) {
+    if (settled[std::size_t(i)]) continue;
     const Node& n = graph_.nodes[std::size_t(i)];
     for (int v : n.out) {
       place_[std::size_t(v)] = n.op->view || n.op->make ? Place::made : Place::arena;
@@ -97,7 +100,9 @@ void Executable::plan() {
     if (buffer[v] >= 0) offset_[v] = memory.offsets[std::size_t(buffer[v])];
 
   std::uint32_t ins = 0, outs = 0;
-  for (auto& n : graph_.nodes) {
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (settled[i]) continue;
+    const Node& n = graph_.nodes[i];
     Step s{&n, n.attrs.get(), ins, outs, n.op->view || n.op->make, false, !n.op->effect};
     for (int v : n.out) {
       s.fresh |= place_[std::size_t(v)] == Place::fresh;
@@ -108,6 +113,31 @@ void Executable::plan() {
     steps_.push_back(s);
   }
   plan_overwrites(last);
+}
+
+// Which nodes settled_ runs; what the others read of it is `kept`.
+std::vector<char> Executable::settle(bool keeps) {
+  std::vector<char> settled(graph_.nodes.size(), 0);
+  if (!keeps || device_.backend != Backend::cpu) return settled;  // a replay has the addresses of all values
+  settled = settled_nodes(graph_);
+  std::vector<char> read(graph_.values.size(), 0);
+  for (int v : graph_.outputs) read[std::size_t(v)] = 1;
+  for (std::size_t i = graph_.nodes.size(); i-- > 0;) {
+    const Node& n = graph_.nodes[i];
+    if (n.op->view && !read[std::size_t(n.out[0])]) settled[i] = 1;  // settled nodes alone look through it
+    if (settled[i]) continue;
+    for (int v : n.in) read[std::size_t(v)] = 1;
+  }
+  std::vector<int> values;
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (!settled[i]) continue;
+    for (int v : graph_.nodes[i].out) {
+      place_[std::size_t(v)] = Place::kept;
+      if (read[std::size_t(v)]) values.push_back(v);
+    }
+  }
+  if (!values.empty()) settled_ = std::make_unique<Settled>(graph_, settled, std::move(values));
+  return settled;
 }
 
 // Is a view of `value` no operand of n? It may be read in another order.
@@ -153,9 +183,9 @@ std::unique_ptr<Executable::Frame> Executable::make_frame() const {
     f->in_arena.emplace_back(t.impl(), offset_[v]);
     f->values[v] = std::move(t);
   }
-  for (auto& n : graph_.nodes) {
-    for (int v : n.in) f->ins.emplace_back(f->values[std::size_t(v)]);
-    for (int v : n.out) f->outs.push_back(f->values[std::size_t(v)]);
+  for (const Step& s : steps_) {
+    for (int v : s.node->in) f->ins.emplace_back(f->values[std::size_t(v)]);
+    for (int v : s.node->out) f->outs.push_back(f->values[std::size_t(v)]);
   }
   return f;
 }
@@ -217,6 +247,10 @@ std::vector<Tensor> Executable::run_once(std::vector<Tensor> inputs) {
   } arena{arena_bytes_ ? detail::new_storage(arena_bytes_, device_) : nullptr};
   if (arena.storage) f.move_to(arena.storage->data);
 
+  if (settled_) {
+    const auto kept = settled_->of(inputs);
+    for (std::size_t k = 0; k < kept->size(); ++k) f.values[std::size_t(settled_->values()[k])] = (*kept)[k];
+  }
   for (std::size_t i = 0; i < graph_.inputs.size(); ++i) f.values[std::size_t(graph_.inputs[i])] = std::move(inputs[i]);
   const std::vector<int> done = run_steps(f, nullptr);
   std::vector<Tensor> results = results_of(f, done);
@@ -282,7 +316,7 @@ std::vector<Tensor> Executable::results_of(const Frame& f, const std::vector<int
 
 void Executable::forget(Frame& f) const {
   for (std::size_t v = 0; v < f.values.size(); ++v)
-    if (place_[v] == Place::input || place_[v] == Place::fresh || place_[v] == Place::made) f.values[v] = Tensor();
+    if (place_[v] != Place::constant && place_[v] != Place::arena) f.values[v] = Tensor();
   for (const Step& s : steps_)
     if (s.fresh)
       for (std::size_t k = 0; k < s.node->out.size(); ++k)

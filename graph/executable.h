@@ -17,8 +17,9 @@ struct Assignment {
 
 class Executable {
  public:
-  /// The graph as it is to run: passes have been over it. `name`: for profiles.
-  explicit Executable(Graph g, std::vector<Assignment> assignments = {}, std::string name = "graph");
+  /// The graph as it is to run: passes have been over it. `name`: for profiles. `keeps`: what lasts from call to call
+  /// (settled.h) is kept.
+  explicit Executable(Graph g, std::vector<Assignment> assignments = {}, std::string name = "graph", bool keeps = true);
   ~Executable();
   Executable(const Executable&) = delete;
   Executable& operator=(const Executable&) = delete;
@@ -41,7 +42,8 @@ class Executable {
   friend class Replay;
   struct Step;
   struct Frame;
-  void plan();
+  void plan(bool keeps);
+  std::vector<char> settle(bool keeps);
   bool only_as_it_is(const Node& n, int value) const;
   void plan_overwrites(const std::vector<int>& last);
   std::vector<Tensor> run_once(std::vector<Tensor> inputs);
@@ -68,7 +70,14 @@ class Executable {
   std::vector<Step> steps_;
   std::vector<Target> targets_;  // by step
   // Where a value lives.
-  enum class Place : std::uint8_t { input, constant, arena, fresh, made };  // made: by a view or by control flow
+  enum class Place : std::uint8_t {
+    input,
+    constant,
+    arena,
+    fresh,
+    made,  // by a view or by control flow
+    kept,  // by settled_
+  };
   std::vector<Place> place_;
   std::vector<int> root_;            // the value whose memory it is
   std::vector<std::size_t> offset_;  // in the arena
@@ -76,7 +85,8 @@ class Executable {
   std::size_t arena_bytes_ = 0, unplanned_bytes_ = 0;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Frame>> idle_;
-  std::unique_ptr<class Replay> replay_;  // null: calls run node by node
+  std::unique_ptr<class Settled> settled_;  // null: everything depends on what calls are given
+  std::unique_ptr<class Replay> replay_;    // null: calls run node by node
   std::atomic<std::int64_t> calls_{0}, timed_{0}, nanoseconds_{0};
 };
 

@@ -28,7 +28,8 @@ class OwnAttrs {
 
 struct Value {
   Spec spec;
-  Tensor constant;  // undefined if it is computed
+  Tensor constant;       // undefined if it is computed
+  bool lasting = false;  // an input that calls do not change: the value of a variable; see settled.h
 };
 
 struct Node {

@@ -25,6 +25,8 @@ const Pass kPasses[] = {
     {"pool_early", "bias and activation of pooled values instead of all values", pool_early},
     {"fuse_conv_pool", "a first convolution and its max-pooling are one op, forward and backward", fuse_conv_pool,
      true},
+    {"fold_batch_norm", "batch normalisation with given statistics goes into the weights of the convolution before it",
+     fold_batch_norm, true},
     {"batch_norm_elementwise", "batch normalisation with given statistics as elementwise ops, which fuse",
      batch_norm_elementwise},
     {"fuse_elementwise", "elementwise ops and their sums run as one tile program", fuse_elementwise},

@@ -21,6 +21,7 @@ Graph optimise(Graph g);
 void enable_pass(const std::string& name, bool on);
 
 Graph batch_norm_elementwise(Graph g);
+Graph fold_batch_norm(Graph g);
 Graph prune(Graph g);
 Graph loop_unrolling(Graph g);
 Graph unread_operands(Graph g);

@@ -42,6 +42,8 @@ PACK_FN operator-(Pack<T> a) { return Pack<T>(ei::pxor(a.p, ei::pset1<typename P
 PACK_FN fma(Pack<T> a, Pack<T> b, Pack<T> c) { return Pack<T>(ei::pmadd(a.p, b.p, c.p)); }
 PACK_FN maximum(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmax<Eigen::PropagateNaN>(a.p, b.p)); }
 PACK_FN minimum(Pack<T> a, Pack<T> b) { return Pack<T>(ei::pmin<Eigen::PropagateNaN>(a.p, b.p)); }
+PACK_FN at_least(Pack<T> a, Pack<T> low) { return Pack<T>(ei::pmax(a.p, low.p)); }  // one instruction; a NaN of a stays
+PACK_FN at_most(Pack<T> a, Pack<T> high) { return Pack<T>(ei::pmin(a.p, high.p)); }
 PACK_FN abs(Pack<T> a) { return Pack<T>(ei::pabs(a.p)); }
 PACK_FN sqrt(Pack<T> a) { return Pack<T>(ei::psqrt(a.p)); }
 PACK_FN floor(Pack<T> a) { return Pack<T>(ei::pfloor(a.p)); }

@@ -3,6 +3,7 @@
 // Groups grow in program order: a node joins the groups of its producers unless that would close a cycle, that is
 // unless some path from a group to the node leads outside of it.
 #include <tapir/graph/passes/pattern.h>
+#include <tapir/graph/settled.h>
 #include <tapir/ops/reduce_attrs.h>
 #include <tapir/ops/tile_program.h>
 
@@ -77,7 +78,8 @@ struct Group {
 
 class Fuser {
  public:
-  explicit Fuser(Graph g) : g_(std::move(g)), by_(producers(g_)), group_(g_.nodes.size(), -1) {}
+  explicit Fuser(Graph g)
+      : g_(std::move(g)), by_(producers(g_)), group_(g_.nodes.size(), -1), settled_(settled_nodes(g_)) {}
 
   Graph run() {
     for (int i = 0; i < int(g_.nodes.size()); ++i) place(i);
@@ -143,6 +145,7 @@ class Fuser {
     for (int v : node(i).in) {
       const int p = producer(v);
       if (p < 0 || group(p) < 0 || is(node(p), "sum") || joined.contains(group(p))) continue;
+      if (settled_[std::size_t(p)] != settled_[std::size_t(i)]) continue;  // what is computed once stays apart
       const Group& other = groups_[std::size_t(group(p))];
       if (!(other.shape == mine.shape) || other.steps + mine.steps > TileProgram::max_steps) continue;
       const bool sums = other.sum != TileProgram::Sum::none && mine.sum != TileProgram::Sum::none;
@@ -369,6 +372,7 @@ class Fuser {
 
   Graph g_;
   std::vector<int> by_, group_;
+  std::vector<char> settled_;
   std::vector<Group> groups_;
   std::vector<std::vector<int>> readers_;
 };

@@ -10,7 +10,7 @@ struct Relu : Unary {
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::output;
   static constexpr int cost = 1;
-  template <class V> TAPIR_HD V value(V x) const { return maximum(x, V(0)); }
+  template <class V> TAPIR_HD V value(V x) const { return at_least(x, V(0)); }
   template <class V> TAPIR_HD V grad(V dy, V y) const { return where(y > V(0), dy, V(0)); }
 };
 struct Relu6 : Unary {
@@ -18,7 +18,7 @@ struct Relu6 : Unary {
   static constexpr Types types = Types::numeric;
   static constexpr Saves saves = Saves::output;
   static constexpr int cost = 1;
-  template <class V> TAPIR_HD V value(V x) const { return minimum(maximum(x, V(0)), V(6)); }
+  template <class V> TAPIR_HD V value(V x) const { return at_most(at_least(x, V(0)), V(6)); }
   template <class V> TAPIR_HD V grad(V dy, V y) const { return where((y > V(0)) & (y < V(6)), dy, V(0)); }
 };
 // alpha: the slope on the negative side, and at 0.
@@ -138,14 +138,14 @@ struct LogSigmoid : Unary {
 struct HardSigmoid : Unary {
   static constexpr const char* name = "hard_sigmoid";
   static constexpr int cost = 2;
-  template <class V> TAPIR_HD V value(V x) const { return minimum(maximum(x + V(3), V(0)), V(6)) / V(6); }
+  template <class V> TAPIR_HD V value(V x) const { return at_most(at_least(x + V(3), V(0)), V(6)) / V(6); }
   template <class V> TAPIR_HD V grad(V dy, V x) const { return where((x > V(-3)) & (x < V(3)), dy / V(6), V(0)); }
 };
 // x hard_sigmoid(x)
 struct HardSilu : Unary {
   static constexpr const char* name = "hard_silu";
   static constexpr int cost = 2;
-  template <class V> TAPIR_HD V value(V x) const { return x * (minimum(maximum(x + V(3), V(0)), V(6)) / V(6)); }
+  template <class V> TAPIR_HD V value(V x) const { return x * (at_most(at_least(x + V(3), V(0)), V(6)) / V(6)); }
   template <class V> TAPIR_HD V grad(V dy, V x) const {
     V inside = where((x > V(-3)) & (x < V(3)), x / V(6), x * V(0));
     return dy * (minimum(maximum(x + V(3), V(0)), V(6)) / V(6) + inside);

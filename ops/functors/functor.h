@@ -53,6 +53,10 @@ struct Ternary : Elementwise {
   static constexpr int arity = 3;
 };
 
+/// The larger, the smaller of x and a number that is no NaN; a NaN of x stays. Packs have it in one instruction.
+template <class V> TAPIR_HD inline V at_least(V x, V low) { return maximum(x, low); }
+template <class V> TAPIR_HD inline V at_most(V x, V high) { return minimum(x, high); }
+
 constexpr int saved_count(Saves s, int arity) {
   return s == Saves::none ? 0 : s == Saves::inputs ? arity : s == Saves::output ? 1 : arity + 1;
 }

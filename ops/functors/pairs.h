@@ -35,7 +35,7 @@ template <class... Fs, class... Gs, class... Rest> struct Joined<TypeList<Fs...>
     : Joined<TypeList<Fs..., Gs...>, Rest...> {};
 
 using Pairs = Joined<ThenArithmetic<Add>, ThenArithmetic<Subtract>, ThenArithmetic<Multiply>, ThenArithmetic<Square>,
-                     TypeList<Then<Add, Relu>, Then<Add, Sigmoid>, Then<Add, Tanh>, Then<Multiply, Tanh>,
-                              Then<Sigmoid, Multiply>>>::type;
+                     TypeList<Then<Add, Relu>, Then<Add, Relu6>, Then<Add, Sigmoid>, Then<Add, Tanh>,
+                              Then<Multiply, Tanh>, Then<Sigmoid, Multiply>>>::type;
 
 }  // namespace tapir::vmath::fn

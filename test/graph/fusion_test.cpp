@@ -427,3 +427,66 @@ TEST_CASE("each pass can be switched off") {
     graph::enable_pass(pass.name, true);
   }
 }
+
+TEST_CASE("batch normalisation with given statistics goes into the convolution's weights, and follows the variables") {
+  for (DType d : {DType::f32, DType::f64})
+    for (bool with_bias : {false, true}) {
+      auto draw = [&](const Shape& s, std::int64_t seed) { return random::normal(s, {.seed = seed}).astype(d); };
+      Variable kernel(draw({3, 3, 5, 7}, 1), "kernel"), bias(draw({7}, 2), "bias"), mean(draw({7}, 3), "mean"),
+          variance(random::uniform({7}, {.low = 0.5, .high = 2, .seed = 4}).astype(d), "variance"),
+          scale(draw({7}, 5), "scale"), offset(draw({7}, 6), "offset");
+      auto f = [&](const Tensor& x) {
+        Tensor y = conv2d(x, kernel, {.padding = Padding::same});
+        if (with_bias) y = y + bias;
+        return relu6(batch_norm(y, mean, variance, offset, scale));
+      };
+      auto traced = function(f);
+      const Tensor x = draw({2, 9, 8, 5}, 7);
+      const double eps = d == DType::f32 ? 1e-5 : 1e-13;
+      auto agree = [&] { CHECK(allclose(traced(x), f(x), {.rtol = eps, .atol = eps})); };
+      agree(), agree();
+      const std::string graph = traced.graphs().at(0);
+      CHECK(nodes(traced, "batch_norm") == 0);
+      CHECK(graph.find("[conv, add, relu6]") != graph.npos);
+      for (Variable* v : {&kernel, &mean, &variance, &scale, &offset, &bias}) {
+        v->assign(v->value() * 1.5);
+        agree(), agree();
+      }
+      CHECK(traced.trace_count() == 1);
+    }
+  // In a trace that assigns the statistics too, they are what they are then.
+  Variable kernel(ones({1, 1, 1, 2}), "kernel"), mean(zeros({2}), "mean");
+  auto step = function([&](const Tensor& x) {
+    mean.assign_add(ones({2}));
+    return batch_norm(conv2d(x, kernel), mean, ones({2}), zeros({2}), ones({2}), 0.0);
+  });
+  for (int i = 1; i < 4; ++i)
+    CHECK(step(ones({1, 1, 1, 1})).to_vector<float>() == std::vector<float>(2, 1.0f - float(i)));
+}
+
+TEST_CASE("what depends on variables alone is computed when they change") {
+  Variable a(random::normal({20, 30}, {.seed = 1}), "a"), b(random::normal({30, 10}, {.seed = 2}), "b"),
+      moved(ones({10}), "moved");
+  auto f = function([&](const Tensor& x) {
+    moved.assign(moved * 2);
+    return std::pair(matmul(x, matmul(tanh(a), b)) + moved, matmul(a, b));
+  });
+  const Tensor x = random::normal({4, 20}, {.seed = 3});
+  auto products = [&] {  // that run in a call
+    Profile p;
+    auto [y, ab] = f(x);
+    int n = 0;
+    for (auto& e : p.events()) n += e.name == "matmul";
+    CHECK(allclose(y, matmul(x, matmul(tanh(a), b)) + moved, {.rtol = 1e-5, .atol = 1e-4}));
+    CHECK(allclose(ab, matmul(a, b), {.rtol = 1e-5, .atol = 1e-5}));
+    return n;
+  };
+  CHECK(products() == 3);
+  CHECK(products() == 1);
+  b.assign(b.value() + 1);
+  CHECK(products() == 3);
+  CHECK(products() == 1);
+  const Tensor kept = a.value();  // the same values, another tensor
+  a.assign(kept * 1);
+  CHECK(products() == 3);
+}
