@@ -235,9 +235,33 @@ void GradientTape::each_slot(const GradientSource& source, F f) const {
   }
 }
 
+GradientHook::~GradientHook() = default;
+
+// A source, and the node from which on nothing adds to its gradient: the first one that reads it.
+struct GradientTape::Final {
+  std::size_t node, source;
+};
+
+// In the order in which the reverse walk comes to them.
+std::vector<GradientTape::Final> GradientTape::finals(std::span<const GradientSource> sources) const {
+  std::vector<std::size_t> first_reader(m_->map.count, m_->nodes.size());
+  for (std::size_t k = m_->nodes.size(); k-- > 0;)
+    for (std::size_t i = 0; i < m_->nodes[k].inputs; ++i)
+      if (const std::uint32_t slot = m_->slots[m_->nodes[k].first + i]; slot != kNone) first_reader[slot] = k;
+  std::vector<Final> all;
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    std::size_t node = m_->nodes.size();
+    each_slot(sources[s], [&](std::uint32_t slot) { node = std::min(node, first_reader[slot]); });
+    all.push_back({node, s});
+  }
+  std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.node > b.node; });
+  return all;
+}
+
 // One reverse walk over the nodes. Only what lies between the target and a source is computed. What a persistent tape
 // records meanwhile goes behind them, so that everything here may move.
-std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::span<const GradientSource> sources) {
+std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::span<const GradientSource> sources,
+                                           GradientHook* hook) {
   detail::Span span("tape", "gradient");
   Memory& m = *m_;
   constexpr std::uint8_t leads = 1, is_source = 2;  // to a source
@@ -256,8 +280,25 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
   grads.clear();
   grads.resize(m.map.count);
   for (auto& s : seeds) grads[s.slot] = grads[s.slot].defined() ? grads[s.slot] + s.dy : s.dy;
+  std::vector<Tensor> result(sources.size());
+  const auto collect = [&](std::size_t s) {
+    each_slot(sources[s],
+              [&, &sum = result[s]](std::uint32_t slot) {  // a variable that was read meanwhile has a slot beyond
+                if (slot < grads.size() && grads[slot].defined()) sum = sum.defined() ? sum + grads[slot] : grads[slot];
+              });
+  };
+  const std::vector<Final> order = hook ? finals(sources) : std::vector<Final>();
+  std::size_t told = 0;
+  const auto tell = [&](std::size_t node) {  // those that the walk has passed, down to this node
+    for (; told < order.size() && order[told].node >= node; ++told) {
+      const std::size_t s = order[told].source;
+      collect(s);
+      if (result[s].defined()) hook->ready(s, result[s]);
+    }
+  };
   std::vector<Tensor> kept;
   for (std::size_t k = m.nodes.size(); k-- > 0;) {
+    if (hook) tell(k + 1);
     const Entry n = m.nodes[k];
     const std::uint32_t *in = &m.slots[n.first], *out = in + n.inputs;
     bool flows = false, any = false;
@@ -289,14 +330,9 @@ std::vector<Tensor> GradientTape::backward(std::span<const Seed> seeds, std::spa
     }
   }
 
-  std::vector<Tensor> result;
-  for (auto& s : sources) {
-    Tensor sum;
-    each_slot(s, [&](std::uint32_t slot) {  // a variable that was read meanwhile has a slot beyond
-      if (slot < grads.size() && grads[slot].defined()) sum = sum.defined() ? sum + grads[slot] : grads[slot];
-    });
-    result.push_back(std::move(sum));
-  }
+  if (hook) tell(0);
+  else
+    for (std::size_t s = 0; s < sources.size(); ++s) collect(s);
   grads.clear();
   return result;
 }
@@ -332,7 +368,7 @@ std::vector<Tensor> GradientTape::run(const Operand& target, std::span<const Gra
   {
     Paused paused(*this, !options_.persistent);
     const Seed seed{slot, dy};
-    g = backward({&seed, 1}, sources);
+    g = backward({&seed, 1}, sources, o.hook);
     if (o.unconnected == UnconnectedGradients::zero)
       for (std::size_t i = 0; i < g.size(); ++i) {
         if (g[i].defined()) continue;

@@ -16,9 +16,18 @@ struct TapeOptions {
   bool watch_accessed_variables = true;  ///< watch each trainable Variable when it is read
 };
 
+/// Is told gradients as soon as they are final, while the tape goes on backwards: to send them off meanwhile.
+class GradientHook {
+ public:
+  virtual ~GradientHook();
+  /// Nothing that comes adds to the gradient of source `i`. Not called where nothing flows to.
+  virtual void ready(std::size_t i, const Tensor& gradient) = 0;
+};
+
 struct GradientOptions {
   Tensor output_gradients = {};  ///< where to start, of the target's shape; ones if undefined
   UnconnectedGradients unconnected = UnconnectedGradients::none;
+  GradientHook* hook = nullptr;
 };
 
 struct JacobianOptions {
@@ -130,7 +139,10 @@ class GradientTape final : private Recorder, private detail::VariableObserver {
     std::uint32_t slot;
     Tensor dy;
   };
-  std::vector<Tensor> backward(std::span<const Seed> seeds, std::span<const GradientSource> sources);
+  std::vector<Tensor> backward(std::span<const Seed> seeds, std::span<const GradientSource> sources,
+                               GradientHook* hook = nullptr);
+  struct Final;
+  std::vector<Final> finals(std::span<const GradientSource> sources) const;
   Tensor rows(const char* what, const Operand& target, const GradientSource& source, JacobianOptions options,
               bool batch);
   void use_up();

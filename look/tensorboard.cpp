@@ -29,11 +29,12 @@ void TensorBoard::on_train_begin() {
 
 void TensorBoard::on_train_batch_end(std::int64_t batch, const Logs& logs) {
   if (options_.update_freq == 0) return Callback::on_train_batch_end(batch, logs);
-  if (++batches_ % options_.update_freq != 0) return;
+  if (++batches_ % options_.update_freq != 0 || !params().writes) return;
   for (auto& [name, value] : logs) writer(false).scalar("batch_" + name, value, batches_);
 }
 
 void TensorBoard::on_epoch_end(int epoch, Logs& logs) {
+  if (!params().writes) return;
   for (auto& [name, value] : logs) {
     const bool validation = name.starts_with("val_");
     writer(validation).scalar("epoch_" + name.substr(validation ? 4 : 0), value, epoch);

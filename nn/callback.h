@@ -10,12 +10,14 @@
 namespace tapir::nn {
 
 class Model;
+class ParallelTraining;
 
 /// What a call of fit was asked for.
 struct FitParams {
   int epochs = 0;          ///< the number of the last one
   std::int64_t steps = 0;  ///< batches an epoch; -1: not known before its end
   int verbose = 0;
+  bool writes = true;  ///< false in all processes but the first, if several train: write no files, print nothing
 };
 
 /// Override what you need. Epochs and batches count from 0. Logs are the running means of loss and metrics.
@@ -37,6 +39,8 @@ class Callback {
   virtual std::vector<std::pair<std::string, Tensor>> state() const { return {}; }
   /// Gets what state() gave, after on_train_begin. Throws UsageError if a tensor is missing.
   virtual void set_state(const NamedValues<Tensor>& state) { (void)state; }
+  /// Not null: several processes train, and fit asks this to keep them together. Of one callback at most.
+  virtual ParallelTraining* parallel() { return nullptr; }
 
  protected:
   /// The model that is trained: `model().stop_training()` ends fit after this batch or epoch. Throws UsageError outside

@@ -105,9 +105,10 @@ void EarlyStopping::on_epoch_end(int epoch, Logs& logs) {
 }
 
 void EarlyStopping::on_train_end(const Logs&) {
-  if (stopped_epoch_ > 0 && options_.verbose > 0) fmt::print("Epoch {}: early stopping\n", stopped_epoch_ + 1);
+  if (stopped_epoch_ > 0 && options_.verbose > 0 && params().writes)
+    fmt::print("Epoch {}: early stopping\n", stopped_epoch_ + 1);
   if (best_weights_.empty()) return;
-  if (options_.verbose > 0)
+  if (options_.verbose > 0 && params().writes)
     fmt::print("Restoring model weights from the end of the best epoch: {}.\n", best_epoch_ + 1);
   std::vector<Variable> variables = model().variables();
   for (std::size_t i = 0; i < variables.size(); ++i) variables[i].assign(best_weights_[i]);
@@ -156,7 +157,7 @@ void ReduceLROnPlateau::on_epoch_end(int epoch, Logs& logs) {
   } else if (cooldown_ == 0 && ++wait_ >= options_.patience && rate > double(float(options_.min_lr))) {
     const double lower = std::max(rate * options_.factor, options_.min_lr);
     optimizer.set_learning_rate(lower);
-    if (options_.verbose > 0)
+    if (options_.verbose > 0 && params().writes)
       fmt::print("\nEpoch {}: ReduceLROnPlateau reducing learning rate to {}.\n", epoch + 1, lower);
     cooldown_ = options_.cooldown;
     wait_ = 0;
@@ -177,7 +178,8 @@ void LearningRateScheduler::on_epoch_begin(int epoch) {
   optim::Optimizer optimizer = model().optimizer();
   const double rate = schedule_(epoch, optimizer.learning_rate());
   optimizer.set_learning_rate(rate);
-  if (verbose_ > 0) fmt::print("\nEpoch {}: LearningRateScheduler setting learning rate to {}.\n", epoch + 1, rate);
+  if (verbose_ > 0 && params().writes)
+    fmt::print("\nEpoch {}: LearningRateScheduler setting learning rate to {}.\n", epoch + 1, rate);
 }
 
 void LearningRateScheduler::on_epoch_end(int, Logs& logs) {
@@ -205,7 +207,7 @@ void ModelCheckpoint::save(int epoch, std::int64_t batch, const Logs& logs) {
   if (options_.save_best_only) {
     const std::optional<double> now = monitor_.value(logs);
     if (!now || !monitor_.better(*now, monitor_.best)) return;
-    if (options_.verbose > 0)
+    if (options_.verbose > 0 && params().writes)
       fmt::print("\nEpoch {}: {} improved from {} to {:.5f}.\n", epoch + 1, monitor_.name(),
                  monitor_.best ? fmt::format("{:.5f}", *monitor_.best) : "none", *now);
     monitor_.best = now;
@@ -223,9 +225,10 @@ void ModelCheckpoint::save(int epoch, std::int64_t batch, const Logs& logs) {
     throw UsageError(fmt::format("ModelCheckpoint: the path '{}' cannot be written out ({}). There are: {}.", path_,
                                  e.what(), fmt::join(known, ", ")));
   }
+  if (!params().writes) return;
   if (options_.save_weights_only) model().save_weights(path);
   else model().save(path);
-  if (options_.verbose > 0) fmt::print("\nEpoch {}: saving model to {}\n", epoch + 1, path);
+  if (options_.verbose > 0 && params().writes) fmt::print("\nEpoch {}: saving model to {}\n", epoch + 1, path);
 }
 
 State ModelCheckpoint::state() const { return {{"best", kept({or_nan(monitor_.best), double(batches_)})}}; }
@@ -276,6 +279,7 @@ std::string BackupAndRestore::path() const {
 void BackupAndRestore::on_train_begin() {
   std::error_code ignored;
   if (std::filesystem::exists(path(), ignored)) return model().load_progress(path());
+  if (!params().writes) return;
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) throw FileError(fmt::format("BackupAndRestore: {}: {}.", folder_, error.message()));
@@ -291,7 +295,7 @@ void BackupAndRestore::on_epoch_end(int, Logs&) { model().save_progress(path(), 
 
 void BackupAndRestore::on_train_end(const Logs&) {
   std::error_code ignored;
-  if (options_.delete_checkpoint) std::filesystem::remove(path(), ignored);
+  if (options_.delete_checkpoint && params().writes) std::filesystem::remove(path(), ignored);
 }
 
 }  // namespace tapir::nn::callbacks

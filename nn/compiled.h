@@ -2,6 +2,7 @@
 #pragma once
 #include <tapir/nn/dataset_batches.h>
 #include <tapir/nn/model.h>
+#include <tapir/nn/parallel_training.h>
 #include <tapir/ops/random.h>
 
 namespace tapir::nn {
@@ -31,9 +32,13 @@ struct Model::Compiled {
   int serial;                       // no other compile has it
   metrics::Mean mean_loss{"loss"};  // over examples
   Fit* fit = nullptr;               // the one that runs
+  /// That of the fit that runs; null if this process trains alone.
+  ParallelTraining* parallel() const;
 
   Compiled(const CompileOptions& options, std::vector<std::string> names);
   void reset_metrics();
+  /// Of all processes, where several train: afterwards each has what all have seen.
+  void join_metrics();
   /// The mean loss, then as each_metric.
   std::vector<Metric> all_metrics();
   /// The sum of the losses, each times its weight, and each of them.
@@ -64,6 +69,7 @@ struct Model::Fit {
   std::optional<detail::DatasetBatches> batches;  // in place of x, y and weight
   std::int64_t n = 0, steps = 0;                  // steps: of an epoch, -1 if not known
   std::vector<AnyCallback> callbacks;
+  ParallelTraining* parallel = nullptr;  // of one of them, if several processes train
 
   int epoch = 0;
   std::int64_t step = 0;                // batches of this epoch that are done
@@ -76,6 +82,8 @@ struct Model::Fit {
   Fit(const Fit&) = delete;
   ~Fit();
   History run();
+  /// Does this process print and write files?
+  bool writes() const { return !parallel || parallel->rank() == 0; }
 
  private:
   void check() const;
@@ -86,6 +94,7 @@ struct Model::Fit {
   void validate(Logs& logs);
   void each(FunctionRef<void(Callback&)> f) const;
   void end_batch();
+  void agree_on_stop();
   Tensor draw_order();
 };
 

@@ -13,6 +13,7 @@ CSVLogger::CSVLogger(std::string path, const CSVLoggerOptions& options) : path_(
 
 // Opened for each line, so that what was written stays if the process dies.
 void CSVLogger::write(const char* how, const std::string& line) const {
+  if (!params().writes) return;
   std::FILE* file = std::fopen(path_.c_str(), how);
   const bool written = file && std::fwrite(line.data(), 1, line.size(), file) == line.size();
   if (!file || std::fclose(file) != 0 || !written)

@@ -36,7 +36,7 @@ std::vector<Tensor> DatasetBatches::checked(std::vector<Tensor> batch) const {
   for (auto& t : {xs[0], ys[0]})
     if (t.defined() && t.rank() < 1)
       throw ShapeError(fmt::format("{}: the dataset must give batches: call .batch(size) on it.", what_));
-  check_data(what_, xs, ys, batch.back());
+  if (!allow_empty_ || xs[0].shape()[0] > 0) check_data(what_, xs, ys, batch.back());
   return batch;
 }
 
@@ -82,6 +82,7 @@ History Model::fit(const data::Dataset& batches, const FitOptions& o, Where wher
 
 Logs Model::evaluate_dataset(const char* what, const data::Dataset& dataset, std::int64_t steps) {
   detail::DatasetBatches batches = batches_of(what, dataset, steps);
+  if (compiled(what).parallel()) batches.allow_empty();
   batches.open(0, 0);
   build_for(batches.peek_inputs());
   return evaluate_batches(batches.inputs(), [&] {

@@ -11,6 +11,8 @@ class DatasetBatches {
   /// Batches of so many inputs and answers; of none: for predict, which looks at the inputs alone.
   DatasetBatches(const char* what, const data::Dataset& dataset, std::size_t inputs, std::size_t answers)
       : what_(what), dataset_(dataset), inputs_(inputs), answers_(answers) {}
+  /// A batch may have no examples: a part of one that others have.
+  void allow_empty() { allow_empty_ = true; }
   /// Goes to this place of this pass; costs nothing where it stands there already.
   void open(std::int64_t pass, std::int64_t position);
   std::int64_t pass() const { return pass_; }
@@ -31,7 +33,7 @@ class DatasetBatches {
   std::optional<data::Iteration> iteration_;
   std::vector<Tensor> peeked_;
   std::int64_t pass_ = 0, position_ = 0;
-  bool ended_ = false;
+  bool ended_ = false, allow_empty_ = false;
 };
 
 }  // namespace tapir::nn::detail

@@ -168,8 +168,14 @@ void Model::Fit::take_callbacks() {
   std::stable_sort(callbacks.begin(), callbacks.end(),
                    [](auto& a, auto& b) { return a->comes_last() < b->comes_last(); });
   for (auto& callback : callbacks) {
+    if (!callback->parallel()) continue;
+    if (parallel) throw UsageError("fit: there are two callbacks that train in parallel.");
+    parallel = callback->parallel();
+  }
+  if (batches && parallel) batches->allow_empty();
+  for (auto& callback : callbacks) {
     callback->model_ = &model;
-    callback->params_ = {o.epochs, steps, o.verbose};
+    callback->params_ = {o.epochs, steps, writes() ? o.verbose : 0, writes()};
     callback->ignores_batches_ = false;
   }
   c.fit = this;
@@ -190,9 +196,10 @@ Tensor Model::Fit::draw_order() {
   if (batches) return before_order = now, Tensor();
   if (within_epoch) random::set_generator_state(before_order);
   else before_order = now;
-  const Tensor order =
+  Tensor order =
       o.shuffle ? random::permutation(n, {.seed = o.shuffle_seed < 0 ? -1 : o.shuffle_seed + epoch}) : Tensor();
   if (within_epoch) random::set_generator_state(now);
+  if (parallel && order.defined()) order = parallel->same(order);
   return order;
 }
 
@@ -227,7 +234,12 @@ std::vector<Tensor> Model::Fit::next_batch(const Tensor& order) {
     batch.back() = batch.back().defined() ? by_class * astype(batch.back(), by_class.dtype()) : by_class;
     return batch;
   }
-  const std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
+  std::int64_t begin = step * o.batch_size, end = std::min(n, begin + o.batch_size);
+  if (parallel) {  // this process's part, which may be empty
+    const std::int64_t all = end - begin, rank = parallel->rank(), size = parallel->size();
+    end = begin + all * (rank + 1) / size;
+    begin += all * rank / size;
+  }
   auto part = [&](const Tensor& t) {
     return !t.defined() || !o.shuffle ? detail::rows(t, begin, end) : take(t, order[Slice(begin, end)], 0);
   };
@@ -249,7 +261,7 @@ void Model::Fit::validate(Logs& logs) {
 History Model::Fit::run() {
   History history;
   Logs logs;
-  detail::Progress progress(o.verbose, o.epochs);
+  detail::Progress progress(writes() ? o.verbose : 0, o.epochs);
   epoch = o.initial_epoch;
   if (epoch < o.epochs) model.build_for(first_inputs());
   each([](Callback& callback) { callback.on_train_begin(); });
@@ -274,10 +286,12 @@ History Model::Fit::run() {
       end_batch();
       if (progress.due()) progress.tell(step, c.logs());
     }
+    c.join_metrics();
     logs = c.logs();
     validate(logs);
     progress.end_epoch(batches ? step : steps, logs);
     each([&](Callback& callback) { callback.on_epoch_end(epoch, logs); });
+    agree_on_stop();
     for (auto& [name, v] : logs) history.at_or_new(name).push_back(v);
   }
   if (o.epochs > 0) c.optimizer.finalize_variable_values(model.trainable_variables());
@@ -291,6 +305,12 @@ void Model::Fit::end_batch() {
   const Logs logs = c.logs();
   for (auto& callback : callbacks)
     if (!ignored(callback)) callback->on_train_batch_end(step - 1, logs);
+  agree_on_stop();
+}
+
+// Processes that train together end together.
+void Model::Fit::agree_on_stop() {
+  if (parallel) stop = parallel->any(stop);
 }
 
 History Model::fit(const Tensors& x, const Tensors& y, const FitOptions& o, Where where) {

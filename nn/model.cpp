@@ -47,6 +47,16 @@ Model::Compiled::Compiled(const CompileOptions& o, std::vector<std::string> name
   serial = ++compiles;
 }
 
+ParallelTraining* Model::Compiled::parallel() const { return fit ? fit->parallel : nullptr; }
+
+void Model::Compiled::join_metrics() {
+  if (!parallel()) return;
+  std::vector<Variable> all;
+  for (auto& m : all_metrics())
+    for (auto& v : m.variables()) all.push_back(v);
+  parallel()->sum(all);
+}
+
 void Model::Compiled::reset_metrics() {
   mean_loss.reset();
   each_metric([](auto& m) { m.reset(); });
@@ -147,7 +157,10 @@ void Model::build_for(const Tensors& batch) {
 bool Model::eagerly() const { return *compiled_ && (*compiled_)->run_eagerly; }
 
 std::string Model::trace_key() const {
-  return detail::structure_of(*state()) + (*compiled_ ? std::to_string((*compiled_)->serial) : "");
+  std::string key = detail::structure_of(*state());
+  if (*compiled_) key += std::to_string((*compiled_)->serial);
+  if (*compiled_ && (*compiled_)->parallel()) key += " in parallel " + (*compiled_)->parallel()->key();
+  return key;
 }
 
 std::vector<Tensor> Model::all_outputs(std::span<const Tensor> xs, bool training) {
@@ -174,7 +187,12 @@ void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
   std::vector<Tensor> predicted;
   std::vector<Variable> variables;
   std::vector<Tensor> gradients;
-  {
+  ParallelTraining* parallel = c.parallel();
+  if (parallel && xs[0].shape()[0] == 0) {  // no part of this batch: what the others find moves the weights here too
+    variables = trainable_variables();
+    gradients.resize(variables.size());
+    parallel->start(variables, 0);
+  } else {
     detail::LogitsScope logits;
     LossScope added;
     GradientTape tape;
@@ -183,11 +201,13 @@ void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
     loss.first = with_penalties(loss.first, added);
     variables = trainable_variables();
     if (variables.empty()) throw UsageError("fit: the model has no trainable variables.");
-    gradients = tape.gradient(loss.first, variables);
+    if (parallel) parallel->start(variables, xs[0].shape()[0]);
+    gradients = tape.gradient(loss.first, variables, {.hook = parallel});
   }
+  if (parallel) parallel->finish(gradients);
   c.optimizer.apply_gradients(gradients, variables);
   apply_constraints();
-  c.update_metrics(loss, ys, predicted, weight);
+  if (!predicted.empty()) c.update_metrics(loss, ys, predicted, weight);
 }
 
 void Model::test_step(std::span<const Tensor> batch, std::size_t inputs) {
@@ -206,7 +226,9 @@ Logs Model::evaluate_batches(std::size_t inputs, Batches next) {
   c.reset_metrics();
   const std::string key = trace_key();
   auto test = [&](std::span<const Tensor> batch) { return test_step(batch, inputs), Tensor(); };
-  for (auto batch = next(); !batch.empty(); batch = next()) traces_.steps->test.run(c.run_eagerly, key, batch, test);
+  for (auto batch = next(); !batch.empty(); batch = next())
+    if (!c.parallel() || batch[0].shape()[0] > 0) traces_.steps->test.run(c.run_eagerly, key, batch, test);
+  c.join_metrics();
   return c.logs();
 }
 

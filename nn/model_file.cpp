@@ -206,6 +206,11 @@ io::NamedTensors Model::read_state(const char* what, const std::string& path) {
 void Model::save_progress(const std::string& path, bool whole) const {
   Compiled& c = **compiled_;
   const Fit& fit = *c.fit;
+  if (fit.parallel && !whole) {  // the first process goes on with what all have seen so far, and writes it
+    c.join_metrics();
+    if (!fit.writes()) c.reset_metrics();
+  }
+  if (!fit.writes()) return;
   const random::GeneratorState now = random::generator_state();
   auto numbers = [](const std::vector<std::int64_t>& v) { return Tensor::from_vector(v); };
   io::NamedTensors state{
@@ -261,6 +266,7 @@ void Model::load_progress(const std::string& path) {
       metrics[i].set_state(kept);
     }
   }
+  if (!fit.writes()) c.reset_metrics();  // the first process has those of all
   for (std::size_t i = 0; i < fit.callbacks.size(); ++i) {
     const std::string prefix = fmt::format("fit/callback/{}/", i);
     NamedValues<Tensor> own;

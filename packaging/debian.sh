@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: debian.sh BUILD OUT: makes Debian packages in OUT of what BUILD installs: libtapir0.1, the shared library, and libtapir-dev,
-# all the rest; where BUILD has them, libtapir0.1-cuda, the CUDA backend, and libtapir0.1-formats
-# with libtapir-formats-dev. DPKG_DEB_OPTIONS may say how to compress them. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
+# all the rest; where BUILD has them, libtapir0.1-cuda, the CUDA backend, libtapir0.1-formats and libtapir0.1-distributed
+# with libtapir-formats-dev and libtapir-distributed-dev. DPKG_DEB_OPTIONS may say how to compress them. Nothing is compiled for it: an installed tree works wherever it lies, so also in /usr.
 set -e
 build=$(readlink -f "$1")
 mkdir -p "$2"
@@ -31,16 +31,17 @@ if [ -e "libtapir-dev/usr/$libdir/libtapir_cuda.so" ]; then
   mv "libtapir-dev/usr/$libdir/libtapir_cuda.so" "$cuda/usr/$libdir"
   strip --strip-unneeded "$cuda/usr/$libdir/libtapir_cuda.so"
 fi
-formats=
-if [ -e "libtapir-dev/usr/$libdir/libtapir_formats.so" ]; then
-  formats=$runtime-formats
-  mkdir -p "$formats/usr/$libdir" "$formats/DEBIAN" "libtapir-formats-dev/usr/$libdir/pkgconfig" libtapir-formats-dev/usr/include/tapir libtapir-formats-dev/DEBIAN
-  mv "libtapir-dev/usr/$libdir"/libtapir_formats.so.* "$formats/usr/$libdir"
-  mv "libtapir-dev/usr/$libdir/libtapir_formats.so" "libtapir-formats-dev/usr/$libdir"
-  mv "libtapir-dev/usr/$libdir/pkgconfig/tapir_formats.pc" "libtapir-formats-dev/usr/$libdir/pkgconfig"
-  mv libtapir-dev/usr/include/tapir/formats libtapir-dev/usr/include/tapir/formats.h libtapir-formats-dev/usr/include/tapir
-  strip --strip-unneeded "$formats/usr/$libdir"/libtapir_formats.so.*.*.*
-fi
+parts=  # libraries beside the first one that have packages of their own
+for part in formats distributed; do
+  [ -e "libtapir-dev/usr/$libdir/libtapir_$part.so" ] || continue
+  parts="$parts $part"
+  mkdir -p "$runtime-$part/usr/$libdir" "$runtime-$part/DEBIAN" "libtapir-$part-dev/usr/$libdir/pkgconfig" "libtapir-$part-dev/usr/include/tapir" "libtapir-$part-dev/DEBIAN"
+  mv "libtapir-dev/usr/$libdir/libtapir_$part".so.* "$runtime-$part/usr/$libdir"
+  mv "libtapir-dev/usr/$libdir/libtapir_$part.so" "libtapir-$part-dev/usr/$libdir"
+  mv "libtapir-dev/usr/$libdir/pkgconfig/tapir_$part.pc" "libtapir-$part-dev/usr/$libdir/pkgconfig"
+  mv "libtapir-dev/usr/include/tapir/$part" "libtapir-dev/usr/include/tapir/$part.h" "libtapir-$part-dev/usr/include/tapir"
+  strip --strip-unneeded "$runtime-$part/usr/$libdir/libtapir_$part".so.*.*.*
+done
 rm -r libtapir-dev/usr/share/doc
 strip --strip-unneeded "$runtime/usr/$libdir"/libtapir.so.*.*.*
 strip --strip-debug "libtapir-dev/usr/$libdir/libtapir.a"
@@ -86,12 +87,16 @@ package() {
 package "$runtime" libs "$(needs "$runtime")" "" "tensors for C++ (shared library)"
 [ -z "$cuda" ] || package "$cuda" libs "$runtime (= $version)" "" "tensors for C++ (CUDA backend)"
 also=$(needs libtapir-dev)
-if [ -n "$formats" ]; then
-  echo "libtapir_formats ${soname#libtapir.so.} $formats (>= $version)" > "$formats/DEBIAN/shlibs"
-  echo "activate-noawait ldconfig" > "$formats/DEBIAN/triggers"
-  package "$formats" libs "$runtime (= $version), $(needs "$formats")" "" "tensors for C++ (files of other programs)"
-  package libtapir-formats-dev libdevel "libtapir-dev (= $version), $formats (= $version)" "" "tensors for C++ (files of other programs, development)"
-fi
+for part in $parts; do
+  case $part in
+    formats) what="files of other programs" ;;
+    distributed) what="training by several processes" ;;
+  esac
+  echo "libtapir_$part ${soname#libtapir.so.} $runtime-$part (>= $version)" > "$runtime-$part/DEBIAN/shlibs"
+  echo "activate-noawait ldconfig" > "$runtime-$part/DEBIAN/triggers"
+  package "$runtime-$part" libs "$runtime (= $version), $(needs "$runtime-$part")" "" "tensors for C++ ($what)"
+  package "libtapir-$part-dev" libdevel "libtapir-dev (= $version), $runtime-$part (= $version)" "" "tensors for C++ ($what, development)"
+done
 archive="libfmt-dev, zlib1g-dev"  # what programs that link it need
 if grep -q -- -ldnnl "$tree/$libdir/pkgconfig/tapir.pc"; then archive="$archive, libdnnl-dev"; fi
 package libtapir-dev libdevel "$runtime (= $version)${also:+, $also}" "g++, $archive${formats:+, $formats}" "tensors for C++ (development files)"

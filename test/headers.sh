@@ -19,7 +19,7 @@ for clang in clang++-19 clang++-18 clang++-17 clang++-16 clang++; do  # up to 15
     break
   fi
 done
-headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h formats.h formats/*.h)
+headers=$(cd "$include/tapir/" && ls tapir.h tensor/*.h ops/*.h autograd/*.h graph/*.h nn/*.h data/*.h io/*.h look/*.h formats.h formats/*.h distributed.h distributed/world.h distributed/data_parallel.h)
 flags="-std=c++20 -Wall -Wextra -Wconversion -Werror -I $include -fsyntax-only -x c++ -"
 eigen=$(pkg-config --cflags-only-I eigen3 | sed 's/-I/-isystem /g')  # which that header alone needs
 for compiler in $compilers; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the rules of the house that no compiler knows: the line budget and which room may include which.
 
-Arrows point down only: tensor <- ops <- {backends, autograd, graph} <- io <- {nn, data} <- {look, formats} <- {examples, command}. Nobody but a
+Arrows point down only: tensor <- ops <- {backends, autograd, graph} <- io <- {nn, data} <- {look, formats, distributed} <- {examples, command}. Nobody but a
 backend includes a backend, except that ops that are no rows may walk memory with the helpers below. test/ and bench/
 may include anything. Prints `file:line: what` for each finding.
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = {"tensor": 0, "ops": 1, "backends": 2, "autograd": 2, "graph": 2, "io": 3, "nn": 4, "data": 4, "look": 5, "formats": 5, "examples": 6, "command": 6}
+FLOOR = {"tensor": 0, "ops": 1, "backends": 2, "autograd": 2, "graph": 2, "io": 3, "nn": 4, "data": 4, "look": 5, "formats": 5, "distributed": 5, "examples": 6, "command": 6}
 HELPERS = {f"tapir/backends/cpu/{name}.h" for name in ("copy", "parallel", "strided")}
 MAX_LINES, MAX_COLUMNS = 800, 120
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')

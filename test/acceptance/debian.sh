@@ -57,6 +57,21 @@ END
   formats/cmake/main
 fi
 
+if [ -e "$libdir/libtapir_distributed.so" ]; then
+  mkdir distributed
+  cat > distributed/main.cpp <<'END'
+#include <tapir/distributed.h>
+#include <tapir/tapir.h>
+int main() {
+  tapir::distributed::World world;
+  return world.all_reduce(tapir::ones({2})).to_vector<float>()[1] == world.size() ? 0 : 1;
+}
+END
+  # shellcheck disable=SC2046
+  ${CXX:-g++} distributed/main.cpp -std=c++20 -o with_distributed $(pkg-config --cflags --libs tapir_distributed)
+  LD_LIBRARY_PATH=$work/$libdir ./with_distributed
+fi
+
 install_in_root --remove $(cd packages && ls libtapir*.deb | sed 's/_.*//') >> log
 left=$(find root -path root/var -prune -o -type f -print)
 [ -z "$left" ] || { echo "left behind: $left"; exit 1; }

@@ -269,3 +269,29 @@ TEST_CASE("broadcasting is undone in gradients") {
   CHECK(values(da)[0] == 16);
   CHECK(values(db)[0] == 6);
 }
+
+TEST_CASE("a hook is told each gradient when it is final, the last layers' first") {
+  struct Hook final : GradientHook {
+    std::vector<std::pair<std::size_t, double>> told;
+    void ready(std::size_t i, const Tensor& g) override { told.emplace_back(i, g.item<double>()); }
+  } hook;
+  Variable first(constant(2.0)), last(constant(3.0)), twice(constant(0.5)), idle(constant(1.0));
+  GradientTape tape({.persistent = true});
+  Tensor h = first.value() * twice.value();  // 1
+  twice.assign(twice.value() * 2);           // 1: another version
+  Tensor y = h * last.value() + twice.value() * first.value();
+  const std::vector<GradientSource> sources{first, last, twice, h, idle};
+  const auto plain = tape.gradient(y, sources);
+  const auto hooked = tape.gradient(y, sources, {.hook = &hook});
+  REQUIRE(hook.told.size() == 4);
+  const std::size_t order[] = {1, 3, 0,
+                               2};  // last and h are read by one product, first and twice by the very first one
+  for (std::size_t k = 0; k < 4; ++k) {
+    CHECK(hook.told[k].first == order[k]);
+    CHECK(hook.told[k].second == hooked[order[k]].item<double>());
+    CHECK(hook.told[k].second == plain[order[k]].item<double>());
+  }
+  CHECK(!hooked[4].defined());
+  CHECK(hooked[1].item<double>() == 1);
+  CHECK(hooked[0].item<double>() == 3 * 0.5 + 1);
+}
