@@ -198,3 +198,31 @@ TEST_CASE("one stops, all stop; the first alone writes; processes that differ ar
           model.fit(train.x, train.y, {.verbose = 0, .callbacks = {DataParallel(world()), DataParallel(world())}});
         }) == "fit: there are two callbacks that train in parallel.");
 }
+
+TEST_CASE("a training that broke off within an epoch goes on as if it had not") {
+  const Data train = examples(40);
+  const auto folder = std::filesystem::temp_directory_path() / "tapir_data_parallel_backup";
+  if (world().first()) std::filesystem::remove_all(folder);
+  world().barrier();
+  const auto fit = [&](nn::Sequential& model, std::int64_t seed, std::vector<nn::AnyCallback> callbacks) {
+    compile(model);
+    random::set_seed(seed + world().rank());
+    callbacks.emplace_back(DataParallel(world()));
+    return model.fit(train.x, train.y, {.epochs = 3, .batch_size = 8, .verbose = 0, .callbacks = callbacks});
+  };
+  nn::Sequential unbroken = network(1), broken = network(1), again = network(7);
+  const nn::History expected = fit(unbroken, 5, {});
+  int batches = 0;
+  cb::LambdaCallback breaks({.on_train_batch_end = [&](std::int64_t, const nn::Logs&) {
+    if (++batches == 8) throw UsageError("broken off");
+  }});
+  const auto backup = [&] { return cb::BackupAndRestore(folder.string(), {.save_freq = 1}); };
+  CHECK(message<UsageError>([&] { fit(broken, 5, {breaks, backup()}); }) == "broken off");
+  const nn::History rest = fit(again, 99, {backup()});
+  REQUIRE(losses(rest).size() == 2);  // from the third batch of the second epoch
+  for (const char* name : {"loss", "accuracy"})
+    for (std::size_t i : {0, 1}) CHECK(std::abs(losses(rest, name)[i] - losses(expected, name)[i + 1]) < 1e-6);
+  CHECK(farthest(values(again.variables()), values(unbroken.variables())) < 1e-6);
+  world().barrier();
+  if (world().first()) std::filesystem::remove_all(folder);
+}
