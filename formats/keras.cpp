@@ -147,10 +147,11 @@ class Builder {
     add_keras_layer(weights, *(*layer.layer)->state(), layer.path);
   }
 
-  nn::Functional finish(const std::vector<Symbol>& inputs, const std::vector<Symbol>& outputs, const std::string& name,
+  nn::Functional finish(const std::vector<Symbol>& inputs, const std::vector<Symbol>& outputs, const Json& config,
                         const char* type) {
-    nn::Functional model(inputs, outputs, name);
+    nn::Functional model(inputs, outputs, text_of(config, "name"));
     model.state()->type = type;  // which the names of weights are made of
+    if (const auto policy = keras_policy(config)) model.set_dtype_policy(*policy);
     return model;
   }
 
@@ -175,7 +176,7 @@ class Builder {
       x = call(made, {x[0]});
       add_weights(made);
     }
-    return finish(first, {x[0]}, text_of(config, "name"), "Sequential");
+    return finish(first, {x[0]}, config, "Sequential");
   }
 
   // ---- functional models
@@ -279,7 +280,7 @@ class Builder {
       add_weights(made);
     }
     return finish(named_symbols(layers, member(config, "input_layers")),
-                  named_symbols(layers, member(config, "output_layers")), text_of(config, "name"), "Functional");
+                  named_symbols(layers, member(config, "output_layers")), config, "Functional");
   }
 
   const FileContext& context_;

@@ -19,6 +19,23 @@ std::string without_place(const Error& e) {
   return text;
 }
 
+namespace {
+// "mixed_float16", or an object that has it.
+const Json& policy_name(const Json& policy) {
+  static const Json none;
+  if (!policy.is_object()) return policy;
+  const auto config = policy.find("config");
+  return config != policy.end() && config->is_object() && config->contains("name") ? (*config)["name"] : none;
+}
+}  // namespace
+
+std::optional<nn::DTypePolicy> keras_policy(const Json& config) {
+  if (!config.contains("dtype")) return {};
+  for (const char* known : {"float32", "mixed_bfloat16", "mixed_float16"})
+    if (policy_name(config["dtype"]) == known) return nn::DTypePolicy(known);
+  return {};
+}
+
 KerasConfig::KerasConfig(const FileContext& context, const Json& layer, std::int64_t limit)
     : context_(context), limit_(limit) {
   if (!layer.is_object() || !layer.contains("class_name") || !layer["class_name"].is_string() ||
@@ -29,12 +46,11 @@ KerasConfig::KerasConfig(const FileContext& context, const Json& layer, std::int
   name_ = text("name", "");
   read_ = {"name", "trainable", "dtype", "batch_shape", "batch_input_shape"};
   if (!config_.contains("dtype")) return;
-  const Json& policy = config_["dtype"];
-  const Json& name = policy.is_object() && policy.contains("config") && policy["config"].is_object()
-                         ? policy["config"].value("name", Json())
-                         : policy;
-  if (type_ != "InputLayer" && !name.is_null() && name != "float32")
-    fail(fmt::format("its dtype policy is {}; only float32 is read.", name.dump()));
+  const Json& name = policy_name(config_["dtype"]);
+  if (type_ == "InputLayer" || name.is_null()) return;
+  policy_ = keras_policy(config_);
+  if (!policy_)
+    fail(fmt::format("its dtype policy is {}; float32, mixed_bfloat16 and mixed_float16 are read.", name.dump()));
 }
 
 void KerasConfig::fail(const std::string& what) const {

@@ -4,6 +4,7 @@
 #include <tapir/nn/layer_options.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -20,6 +21,8 @@ class KerasConfig {
   const std::string& type() const { return type_; }
   const std::string& name() const { return name_; }
   std::int64_t limit() const { return limit_; }
+  /// Undefined if the file says nothing.
+  const std::optional<nn::DTypePolicy>& policy() const { return policy_; }
   const FileContext& context() const { return context_; }
 
   std::int64_t integer(const char* key, std::int64_t otherwise);
@@ -54,8 +57,12 @@ class KerasConfig {
   Json config_;
   std::string type_, name_;
   std::int64_t limit_;
+  std::optional<nn::DTypePolicy> policy_;
   std::set<std::string> read_;
 };
+
+/// What the settings of a layer or a model say of dtypes; nothing if they say nothing that is known here.
+std::optional<nn::DTypePolicy> keras_policy(const Json& config);
 
 /// The layer that is meant. `causal`: of a MultiHeadAttention that is called so.
 nn::AnyLayer keras_layer(KerasConfig& config, bool causal);

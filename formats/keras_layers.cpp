@@ -372,6 +372,7 @@ AnyLayer keras_layer(KerasConfig& c, bool causal) {
     return it->second(c);
   };
   AnyLayer layer = made();
+  if (c.policy()) layer->set_dtype_policy(*c.policy());
   c.check_all_read();
   return layer;
 }

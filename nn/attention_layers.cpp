@@ -104,7 +104,7 @@ Tensor mask_along(const Tensor& x, std::int64_t axis) {
 // softmax over the last axis, where `mask` is false as good as zero; an undefined mask is true everywhere.
 Tensor masked_softmax(const Tensor& scores, const Tensor& mask) {
   if (!mask.defined()) return softmax(scores);
-  return softmax(scores + (1 - astype(mask, scores.dtype())) * -1e9);
+  return softmax(where(mask, scores, scores - (scores.dtype() == DType::f16 ? 65504 : 1e9)));
 }
 
 void check_inputs(const char* type, const std::vector<Tensor>& xs, std::size_t most) {
@@ -158,6 +158,8 @@ void MultiHeadAttention::make_weights_list(const std::vector<Shape>& shapes) {
                                       .seed = options_.seed,
                                       .name = "attention_output"}));
   // In this order, which is that of the weights.
+  if (state()->policy)
+    for (auto& p : projections_) p.set_dtype_policy(*state()->policy);
   const Shape of[] = {query, key, value};
   for (int i = 0; i < 3; ++i) {
     projections_[std::size_t(i)].build(of[i]);

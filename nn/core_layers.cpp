@@ -53,7 +53,8 @@ void check_rank(const char* layer, const Tensor& x, int rank) {
 std::string listed(const Shape& sizes) { return fmt::format("[{}]", fmt::join(sizes.to_vector(), ", ")); }
 
 Tensor as_weights(const Tensor& x, const Variable& weights) {
-  return is_floating(x.dtype()) && x.dtype() != weights.dtype() ? astype(x, weights.dtype()) : x;
+  const DType wanted = weights.trainable() && weights.dtype() == DType::f32 ? autocast_dtype() : weights.dtype();
+  return is_floating(x.dtype()) && x.dtype() != wanted ? astype(x, wanted) : x;
 }
 
 }  // namespace detail

@@ -32,7 +32,10 @@ Tensor concordance(const Tensor& t, const Tensor& p, int axis) {
 }
 
 std::shared_ptr<Metric::Impl> correlation(std::string name, int axis, Tensor (*f)(const Tensor&, const Tensor&, int)) {
-  auto of_batch = [=](const Tensor& t, const Tensor& p) { return f(detail::labels_like(name, t, p), p, axis); };
+  auto of_batch = [=](const Tensor& t, const Tensor& given) {
+    const Tensor p = is_half(given.dtype()) ? astype(given, DType::f32) : given;
+    return f(detail::labels_like(name, t, p), p, axis);
+  };
   return detail::mean_of(name, of_batch);
 }
 

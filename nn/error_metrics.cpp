@@ -2,6 +2,7 @@
 #include <tapir/nn/metric_impl.h>
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/reduce.h>
+#include <tapir/ops/shaping.h>
 
 namespace tapir::nn::metrics {
 namespace {
@@ -9,7 +10,8 @@ namespace {
 using Made = std::shared_ptr<Metric::Impl>;
 
 Made of_difference(const std::string& name, Tensor (*f)(const Tensor&), bool root = false) {
-  auto error = [=](const Tensor& t, const Tensor& p) {
+  auto error = [=](const Tensor& t, const Tensor& given) {
+    const Tensor p = is_half(given.dtype()) ? astype(given, DType::f32) : given;
     const Tensor e = f(p - detail::labels_like(name, t, p));
     return e.rank() == 0 ? e : mean(e, {.axis = -1});
   };

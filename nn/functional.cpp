@@ -154,6 +154,7 @@ Functional::~Functional() = default;
 Functional::Functional(const Symbols& inputs, const Symbols& outputs, const std::string& name, Where where)
     : LayerOf(name), inputs_(inputs), outputs_(outputs) {
   CallSite site(where);
+  casts_nothing();
   if (inputs.empty() || outputs.empty()) throw UsageError("Functional: needs inputs and outputs, got none.");
   // An input may be any symbol: what it was made of is then none of this model's business.
   std::set<const SymbolNode*> seen;

@@ -6,6 +6,7 @@
 #include <tapir/ops/elementwise.h>
 #include <tapir/ops/op.h>
 #include <tapir/ops/random.h>
+#include <tapir/ops/shaping.h>
 
 #include <cxxabi.h>
 #include <fmt/format.h>
@@ -39,7 +40,8 @@ struct Finder final : tapir::detail::VariableObserver {
 class Entered {
  public:
   Entered(const std::shared_ptr<Layer::State>& state, bool training)
-      : scope_{state, training, !state->trainable || (scope && scope->frozen), scope} {
+      : scope_{state, training, !state->trainable || (scope && scope->frozen), scope},
+        autocast_(state->casts && state->policy ? state->policy->compute_dtype() : DType::f32) {
     if (scope) scope->state->attach(state);
     else {
       finder_.previous = tapir::detail::variable_observer();
@@ -56,10 +58,19 @@ class Entered {
 
  private:
   Scope scope_;
+  detail::Autocast autocast_;
   Finder finder_;
   bool outermost_ = false;
   std::optional<MaskScope> masks_;
 };
+
+// A floating x in the dtype that the layer computes in.
+Tensor as_computed(const Layer::State& s, const Tensor& x) {
+  if (!s.casts || !s.policy || !is_floating(x.dtype()) || x.dtype() == s.policy->compute_dtype()) return x;
+  const Tensor cast = astype(x, s.policy->compute_dtype());
+  MaskScope::set(cast, MaskScope::of(x));
+  return cast;
+}
 
 // An output that has no mask of its own gets that of the input.
 void hand_on_mask(const Layer::State& s, const Tensor& x, const Tensor& y) {
@@ -114,6 +125,7 @@ bool Layer::State::owns(const Variable& v) const {
 Layer::Layer(std::string name) : state_(std::make_shared<State>()) {
   state_->named = !name.empty();
   state_->name = std::move(name);
+  if (detail::dtype_policy_given()) state_->policy = nn::dtype_policy();
 }
 Layer::~Layer() = default;
 AnyLayer::AnyLayer(Layer* owned) : layer_(owned) {}
@@ -139,6 +151,9 @@ bool Layer::trainable() const { return state_->trainable; }
 void Layer::set_trainable(bool trainable) { state_->trainable = trainable; }
 bool Layer::frozen() const { return !state_->trainable || (scope && scope->frozen); }
 void Layer::needs_no_build() { state_->needs_build = false; }
+void Layer::casts_nothing() { state_->casts = false; }
+void Layer::set_dtype_policy(const DTypePolicy& policy) { state_->policy = policy; }
+DTypePolicy Layer::dtype_policy() const { return state_->policy.value_or("float32"); }
 void Layer::passes_mask() { state_->passes_mask = true; }
 
 // Makes the weights if this is the first call; is it in training?
@@ -172,11 +187,12 @@ void Layer::ran(std::span<const Tensor> xs, const Tensor& y) {
   s.output = y.shape();
 }
 
-Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
+Tensor Layer::operator()(const Tensor& given, CallOptions options, Where where) {
   CallSite site(where);
-  const std::span<const Tensor> xs(&x, 1);
-  const bool training = prepare(xs, options);
+  const bool training = prepare({&given, 1}, options);
   Entered entered(state_, training);
+  const Tensor x = as_computed(*state_, given);
+  const std::span<const Tensor> xs(&x, 1);
   tapir::detail::Span span("layer", state_->name.c_str());
   detail::LayerObserver* observer = detail::layer_observer();
   if (observer) observer->enter(state_, x);
@@ -187,9 +203,11 @@ Tensor Layer::operator()(const Tensor& x, CallOptions options, Where where) {
   return y;
 }
 
-std::vector<Tensor> Layer::run_list(const std::vector<Tensor>& xs, CallOptions options) {
-  const bool training = prepare(xs, options);
+std::vector<Tensor> Layer::run_list(const std::vector<Tensor>& given, CallOptions options) {
+  const bool training = prepare(given, options);
   Entered entered(state_, training);
+  std::vector<Tensor> xs = given;
+  for (auto& x : xs) x = as_computed(*state_, x);
   tapir::detail::Span span("layer", state_->name.c_str());
   detail::LayerObserver* observer = detail::layer_observer();
   if (observer) observer->enter(state_, xs[0]);
@@ -268,7 +286,7 @@ void Layer::add_loss(const Tensor& loss, Where where) {
 
 Tensor Layer::with_activity(Tensor y, const Regularizer& regularizer) {
   if (!loss_scope || !regularizer.defined()) return y;
-  const Tensor cost = regularizer(y);
+  const Tensor cost = regularizer(is_half(y.dtype()) ? astype(y, DType::f32) : y);
   add_loss(y.rank() > 0 ? cost / double(std::max<std::int64_t>(y.shape()[0], 1)) : cost);
   return y;
 }
@@ -386,6 +404,7 @@ std::string structure_of(const Layer::State& root) {
   auto add = [&](auto v) { out.append(reinterpret_cast<const char*>(&v), sizeof v); };
   each_layer(root, [&](const Layer::State& s) {
     add(&s), add(s.trainable), add(s.version), add(s.own.size());
+    add(s.policy ? int(s.policy->compute_dtype()) : -1);
     for (auto& v : s.own) add(v.cell()), add(v.trainable());
     add(s.children.size());
     for (auto& c : s.children) add(c.get());

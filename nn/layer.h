@@ -12,6 +12,7 @@
 //       Tensor call(const Tensor& x, bool) override { return x + gain * outer(inner(x)); }
 //     };
 #pragma once
+#include <tapir/nn/dtype_policy.h>
 #include <tapir/nn/initializers.h>
 #include <tapir/nn/regularizers.h>
 #include <tapir/nn/symbol.h>
@@ -74,6 +75,12 @@ class Layer {
   void set_trainable(bool trainable);
   bool trainable() const;
 
+  /// What it computes in, from the next call on: floating inputs are cast to that, and so are its own trainable weights
+  /// as they are read. A layer gets what set_dtype_policy or a DTypePolicyScope said when it was made; those in it have
+  /// their own, but for what it made itself. Call it before the model is compiled.
+  void set_dtype_policy(const DTypePolicy& policy);
+  DTypePolicy dtype_policy() const;
+
   /// All variables of this layer and those in it, each once, in order of first use. Empty before the layer is built.
   std::vector<Variable> variables() const;
   std::vector<Variable> trainable_variables() const;
@@ -116,6 +123,8 @@ class Layer {
   bool frozen() const;
   /// For layers without weights that summary() need not call unbuilt.
   void needs_no_build();
+  /// For layers that only call others: their inputs are not cast.
+  void casts_nothing();
   /// From the constructor of a layer that treats each step by itself: the mask of its (first) input is that of its
   /// outputs. See MaskScope (masks.h).
   void passes_mask();

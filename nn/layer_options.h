@@ -41,7 +41,8 @@ void check_rate(const char* layer, const char* what, double rate);
 void check_rank(const char* layer, const Tensor& x, int rank);
 /// "[3, -1]": sizes as the user gave them.
 std::string listed(const Shape& sizes);
-/// A floating x in the dtype of the weights it is about to meet, as Keras casts inputs; others as they are.
+/// A floating x in the dtype of the weights it is about to meet, as they are read now, as Keras casts inputs; others as
+/// they are.
 Tensor as_weights(const Tensor& x, const Variable& weights);
 }  // namespace detail
 

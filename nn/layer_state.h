@@ -2,6 +2,8 @@
 #pragma once
 #include <tapir/nn/layer.h>
 
+#include <optional>
+
 namespace tapir::nn {
 
 struct Layer::State {
@@ -11,6 +13,8 @@ struct Layer::State {
   bool trainable = true;
   bool needs_build = true;  // summary() says "unbuilt" until it is
   bool passes_mask = false;
+  bool casts = true;                             // inputs, and weights as they are read
+  std::optional<DTypePolicy> policy;             // if somebody said what to compute in
   TensorSpec input;                              // of the first call, with its batch dimension
   Shape output;                                  // likewise
   std::vector<TensorSpec> other_inputs;          // of a layer of several
@@ -77,7 +81,7 @@ std::string with_commas(std::int64_t n);
 /// As Keras writes the shape of a batch: "(None, 26, 26, 32)"; "?" if it is not known.
 std::string shape_text(const Shape& s);
 
-/// Hides tapes, traces and layers from what runs inside: making weights is no part of the program.
+/// Hides tapes, traces, layers and autocasts from what runs inside: making weights is no part of the program.
 class Unrecorded {
  public:
   Unrecorded();
@@ -86,6 +90,7 @@ class Unrecorded {
 
  private:
   void *recorder_, *observer_, *scope_;
+  Autocast plain_{DType::f32};
 };
 
 }  // namespace detail

@@ -383,7 +383,7 @@ Tensor Loss::operator()(const Tensor& y_true, const Tensor& y_pred, const Tensor
   CallSite site(where);
   if (!defined()) throw UsageError("loss: it is empty; give it a name or a function.");
   if (custom_) {
-    Tensor value = custom_(y_true, y_pred);
+    Tensor value = custom_(y_true, is_half(y_pred.dtype()) ? astype(y_pred, DType::f32) : y_pred);
     if (!value.defined()) throw UsageError("loss: the function gave an undefined tensor.");
     const Tensor mask = value.rank() > 0 ? MaskScope::of(y_pred) : Tensor();
     if (sample_weight.defined() || mask.defined())

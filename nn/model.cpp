@@ -123,6 +123,9 @@ void Model::compile(const CompileOptions& o, Where where) {
   if (!o.loss.defined() && o.losses.empty())
     throw UsageError("compile: a loss is needed: {.loss = \"mse\"} or a function.");
   *compiled_ = std::make_shared<Compiled>(o, output_names());
+  optim::Optimizer& optimizer = (*compiled_)->optimizer;
+  if (o.auto_scale_loss && dtype_policy().compute_dtype() == DType::f16 && !optimizer.scales_loss())
+    optimizer = optim::LossScaleOptimizer(optimizer);
   traces_ = Traces();
 }
 
@@ -202,7 +205,7 @@ void Model::train_step(std::span<const Tensor> batch, std::size_t inputs) {
     variables = trainable_variables();
     if (variables.empty()) throw UsageError("fit: the model has no trainable variables.");
     if (parallel) parallel->start(variables, xs[0].shape()[0]);
-    gradients = tape.gradient(loss.first, variables, {.hook = parallel});
+    gradients = tape.gradient(c.optimizer.scale_loss(loss.first), variables, {.hook = parallel});
   }
   if (parallel) parallel->finish(gradients);
   c.optimizer.apply_gradients(gradients, variables);
@@ -314,8 +317,12 @@ std::vector<std::shared_ptr<Layer::State>> Model::summarised() const { return st
 
 Sequential::~Sequential() = default;
 Sequential::Sequential(std::initializer_list<AnyLayer> layers, const std::string& name)
-    : LayerOf(name), layers_(layers) {}
-Sequential::Sequential(const std::vector<AnyLayer>& layers, const std::string& name) : LayerOf(name), layers_(layers) {}
+    : LayerOf(name), layers_(layers) {
+  casts_nothing();
+}
+Sequential::Sequential(const std::vector<AnyLayer>& layers, const std::string& name) : LayerOf(name), layers_(layers) {
+  casts_nothing();
+}
 
 void Sequential::add(const AnyLayer& layer) {
   layers_.push_back(layer);

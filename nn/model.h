@@ -30,7 +30,8 @@ struct CompileOptions {
   std::vector<Loss> losses = {};
   std::vector<double> loss_weights = {};
   std::vector<std::vector<Metric>> output_metrics = {};
-  bool run_eagerly = false;  ///< true: fit, evaluate and predict run op by op, for a debugger say
+  bool auto_scale_loss = true;  ///< a model of the policy "mixed_float16" gets an optim::LossScaleOptimizer
+  bool run_eagerly = false;     ///< true: fit, evaluate and predict run op by op, for a debugger say
 };
 
 /// What fit evaluates after each epoch: `{x, y}`, `{x, y, sample_weight}`, or a Dataset of batches.

@@ -91,9 +91,10 @@ void BatchNormalization::make_weights(const Shape& s) {
 
 Tensor BatchNormalization::call(const Tensor& input, bool training) {
   const Tensor x = detail::as_weights(input, moving_mean_);
-  const Tensor gamma = options_.scale ? gamma_.value() : Tensor(), beta = options_.center ? beta_.value() : Tensor();
+  auto weight = [&](bool has, const Variable& v) { return has ? astype(v, x.dtype()) : Tensor(); };
+  const Tensor gamma = weight(options_.scale, gamma_), beta = weight(options_.center, beta_);
   const Tensor mask = MaskScope::of(input);
-  return features_last(x, check_axis("BatchNormalization", options_.axis, x.rank()), [&](const Tensor& t) {
+  const Tensor y = features_last(x, check_axis("BatchNormalization", options_.axis, x.rank()), [&](const Tensor& t) {
     if (!training || frozen()) return batch_norm(t, moving_mean_, moving_variance_, beta, gamma, options_.epsilon);
     BatchNormResult r = mask.defined() ? masked_training(t, mask, gamma, beta, options_.epsilon)
                                        : batch_norm_training(t, gamma, beta, options_.epsilon);
@@ -102,6 +103,7 @@ Tensor BatchNormalization::call(const Tensor& input, bool training) {
     moving_variance_.assign(moving_variance_ * keep + stop_gradient(r.variance) * (1 - keep));
     return r.y;
   });
+  return is_half(detail::autocast_dtype()) ? astype(y, detail::autocast_dtype()) : y;  // statistics are f32
 }
 
 LayerNormalization::LayerNormalization(const LayerNormalizationOptions& options, Where where)
@@ -198,6 +200,7 @@ void SpectralNormalization::make_weights(const Shape& s) {
 
 Tensor SpectralNormalization::call(const Tensor& x, bool training) {
   if (training && !frozen()) {
+    const detail::Autocast plain(DType::f32);
     // No part of the gradient, as in Keras.
     const Tensor kernel = stop_gradient(kernel_);
     const Tensor w = reshape(kernel, {-1, kernel.shape().back()});

@@ -27,11 +27,14 @@ struct Optimizer::Impl {
   std::vector<Variable> shared;
   std::vector<double> shared_start;
   std::vector<Slot> slots;
+  Variable loss_scale;  // undefined: losses are not scaled
 
   Impl() = default;
   Impl(const Impl&) = delete;
   virtual ~Impl() = default;
   virtual void apply(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables);
+  /// Who keeps the slots: another one if this is wrapped around it.
+  virtual Impl& core() { return *this; }
   /// Steps see the same variables in the same order, so the first guess is nearly always right.
   Slot& slot_of(const Variable& v, std::size_t guess);
   Slot* find(const Variable& v);

@@ -172,17 +172,23 @@ void Optimizer::apply_gradients(const std::vector<Tensor>& gradients, const std:
 
 void Optimizer::build(const std::vector<Variable>& variables, Where where) {
   CallSite site(where);
-  for (std::size_t i = 0; i < variables.size(); ++i) impl_->slot_of(variables[i], i);
+  for (std::size_t i = 0; i < variables.size(); ++i) impl_->core().slot_of(variables[i], i);
 }
 void Optimizer::reset() {
   impl_->iterations.assign(zeros({}, DType::i64));
   for (std::size_t i = 0; i < impl_->shared.size(); ++i)
     impl_->shared[i].assign(astype(full({}, impl_->shared_start[i], DType::f64), impl_->shared[i].dtype()));
-  for (auto& slot : impl_->slots) {
-    const Tensors values = impl_->start(slot.variable);
+  for (auto& slot : impl_->core().slots) {
+    const Tensors values = impl_->core().start(slot.variable);
     for (std::size_t k = 0; k < values.size(); ++k) slot.state[k].assign(values[k]);
   }
 }
+
+Tensor Optimizer::scale_loss(const Tensor& loss, Where where) const {
+  CallSite site(where);
+  return scales_loss() ? loss * astype(impl_->loss_scale, loss.dtype()) : loss;
+}
+bool Optimizer::scales_loss() const { return impl_->loss_scale.defined(); }
 
 const std::string& Optimizer::name() const { return impl_->name; }
 const std::string& Optimizer::text() const { return impl_->text; }
@@ -199,7 +205,7 @@ Variable Optimizer::iterations() const { return impl_->iterations; }
 std::vector<Variable> Optimizer::variables() const {
   std::vector<Variable> all{impl_->iterations, impl_->rate};
   all.insert(all.end(), impl_->shared.begin(), impl_->shared.end());
-  for (auto& s : impl_->slots) all.insert(all.end(), s.state.begin(), s.state.end());
+  for (auto& s : impl_->core().slots) all.insert(all.end(), s.state.begin(), s.state.end());
   return all;
 }
 
@@ -207,18 +213,18 @@ const std::vector<Variable>& Optimizer::shared_variables() const { return impl_-
 const std::vector<std::string>& Optimizer::slot_names() const { return impl_->slot_names; }
 std::vector<TensorSpec> Optimizer::slot_specs(const Variable& variable) const {
   std::vector<TensorSpec> specs;
-  for (auto& t : impl_->start(variable)) specs.push_back(t.spec());
+  for (auto& t : impl_->core().start(variable)) specs.push_back(t.spec());
   return specs;
 }
 std::vector<Variable> Optimizer::slots(const Variable& variable) const {
-  const Impl::Slot* slot = impl_->find(variable);
+  const Impl::Slot* slot = impl_->core().find(variable);
   return slot ? slot->state : std::vector<Variable>();
 }
 void Optimizer::finalize_variable_values(const std::vector<Variable>& variables, Where where) {
   CallSite site(where);
-  if (!impl_->use_ema) return;
+  if (!impl_->core().use_ema) return;
   for (auto v : variables)
-    if (const Impl::Slot* slot = impl_->find(v)) v.assign(slot->state.back().value());
+    if (const Impl::Slot* slot = impl_->core().find(v)) v.assign(slot->state.back().value());
 }
 
 }  // namespace tapir::optim

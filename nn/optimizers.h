@@ -22,6 +22,11 @@ class Optimizer {
   void apply_gradients(const std::vector<Tensor>& gradients, const std::vector<Variable>& variables,
                        Where where = Where::current());
 
+  /// The loss that a loop of your own takes gradients of: of a LossScaleOptimizer times its scale, which its step takes
+  /// out again; else as it is.
+  Tensor scale_loss(const Tensor& loss, Where where = Where::current()) const;
+  bool scales_loss() const;
+
   /// Makes the state for these variables now; else their first step does.
   void build(const std::vector<Variable>& variables, Where where = Where::current());
   /// As new: no step was made, all state is as it starts. The learning rate stays.
@@ -270,6 +275,23 @@ struct MuonOptions {
 class Muon : public Optimizer {
  public:
   explicit Muon(const MuonOptions& options = {}, Where where = Where::current());
+};
+
+struct LossScaleOptions {
+  double initial_scale = 32768;
+  std::int64_t dynamic_growth_steps = 2000;
+  std::string name = "loss_scale_optimizer";
+};
+/// Another optimizer for losses whose gradients would be too small for f16: the loss is scaled up, the gradients down
+/// again. A step whose gradients are not all finite is skipped and halves the scale; dynamic_growth_steps without one
+/// double it. compile wraps the optimizer of a model of "mixed_float16" in one. Its learning rate and iterations, which
+/// count the steps that were made, are those of `inner`. Throws UsageError if `inner` is one already.
+class LossScaleOptimizer : public Optimizer {
+ public:
+  explicit LossScaleOptimizer(const Optimizer& inner, const LossScaleOptions& options = {},
+                              Where where = Where::current());
+  /// What the next loss is multiplied by: an f32 scalar.
+  Variable dynamic_scale() const;
 };
 
 }  // namespace tapir::optim

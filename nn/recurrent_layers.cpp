@@ -68,7 +68,7 @@ Tensor RecurrentCell::project(const Tensor& x) const {
 
 Tensor RecurrentCell::call(const Tensor& x, bool training) {
   std::vector<Tensor> xs{x};
-  for (auto size : state_sizes()) xs.push_back(zeros({x.shape()[0], size}));
+  for (auto size : state_sizes()) xs.push_back(zeros({x.shape()[0], size}, detail::autocast_dtype()));
   return call_list(xs, training)[0];
 }
 
@@ -198,6 +198,7 @@ RNN RNN::anew(bool reversed, const std::string& name) const {
   o.name = name;
   RNN copy(cell_->anew(), o);
   copy.state()->type = type();
+  copy.state()->policy = state()->policy;
   return copy;
 }
 
@@ -224,7 +225,7 @@ std::vector<Tensor> RNN::first_states(const std::vector<Tensor>& xs) {
   }
   std::vector<Tensor> states;
   if (!options_.stateful) {
-    for (auto size : sizes) states.push_back(zeros({n, size}));
+    for (auto size : sizes) states.push_back(zeros({n, size}, detail::autocast_dtype()));
     return states;
   }
   if (kept_.empty() || kept_[0].shape()[0] != n) {
@@ -236,7 +237,7 @@ std::vector<Tensor> RNN::first_states(const std::vector<Tensor>& xs) {
       state()->streams.push_back(kept_.back());  // state, but no weight
     }
   }
-  for (auto& v : kept_) states.push_back(v.value());
+  for (auto& v : kept_) states.push_back(astype(v.value(), detail::autocast_dtype()));
   return states;
 }
 
@@ -250,9 +251,10 @@ std::vector<Tensor> RNN::call_list(const std::vector<Tensor>& xs, bool training)
   std::vector<Tensor> states = first_states(xs);
   const std::int64_t steps = x.shape()[1];
   if (steps == 0) throw ShapeError(fmt::format("{}: there are no steps in {}.", name(), x.shape().str()));
-  if (training && o.dropout > 0) x = x * dropout(ones({x.shape()[0], 1, x.shape()[2]}), o.dropout);
-  const Tensor state_mask =
-      training && o.recurrent_dropout > 0 ? dropout(ones(states[0].shape()), o.recurrent_dropout) : Tensor();
+  if (training && o.dropout > 0) x = x * dropout(ones({x.shape()[0], 1, x.shape()[2]}, x.dtype()), o.dropout);
+  const Tensor state_mask = training && o.recurrent_dropout > 0
+                                ? dropout(ones(states[0].shape(), states[0].dtype()), o.recurrent_dropout)
+                                : Tensor();
   // Steps first, so that each is a piece of memory: [T, N, gates].
   auto steps_first = [&](const Tensor& t) { return o.go_backwards ? flip(t, {.axis = 0}) : t; };
   std::vector<Tensor> scanned{steps_first(cell_->project(contiguous(moveaxis(x, 1, 0))))};
@@ -306,7 +308,8 @@ std::vector<Tensor> RNN::call_list(const std::vector<Tensor>& xs, bool training)
     if (o.return_sequences) sequence = stack(rows);
   }
   states.resize(n);
-  for (std::size_t i = 0; o.stateful && i < kept_.size(); ++i) kept_[i].assign(stop_gradient(states[i]));
+  for (std::size_t i = 0; o.stateful && i < kept_.size(); ++i)
+    kept_[i].assign(astype(stop_gradient(states[i]), kept_[i].dtype()));
   std::vector<Tensor> out{o.return_sequences ? contiguous(moveaxis(sequence, 0, 1)) : last};
   if (o.return_sequences) MaskScope::set(out[0], mask);
   if (o.return_state) out.insert(out.end(), states.begin(), states.end());

@@ -42,6 +42,10 @@ VariableObserver*& variable_observer() {
   [[gnu::tls_model("initial-exec")]] static thread_local constinit VariableObserver* top = nullptr;
   return top;
 }
+VariableCast& variable_cast() {
+  [[gnu::tls_model("initial-exec")]] static thread_local constinit VariableCast cast = nullptr;
+  return cast;
+}
 }  // namespace detail
 
 Variable::Variable(const Tensor& initial, std::string name, VariableOptions options, Where where) {
@@ -72,6 +76,7 @@ Tensor Variable::value(Where where) const {
     v = c.value;
   }
   for (auto* o = detail::variable_observer(); o; o = o->previous) o->on_read(*this, v);
+  if (detail::VariableCast cast = detail::variable_cast(); cast && c.trainable) return cast(v);
   return v;
 }
 

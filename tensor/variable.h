@@ -89,6 +89,10 @@ struct VariableObserver {
 };
 /// The innermost observer of this thread.
 VariableObserver*& variable_observer();
+/// What reads of trainable variables on this thread give in place of the value, which observers have seen; null: the
+/// value itself. Mixed precision.
+using VariableCast = Tensor (*)(const Tensor& value);
+VariableCast& variable_cast();
 }  // namespace detail
 
 }  // namespace tapir

@@ -52,6 +52,20 @@ void with_config(const std::string& from, const std::string& to, const std::stri
   out.commit();
 }
 
+// The config.json of a file, with each `what` become `into`.
+std::string config_with(const std::string& path, const std::string& what, const std::string& into) {
+  const detail::InputFile in({"test", path});
+  for (auto& member : detail::read_zip_directory(in)) {
+    if (member.name != "config.json") continue;
+    std::string bytes(member.size, '\0');
+    detail::open_zip_member(in, member)->read(bytes.data(), bytes.size(), "a member");
+    for (auto at = bytes.find(what); at != std::string::npos; at = bytes.find(what, at + into.size()))
+      bytes.replace(at, what.size(), into);
+    return bytes;
+  }
+  return "";
+}
+
 bool has(const std::string& text, const std::string& part) {
   if (text.find(part) == std::string::npos) MESSAGE(text);
   return text.find(part) != std::string::npos && text.find('\n') == std::string::npos;
@@ -117,6 +131,22 @@ TEST_CASE("weights fit a model that was written here by hand") {
   CHECK(folder.count() == 1);
 }
 
+TEST_CASE("a mixed dtype policy is read") {
+  TempFolder folder;
+  const std::string half =
+      config_with(golden("volumes.keras"), "{\"name\": \"float32\"}", "{\"name\": \"mixed_float16\"}");
+  with_config(golden("volumes.keras"), folder / "half.keras", half);
+  nn::Functional model = formats::load_keras(folder / "half.keras");
+  CHECK(model.dtype_policy() == nn::DTypePolicy("mixed_float16"));
+  const io::NamedTensors arrays = io::load_npz(golden("volumes.npz"));
+  const Tensor y = model(io::find(arrays, "x0"));
+  CHECK(y.dtype() == DType::f16);
+  CHECK(model.variables()[0].dtype() == DType::f32);
+  const double distance = apart(y.astype(DType::f32), io::find(arrays, "y0"));
+  CHECK(distance < 5e-3);
+  CHECK(distance > 1e-6);
+}
+
 TEST_CASE("what is not known is refused in one line") {
   auto load = [](const std::string& path) { return thrown([&] { (void)formats::load_keras(path); }); };
   CHECK(has(load(golden("refused_layer.keras")), "keras_test.cpp:"));
@@ -137,6 +167,8 @@ TEST_CASE("what is not known is refused in one line") {
     return load(folder / "x.keras");
   };
   CHECK(with("") == "nothing was thrown");
+  CHECK(has(with(config_with(golden("volumes.keras"), "{\"name\": \"float32\"}", "{\"name\": \"float64\"}")),
+            "its dtype policy is \"float64\"; float32, mixed_bfloat16 and mixed_float16 are read."));
   CHECK(has(with("{"), "config.json is damaged."));
   CHECK(has(with(std::string(100000, '[')), "config.json is nested too deeply."));
   CHECK(has(with(R"({"class_name": "Mine", "config": {}})"), "its model is a Mine"));
@@ -150,8 +182,8 @@ TEST_CASE("what is not known is refused in one line") {
   CHECK(has(with(layers + R"({"class_name": "Conv2D", "config": {"name": "c", "filters": 2, "kernel_size": 3}}]}})"),
             "layer 'c' (a Conv2D) cannot be built: "));
   const std::string half = R"({"class_name": "Dense", "config": {"name": "d", "units": 2, "dtype":)";
-  CHECK(has(with(layers + half + R"({"config": {"name": "mixed_float16"}}}}]}})"),
-            "its dtype policy is \"mixed_float16\"; only float32 is read."));
+  CHECK(has(with(layers + half + R"({"config": {"name": "float16"}}}}]}})"),
+            "its dtype policy is \"float16\"; float32, mixed_bfloat16 and mixed_float16 are read."));
 }
 
 TEST_CASE("damaged archives are refused, and end") {
