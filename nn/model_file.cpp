@@ -241,11 +241,12 @@ void Model::load_progress(const std::string& path) {
         path));
   };
   auto number = [&](const char* name, std::size_t i) {
-    const auto numbers =
-        io::contains(state, name) ? io::find(state, name).to_vector<std::int64_t>() : std::vector<std::int64_t>();
-    if (i >= numbers.size()) throw other_version();
-    return numbers[i];
+    const Tensor kept = io::contains(state, name) ? io::find(state, name) : Tensor();
+    if (!kept.defined() || kept.dtype() != DType::i64 || i >= std::size_t(kept.size())) throw other_version();
+    return kept.to_vector<std::int64_t>()[i];
   };
+  for (std::size_t i = 0; i < 5; ++i)  // epochs, batches: what a training could have come to
+    if (number("fit/at", i) < 0 || number("fit/at", i) > (std::int64_t(1) << 30)) throw other_version();
   fit.epoch = int(number("fit/at", 0));
   fit.step = number("fit/at", 1);
   fit.stop = number("fit/at", 2) != 0;

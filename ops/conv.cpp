@@ -89,6 +89,23 @@ void check_channels(const char* op, const Shape& x, const Shape& kernel, std::in
                                  kernel.str(), filters()));
 }
 
+// What the functions below see to, and a file may not have seen to.
+void check_attrs(const char* op, const ConvAttrs& a, Inputs in) {
+  constexpr std::int64_t most = std::int64_t(1) << 40;  // as window_of
+  const int spatial = a.strides.rank();
+  bool fine = spatial >= 1 && a.groups >= 1 && a.groups <= most;
+  for (const Shape* s : {&a.strides, &a.dilations, &a.before, &a.after}) {
+    fine &= s->rank() == spatial;
+    const std::int64_t least = s == &a.strides || s == &a.dilations ? 1 : 0;
+    for (std::int64_t v : *s) fine &= v >= least && v <= most;
+  }
+  if (!fine)
+    throw ShapeError(fmt::format("{}: strides, dilations, padding or groups are those of no convolution.", op));
+  for (std::size_t i = 0; i < in.size(); ++i)
+    if (in[i].rank() != spatial + 2)
+      throw ShapeError(fmt::format("{}: needs rank {}, got {}.", op, spatial + 2, in[i].shape().str()));
+}
+
 void check_padding(const char* op, const Padding& padding, int spatial) {
   if (padding.mode() == Padding::Mode::explicit_amounts && padding.rank() != spatial)
     throw ShapeError(fmt::format("{}: padding needs {} pairs, got {}.", op, spatial, padding.rank()));
@@ -96,6 +113,10 @@ void check_padding(const char* op, const Padding& padding, int spatial) {
 
 // One dimension with the padding worked out already.
 std::int64_t output_of(const char* op, const ConvAttrs& a, int d, std::int64_t input, std::int64_t kernel) {
+  constexpr std::int64_t most = std::int64_t(1) << 40;
+  if (kernel < 1 || kernel > most / a.dilations[d] || input > most)
+    throw ShapeError(fmt::format("{}: a window of {} (dilation {}) over {} is too large, or none.", op, kernel,
+                                 a.dilations[d], input));
   std::int64_t extent = (kernel - 1) * a.dilations[d] + 1, room = input + a.before[d] + a.after[d] - extent;
   if (room < 0 && input == 0) return 0;  // Padding::same of nothing is nothing
   if (room < 0)
@@ -110,6 +131,8 @@ Shape outputs_of(const char* op, const ConvAttrs& a, const Shape& in, const Shap
   return out;
 }
 void check_outputs(const char* op, const ConvAttrs& a, const Shape& in, const Shape& kernel, const Shape& out) {
+  if (in.rank() != kernel.rank() || in.rank() != a.strides.rank())
+    throw ShapeError(fmt::format("{}: sizes {} are not those of its operands.", op, a.sizes.str()));
   Shape expected = outputs_of(op, a, in, kernel);
   if (!(expected == out))
     throw ShapeError(fmt::format("{}: a convolution of size {} with a kernel of {} gives {}, not {}.", op, in.str(),
@@ -145,6 +168,7 @@ const OpDef conv_op = {
           const char* name = row_name(a.strides.rank());
           check_dtypes(name, in[0].dtype(), in[1].dtype());
           check_channels(name, x, w, a.groups, a.strides.rank(), false);
+          check_attrs(name, a, in);
           out.push_back(
               {with_ends(x[0], outputs_of(name, a, spatial_of(x), w.first(w.rank() - 2)), w.back()), in[0].dtype()});
         },
@@ -170,6 +194,7 @@ const OpDef conv_input_gradient_op = {
           const Shape &dy = in[0].shape(), &w = in[1].shape();
           const char* name = "conv_input_gradient";
           check_dtypes(name, in[0].dtype(), in[1].dtype());
+          check_attrs(name, a, in);
           Shape x = with_ends(dy[0], a.sizes, w[w.rank() - 2] * a.groups);
           check_channels(name, x, w, a.groups, a.strides.rank(), false);
           check_outputs(name, a, a.sizes, w.first(w.rank() - 2), spatial_of(dy));
@@ -200,6 +225,7 @@ const OpDef conv_kernel_gradient_op = {
           const Shape &x = in[0].shape(), &dy = in[1].shape();
           const char* name = "conv_kernel_gradient";
           check_dtypes(name, in[0].dtype(), in[1].dtype());
+          check_attrs(name, a, in);
           Shape w = a.sizes.concat(Shape{x.back() / a.groups, dy.back()});
           check_channels(name, x, w, a.groups, a.strides.rank(), false);
           check_outputs(name, a, spatial_of(x), a.sizes, spatial_of(dy));

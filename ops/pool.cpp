@@ -16,11 +16,28 @@ const PoolAttrs& attrs_of(const Node& n) { return n.attrs.as<PoolAttrs>(); }
 
 extern const OpDef max_pool_grad_op, avg_pool_grad_op;
 
+// What `pooled` sees to, and a file may not have seen to: x is [N, input..., C] or, of what was pooled, [N, output...,
+// C].
+void check_pool(const char* op, const PoolAttrs& a, const Tensor& x, const Shape& spatial) {
+  constexpr std::int64_t most = std::int64_t(1) << 40;
+  bool fine = x.rank() == 5;
+  for (const Shape* s : {&a.input, &a.size, &a.strides, &a.before, &a.output}) fine &= s->rank() == 3;
+  for (int d = 0; fine && d < 3; ++d) {
+    fine = x.shape()[d + 1] == spatial[d] && a.input[d] >= 0 && a.input[d] <= most && a.size[d] >= 1 &&
+           a.size[d] <= most && a.strides[d] >= 1 && a.strides[d] <= most && a.before[d] >= 0 &&
+           a.before[d] < a.size[d] && a.output[d] >= 0 && a.output[d] <= a.input[d] + a.before[d];
+    // The last window begins within the input.
+    fine = fine && a.output[d] - 1 <= (a.input[d] + a.before[d] - 1) / a.strides[d];
+  }
+  if (!fine) throw ShapeError(fmt::format("{}: its sizes are those of no pooling of {}.", op, x.shape().str()));
+}
+
 // x at the winners: what max_pool_grad is the transpose of.
 const OpDef max_pool_pick_op = {
     .name = "max_pool_pick",
     .infer =
         [](Inputs in, Attrs a, Specs& out) {
+          check_pool("max_pool_pick", a.as<PoolAttrs>(), in[0], a.as<PoolAttrs>().input);
           out.push_back({with_spatial(in[0], a.as<PoolAttrs>().output), in[0].dtype()});
         },
     .kernel = {cpu::max_pool_pick},
@@ -38,6 +55,7 @@ const OpDef max_pool_grad_op = {
     .name = "max_pool_grad",
     .infer =
         [](Inputs in, Attrs a, Specs& out) {
+          check_pool("max_pool_grad", a.as<PoolAttrs>(), in[0], a.as<PoolAttrs>().output);
           out.push_back({with_spatial(in[0], a.as<PoolAttrs>().input), in[0].dtype()});
         },
     .kernel = {cpu::max_pool_grad},
@@ -56,6 +74,7 @@ const OpDef max_pool_op = {
     .infer =
         [](Inputs in, Attrs attrs, Specs& out) {
           const auto& a = attrs.as<PoolAttrs>();
+          check_pool("max_pool", a, in[0], a.input);
           Shape s = with_spatial(in[0], a.output);
           out.push_back({s, in[0].dtype()});
           if (a.winners) out.push_back({s, a.size.size() <= 256 ? DType::u8 : DType::i32});
@@ -75,6 +94,7 @@ const OpDef avg_pool_op = {
     .name = "avg_pool",
     .infer =
         [](Inputs in, Attrs a, Specs& out) {
+          check_pool("avg_pool", a.as<PoolAttrs>(), in[0], a.as<PoolAttrs>().input);
           out.push_back({with_spatial(in[0], a.as<PoolAttrs>().output), in[0].dtype()});
         },
     .kernel = {cpu::avg_pool},
@@ -90,6 +110,7 @@ const OpDef avg_pool_grad_op = {
     .name = "avg_pool_grad",
     .infer =
         [](Inputs in, Attrs a, Specs& out) {
+          check_pool("avg_pool_grad", a.as<PoolAttrs>(), in[0], a.as<PoolAttrs>().output);
           out.push_back({with_spatial(in[0], a.as<PoolAttrs>().input), in[0].dtype()});
         },
     .kernel = {cpu::avg_pool_grad},
