@@ -390,7 +390,10 @@ double time_of(const Transforms& t, const ConvProblem& p, ConvDirection d) {
                points = double(t.points * t.points);
   const std::int64_t width = loops().width;
   const double kernel = points * double(inward ? p.k * round_up(p.c, width) : p.c * round_up(p.k, width));
-  const double kernel_time = (kernel < 1 << 20 ? 0.2 : 0.6) * (of_kernel ? 0.35 : inward ? 0.6 : 0.2);
+  // One that comes from memory in each call does so no faster for more threads.
+  const bool large = kernel >= 1 << 20;
+  const double waits = large && !of_kernel ? std::min(num_threads(), 4) : 1;
+  const double kernel_time = (large ? 0.6 : 0.2) * (of_kernel ? 0.35 : inward ? 0.6 : 0.2) * waits;
   return (of_kernel ? 1.19 : 1.02) * multiply_add_time(p.dtype) * kernel * tiles + kernel_time * kernel +
          points * tiles * (3.6 + 1.35 * (transform_time(p.c) + transform_time(p.k))) + 500;
 }
