@@ -22,6 +22,16 @@ void become(Node& n, const char* op) {
   n.attrs = OwnAttrs(Attrs(bytes.data(), n.op->attrs));
 }
 
+int add_node(Graph& g, std::vector<Node>& nodes, const char* op, std::vector<int> in, const Spec& spec,
+             const Where& where, int out) {
+  Node n;
+  n.op = find_op(op);
+  n.in = std::move(in), n.out = {out >= 0 ? out : g.add(spec)};
+  n.where = where;
+  nodes.push_back(std::move(n));
+  return nodes.back().out[0];
+}
+
 std::vector<int> splice(Graph& g, std::vector<Node>& nodes, const Graph& part, const std::vector<int>& in) {
   std::vector<int> here(part.values.size(), -1);
   for (std::size_t i = 0; i < part.inputs.size(); ++i) here[std::size_t(part.inputs[i])] = in[i];

@@ -54,6 +54,10 @@ void set_attr(Node& n, const char* name, T value) {
 /// Makes `n` another operation, with its default attributes; inputs stay.
 void become(Node& n, const char* op);
 
+/// Adds a node of an operation without attributes to `nodes`; gives its result: `out`, or a new value of `g`.
+int add_node(Graph& g, std::vector<Node>& nodes, const char* op, std::vector<int> in, const Spec& spec,
+             const Where& where, int out = -1);
+
 /// Adds the nodes of `part`, whose inputs are the values `in` of `g`, to `nodes`; gives the values of its outputs.
 std::vector<int> splice(Graph& g, std::vector<Node>& nodes, const Graph& part, const std::vector<int>& in);
 

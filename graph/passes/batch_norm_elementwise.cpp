@@ -18,12 +18,7 @@ Graph batch_norm_elementwise(Graph g) {
       continue;
     }
     auto add = [&](const char* name, std::vector<int> in, const Spec& spec, int out = -1) {
-      Node m;
-      m.op = find_op(name);
-      m.in = std::move(in), m.out = {out >= 0 ? out : g.add(spec)};
-      m.where = n.where;
-      nodes.push_back(std::move(m));
-      return nodes.back().out[0];
+      return add_node(g, nodes, name, std::move(in), spec, n.where, out);
     };
     const int mean = n.in[1], variance = n.in[2], scale = n.in[3], offset = n.in[4];
     const Spec channels = g.spec(variance);

@@ -39,22 +39,17 @@ Graph fold_batch_norm(Graph g) {
     for (std::size_t k = 1; k < norm.in.size(); ++k) fits &= lasts(norm.in[k], channels.shape, y.dtype);
     if (!fits) continue;
 
-    auto node = [&](std::vector<Node>& to, const char* name, std::vector<int> in, const Spec& spec, int out = -1) {
-      Node m;
-      m.op = find_op(name);
-      m.in = std::move(in), m.out = {out >= 0 ? out : g.add(spec)};
-      m.where = norm.where;
-      to.push_back(std::move(m));
-      return to.back().out[0];
+    std::vector<Node>& first = before[i];
+    auto node = [&](const char* name, std::vector<int> in, const Spec& spec, int out = -1) {
+      return add_node(g, first, name, std::move(in), spec, norm.where, out);
     };
     const int mean = norm.in[1], variance = norm.in[2], scale = norm.in[3], offset = norm.in[4];
     const int epsilon = g.add({{}, DType::f64}, Operand(norm.attrs.get().as<NormAttrs>().epsilon).tensor());
-    std::vector<Node>& first = before[i];
-    int factor = node(first, "rsqrt", {node(first, "add", {variance, epsilon}, channels)}, channels);
-    factor = node(first, "multiply", {factor, scale}, channels);
-    const int folded = node(first, "multiply", {kernel, factor}, weights);
-    const int centre = bias < 0 ? mean : node(first, "subtract", {mean, bias}, channels);
-    const int shift = node(first, "subtract", {offset, node(first, "multiply", {centre, factor}, channels)}, channels);
+    int factor = node("rsqrt", {node("add", {variance, epsilon}, channels)}, channels);
+    factor = node("multiply", {factor, scale}, channels);
+    const int folded = node("multiply", {kernel, factor}, weights);
+    const int centre = bias < 0 ? mean : node("subtract", {mean, bias}, channels);
+    const int shift = node("subtract", {offset, node("multiply", {centre, factor}, channels)}, channels);
     Node again = g.nodes[std::size_t(conv)];
     again.in[1] = folded;
     again.out = {g.add(y)};
@@ -62,7 +57,7 @@ Graph fold_batch_norm(Graph g) {
     first.push_back(std::move(again));
     gone[std::size_t(conv)] = 1;
     if (bias >= 0) gone[std::size_t(added)] = 1;
-    node(first, "add", {result, shift}, y, norm.out[0]);
+    node("add", {result, shift}, y, norm.out[0]);
     gone[i] = 1;
   }
   std::vector<Node> nodes;
