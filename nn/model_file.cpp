@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
+
 #include <set>
 
 namespace tapir::nn {
@@ -273,7 +275,11 @@ void Model::load_progress(const std::string& path) {
     NamedValues<Tensor> own;
     for (auto& [name, value] : state)
       if (name.starts_with(prefix)) own.at_or_new(name.substr(prefix.size())) = value;
-    if (own.size() > 0) fit.callbacks[i]->set_state(own);
+    try {
+      if (own.size() > 0) fit.callbacks[i]->set_state(own);
+    } catch (const std::out_of_range&) {  // it remembered less then
+      throw other_version();
+    }
   }
 }
 

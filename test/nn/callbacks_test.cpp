@@ -349,6 +349,47 @@ TEST_CASE("BackupAndRestore: a training that was cut off comes to the same losse
   CHECK_FALSE(std::ifstream(folder / "1/training.safetensors").good());
 }
 
+TEST_CASE(
+    "BackupAndRestore: a file that an older version wrote, or that is for other metrics, is refused in one line") {
+  files::TempFolder folder;
+  cb::BackupAndRestore backup(folder / "backup", {.save_freq = 1, .delete_checkpoint = false});
+  auto run = [&](const std::vector<nn::AnyCallback>& more = {}) {
+    nn::Sequential model = network();
+    std::vector<nn::AnyCallback> all{backup};
+    all.insert(all.end(), more.begin(), more.end());
+    model.fit(x, y, quiet(2, all));
+  };
+  cb::LambdaCallback cut({.on_train_batch_end = [&](std::int64_t batch, const nn::Logs&) {
+    if (batch == 1) throw CutOff();
+  }});
+  CHECK_THROWS_AS(run({cut}), CutOff);
+  const io::NamedTensors whole = io::load_safetensors(backup.path());
+  const io::Metadata metadata = io::load_safetensors_metadata(backup.path());
+  auto refused = [&](auto change) {
+    io::NamedTensors now = whole;
+    change(now);
+    io::save_safetensors(backup.path(), now, metadata);
+    check_error<FileError>(
+        [&] { run(); },
+        "BackupAndRestore: " + backup.path() +
+            ": it was written by another version of tapir, or for other metrics. Remove it to train from "
+            "the beginning; its weights are read by load_weights().");
+  };
+  auto shorter = [](const char* name) {
+    return [name](io::NamedTensors& all) {
+      for (auto& [n, t] : all)
+        if (n == name) t = t(Slice(0, 2));
+    };
+  };
+  refused(shorter("fit/at"));
+  refused(shorter("fit/generator"));
+  refused([](io::NamedTensors& all) {
+    std::erase_if(all, [](auto& named) { return named.first.starts_with("fit/metric"); });
+  });
+  io::save_safetensors(backup.path(), whole, metadata);
+  run();
+}
+
 TEST_CASE("BackupAndRestore: the file stays if told to, and fit has then nothing to do; another model is refused") {
   files::TempFolder folder;
   nn::Sequential model = network();
