@@ -4,6 +4,7 @@
 #include <tapir/tapir.h>
 #include <tapir/test/difference.h>
 #include <tapir/test/thrown.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -18,6 +19,15 @@ namespace {
 distributed::World& world() {
   static distributed::World w;
   return w;
+}
+
+// One for all processes of this run, and of no other that runs beside it.
+std::filesystem::path common_folder() {
+  const auto number = world().broadcast(constant(std::int64_t(getpid()), DType::i64)).item<std::int64_t>();
+  const auto folder = std::filesystem::temp_directory_path() / ("tapir_data_parallel_" + std::to_string(number));
+  if (world().first()) std::filesystem::remove_all(folder), std::filesystem::create_directories(folder);
+  world().barrier();
+  return folder;
 }
 
 std::vector<double> values(const std::vector<Variable>& variables) {
@@ -164,9 +174,7 @@ TEST_CASE("a loop of one's own, eager and traced, with a variable that nothing f
 
 TEST_CASE("one stops, all stop; the first alone writes; processes that differ are told") {
   const Data train = examples(40);
-  const auto folder = std::filesystem::temp_directory_path() / "tapir_data_parallel_test";
-  if (world().first()) std::filesystem::remove_all(folder), std::filesystem::create_directories(folder);
-  world().barrier();
+  const auto folder = common_folder();
   nn::Sequential model = network(1);
   compile(model);
   int batches = 0;
@@ -201,9 +209,7 @@ TEST_CASE("one stops, all stop; the first alone writes; processes that differ ar
 
 TEST_CASE("a training that broke off within an epoch goes on as if it had not") {
   const Data train = examples(40);
-  const auto folder = std::filesystem::temp_directory_path() / "tapir_data_parallel_backup";
-  if (world().first()) std::filesystem::remove_all(folder);
-  world().barrier();
+  const auto folder = common_folder();
   const auto fit = [&](nn::Sequential& model, std::int64_t seed, std::vector<nn::AnyCallback> callbacks) {
     compile(model);
     random::set_seed(seed + world().rank());

@@ -16,7 +16,7 @@ ENV = {**os.environ, "OMPI_MCA_rmaps_base_oversubscribe": "1", "TAPIR_NUM_THREAD
 
 def test(n, program):
     shell = f'if [ "$OMPI_COMM_WORLD_RANK" = 0 ]; then exec {program}; fi; log=$({program} 2>&1) || {{ echo "$log" | grep -v "test cases:"; exit 1; }}'
-    return subprocess.run([*MPIRUN, "-n", n, "sh", "-c", shell], env=ENV, timeout=240).returncode
+    return subprocess.run([*MPIRUN, "-n", n, "sh", "-c", shell], env=ENV, timeout=100).returncode
 
 
 def dying(program, folder):
