@@ -146,12 +146,12 @@ void pooled_forward_block(const ConvRow& row, const T* a, const T* b, const T* p
     P w[V];
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) w[v] = P::load(panel + v * P::width);
-    const T *p = a + row.offsets[t], *q = b + row.offsets[t];
+    const T* const rows[] = {a + row.offsets[t], b + row.offsets[t]};
 #pragma GCC unroll 16
     for (int i = 0; i < B; ++i)
 #pragma GCC unroll 4
       for (int k = 0; k < 4; ++k) {
-        P value(ei::pset1<typename P::P>((k < 2 ? p : q)[(2 * i + k % 2) * row.step]));
+        P value(ei::pset1<typename P::P>(rows[k / 2][(2 * i + k % 2) * row.step]));
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) sum[i][k][v] = fma(value, w[v], sum[i][k][v]);
       }
