@@ -25,7 +25,9 @@ using graph::Tracer;
 
 namespace {
 
+// Counts are attributes, which may be those of a file.
 std::vector<Tensor> list(Inputs in, std::size_t from, std::size_t to) {
+  if (from > to || to > in.size()) throw UsageError("control flow: has fewer operands than it says.");
   std::vector<Tensor> out;
   for (std::size_t i = from; i < to; ++i) out.push_back(in[i]);
   return out;
@@ -70,6 +72,8 @@ extern const OpDef switch_op;
 
 void infer_switch(Inputs in, Attrs a, Specs& out) {
   const int k = a.as<SwitchAttrs>().branches;
+  if (k < 1) throw UsageError("switch: has no branches.");
+  for (auto& branch : list(in, 1, std::size_t(1 + k))) body_of(branch);
   for (auto& s : body_of(in[1])->output_specs(list(in, std::size_t(1 + k), in.size()))) out.push_back(s);
 }
 
@@ -151,7 +155,11 @@ extern const OpDef loop_op, while_gradient_op;
 void infer_loop(Inputs in, Attrs attrs, Specs& out) {
   const auto& a = attrs.as<LoopAttrs>();
   LoopInputs l(in, a);
+  for (auto& t : l.scanned)
+    if (t.rank() == 0 || t.shape()[0] != l.scanned[0].shape()[0])
+      throw ShapeError("loop: what is scanned has no first dimension, or others.");
   auto specs = l.body->output_specs(l.for_body(l.states, -1));
+  if (specs.size() < l.states.size()) throw UsageError("loop: its body gives fewer results than there are states.");
   for (std::size_t i = 0; i < specs.size(); ++i) {
     Spec s = specs[i];
     if (i >= l.states.size()) s.shape.insert(0, l.scanned.empty() ? a.trip : l.scanned[0].shape()[0]);

@@ -38,9 +38,13 @@ void verify(const Graph& g, const char* after) {
         fail(fmt::format("node {} reads %{} before it is made.", i, v));
       in.push_back(stand_in(g.values[std::size_t(v)]));
     }
-    auto refs = refs_of(in);
+    // A graph of a file may have a row of too few operands: those that `infer` misses are undefined, which it says.
+    static constexpr std::size_t kMost = 8;
+    const std::size_t given = in.size();
+    in.resize(given + kMost);
+    const auto refs = refs_of(in);
     Specs specs;
-    n.op->infer(Inputs(refs), n.attrs.get(), specs);
+    n.op->infer(Inputs(std::span(refs).first(given)), n.attrs.get(), specs);
     if (specs.size() != n.out.size())
       fail(fmt::format("node {} ({}) has {} outputs, infer says {}.", i, n.op->name, n.out.size(), specs.size()));
     for (std::size_t k = 0; k < n.out.size(); ++k) {

@@ -252,6 +252,7 @@ void Model::load_progress(const std::string& path) {
   fit.epoch = int(number("fit/at", 0));
   fit.step = number("fit/at", 1);
   fit.stop = number("fit/at", 2) != 0;
+  if (fit.steps >= 0 && fit.step > fit.steps) throw other_version();
   fit.within_epoch = fit.step > 0;
   if (fit.batches) fit.batches->open(number("fit/at", 3), number("fit/at", 4));
   fit.before_order = {number("fit/generator", 0), number("fit/generator", 1)};
