@@ -89,10 +89,11 @@ std::shared_ptr<Executable> Concrete::executable(std::span<const Tensor> inputs)
     assignments.push_back(
         {std::size_t(arguments_ + assigned_[k]), std::size_t(results_) + k, variables_[std::size_t(assigned_[k])]});
   Graph here = specialise(traced_, symbols_, sizes);
-  for (std::size_t k = 0; k < variables_.size(); ++k) {
-    const bool changed = std::find(assigned_.begin(), assigned_.end(), int(k)) != assigned_.end();
-    here.values[std::size_t(here.inputs[std::size_t(arguments_) + k])].lasting = !changed;
-  }
+  auto value_of = [&](std::size_t variable) -> Value& {
+    return here.values[std::size_t(here.inputs[std::size_t(arguments_) + variable])];
+  };
+  for (std::size_t k = 0; k < variables_.size(); ++k) value_of(k).lasting = true;
+  for (int k : assigned_) value_of(std::size_t(k)).lasting = false;
   auto made = std::make_shared<Executable>(optimise(std::move(here)), std::move(assignments), name_);
   executables_.insert(executables_.begin(), {sizes, made});
   if (executables_.size() > kMaxExecutables) executables_.pop_back();

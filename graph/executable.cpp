@@ -17,8 +17,6 @@ namespace tapir::graph {
 
 namespace {
 
-std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
-
 // May output o be written over input k while it is read? Elementwise ops read each element before they write it; a
 // program must not read it again once its output is made.
 bool in_place(const Graph& g, const Node& n, std::size_t k, std::size_t o) {

@@ -54,6 +54,8 @@ struct Graph {
   const Spec& spec(int value) const { return values[std::size_t(value)].spec; }
 };
 
+inline std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
+
 /// The node that makes each value, -1 for inputs and constants.
 std::vector<int> producers(const Graph& g);
 /// How many nodes read each value; being an output counts once.

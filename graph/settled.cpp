@@ -1,12 +1,6 @@
 #include <tapir/graph/settled.h>
 
 namespace tapir::graph {
-namespace {
-
-std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
-
-}  // namespace
-
 std::vector<char> lasting_values(const Graph& g) {
   constexpr std::size_t kLittle = 4096;
   std::vector<char> lasting(g.values.size(), 0);

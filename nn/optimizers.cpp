@@ -67,7 +67,8 @@ void Optimizer::Impl::apply(const std::vector<Tensor>& gradients, const std::vec
   const Tensor step = iterations.value();
   if (start_step) start_step(step);
   std::vector<ParameterUpdate> updates;
-  std::vector<std::size_t> places;  // of their slots
+  std::vector<std::size_t> places;                             // of their slots
+  std::vector<char> waiting(variables.size() + slots.size());  // which slots are among `places`
   auto run = [&] {
     if (updates.empty()) return;
     const Tensors fresh = update(updates, now, step);
@@ -77,9 +78,9 @@ void Optimizer::Impl::apply(const std::vector<Tensor>& gradients, const std::vec
       slot.variable.assign(fresh[at++]);
       for (std::size_t k = 0; k < updates[i].state.size(); ++k) slot.state[k].assign(fresh[at++]);
     }
+    for (auto place : places) waiting[place] = 0;
     updates.clear(), places.clear();
   };
-  std::vector<char> waiting(variables.size() + slots.size());  // which slots are among `places`
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     Tensor g = gradients[i];
     if (!g.defined()) continue;
@@ -88,13 +89,13 @@ void Optimizer::Impl::apply(const std::vector<Tensor>& gradients, const std::vec
     else if (norm.defined()) g = scaled(g, norm, global_clipnorm);
     Slot& slot = slot_of(variables[i], i);
     const auto place = std::size_t(&slot - slots.data());
-    if (waiting[place]) run(), std::fill(waiting.begin(), waiting.end(), 0);  // a variable that is there twice
+    if (waiting[place]) run();  // a variable that is there twice
     ParameterUpdate u{slot.variable.value(), g, {}};
     for (auto& v : slot.state) u.state.push_back(v.value());
     if (use_ema) u.state.pop_back();
     if (!updates.empty() &&
         (u.parameter.dtype() != updates[0].parameter.dtype() || u.parameter.device() != updates[0].parameter.device()))
-      run(), std::fill(waiting.begin(), waiting.end(), 0);
+      run();
     updates.push_back(std::move(u));
     places.push_back(place);
     waiting[place] = 1;

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 1 << 20;  // of a result, unless it is no larger than what it is made of
 
-std::size_t bytes_of(const Spec& s) { return std::size_t(s.shape.size()) * size_of(s.dtype); }
-
 bool foldable(const Graph& g, const Node& n) {
   if (n.op->effect || n.op->make) return false;
   std::size_t in = 0, out = 0;
